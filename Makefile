@@ -1,0 +1,46 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+DATA_DIR ?= .data
+TOOL     := go tool -modfile=tools/go.mod
+
+run: bin ## start PostgreSQL, Redis, NATS, a gateway and two savers; Ctrl-C stops all
+	@exec ./bin/savepoint run
+
+demo: bin ## play a small world for 30 s against `make run`, then compare hot and cold
+	@test -f $(DATA_DIR)/env || { echo "nothing runs in $(DATA_DIR): start it with 'make run' in another terminal"; exit 1; }
+	@./bin/savepoint demo
+	@set -a; . $(DATA_DIR)/env; ./bin/saver verify
+
+test: deps ## all tests, on real private servers
+	go vet ./...
+	go test ./...
+
+race: deps ## the tests with the race detector; needs a C compiler, minutes when cold
+	go test -race -shuffle=on ./...
+
+check: ## what a change must pass beside the tests: format, lint, generated files
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	$(TOOL) sqlc diff -f sql/sqlc.yaml
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+
+generate: ## internal/db from sql/
+	$(TOOL) sqlc generate -f sql/sqlc.yaml
+
+bin: deps
+	@echo "building (about 90 s the first time) ..."
+	@go build -o bin/ ./cmd/...
+
+deps:
+	@sh scripts/deps.sh
+
+reset: bin ## remove the data of `make run`
+	@./bin/savepoint reset
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
+
+.PHONY: run demo test race check generate bin deps reset help

@@ -1,0 +1,94 @@
+// Package bus is the way of the events through NATS JetStream: the topology as
+// code, the publisher, the source that savers draw from, the mirror of the
+// active contexts and the dead letters. It knows nothing of Redis or PostgreSQL.
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Bus is a connection to NATS. It is safe for concurrent use.
+type Bus struct {
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	log *slog.Logger
+}
+
+const (
+	// asyncPending bounds the publishes that wait for their ack. More than
+	// 1,000 buys no rate; beyond it a publisher waits for its turn.
+	asyncPending = 4000
+	// asyncTimeout frees the place of a publish that nobody answers. Without
+	// it the client would wait for ever.
+	asyncTimeout  = 2 * time.Second
+	reconnectWait = 250 * time.Millisecond
+)
+
+// Connect returns at once: the connection is made, and made again when it
+// breaks, in the background. While there is none, publishing fails at once
+// instead of filling a buffer, because the dirty mark is the buffer.
+func Connect(url, name string, log *slog.Logger) (*Bus, error) {
+	nc, err := nats.Connect(url,
+		nats.Name(name),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
+		nats.ReconnectBufSize(-1),
+		nats.Timeout(2*time.Second), nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("nats disconnected", "err", err) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connected again", "url", nc.ConnectedUrlRedacted()) }),
+		// A publish that the server's permissions forbid looks like a lost ack;
+		// only this handler is told why.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats error", "err", err) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("nats url: %w", err)
+	}
+	js, err := jetstream.New(nc,
+		jetstream.WithPublishAsyncMaxPending(asyncPending),
+		jetstream.WithPublishAsyncTimeout(asyncTimeout),
+		jetstream.WithDefaultTimeout(2*time.Second))
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("jetstream: %w", err)
+	}
+	return &Bus{nc: nc, js: js, log: log}, nil
+}
+
+// Close sends what is under way, at most until ctx is done, and closes the
+// connection. ctx must have a deadline.
+func (b *Bus) Close(ctx context.Context) {
+	select {
+	case <-b.js.PublishAsyncComplete():
+	case <-ctx.Done():
+	}
+	_ = b.nc.FlushWithContext(ctx) // acknowledgements leave; an error means they come again
+	b.nc.Close()
+}
+
+// Ping returns nil when JetStream answers and has the stream of changes.
+func (b *Bus) Ping(ctx context.Context) error {
+	if !b.nc.IsConnected() {
+		return unavailable(errNotConnected)
+	}
+	if _, err := b.js.Stream(ctx, StreamChanges); err != nil {
+		return fmt.Errorf("stream %s: %w", StreamChanges, unavailable(err))
+	}
+	return nil
+}
+
+// Conn is the connection itself, for those who listen to subjects.
+func (b *Bus) Conn() *nats.Conn { return b.nc }
+
+func unavailable(err error) error { return events.Unavailable("nats", err) }
+
+// errNotConnected is the reason while there is no connection.
+var errNotConnected = errors.New("not connected")

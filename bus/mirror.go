@@ -1,0 +1,117 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// Mirror is the bucket AC: the active contexts of each character, for the
+// context switch to look at first and for other services to watch. Redis is the
+// authority; the mirror only ever moves forwards.
+type Mirror struct {
+	b  *Bus
+	mu sync.Mutex
+	kv jetstream.KeyValue
+}
+
+// Mirror returns the mirror; the bucket is looked up on first use.
+func (b *Bus) Mirror() *Mirror { return &Mirror{b: b} }
+
+// mirrorValue is a value of the bucket: the hash ac:<char_id> as JSON.
+type mirrorValue struct {
+	CharID    events.CharID  `json:"char_id"`
+	Version   events.Version `json:"version"`
+	Combat    *uuid.UUID     `json:"combat_session_id,omitempty"`
+	Inventory *uuid.UUID     `json:"inventory_session_id,omitempty"`
+	Scenario  *uuid.UUID     `json:"scenario_session_id,omitempty"`
+}
+
+func (v *mirrorValue) slots() map[game.Context]**uuid.UUID {
+	return map[game.Context]**uuid.UUID{
+		game.ContextCombat: &v.Combat, game.ContextInventory: &v.Inventory, game.ContextScenario: &v.Scenario,
+	}
+}
+
+// Get returns what the mirror shows; version 0 where it has no such character.
+// The error wraps an *events.UnavailableError.
+func (m *Mirror) Get(ctx context.Context, char events.CharID) (game.Contexts, error) {
+	contexts, _, err := m.get(ctx, char)
+	return contexts, err
+}
+
+func (m *Mirror) get(ctx context.Context, char events.CharID) (game.Contexts, uint64, error) {
+	none := game.Contexts{Active: map[game.Context]uuid.UUID{}}
+	kv, err := m.bucket(ctx)
+	if err != nil {
+		return none, 0, err
+	}
+	entry, err := kv.Get(ctx, char.String())
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return none, 0, nil
+	}
+	if err != nil {
+		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(err))
+	}
+	var value mirrorValue
+	if json.Unmarshal(entry.Value(), &value) != nil {
+		return none, entry.Revision(), nil // somebody else's; the next Put corrects it
+	}
+	contexts := game.Contexts{Version: value.Version, Active: none.Active}
+	for context, id := range value.slots() {
+		if *id != nil {
+			contexts.Active[context] = **id
+		}
+	}
+	return contexts, entry.Revision(), nil
+}
+
+// Put shows contexts in the mirror, unless it shows a version as high already.
+func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Contexts) error {
+	value := mirrorValue{CharID: char, Version: contexts.Version}
+	for context, id := range value.slots() {
+		if open := contexts.Active[context]; open != uuid.Nil {
+			*id = &open
+		}
+	}
+	body, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	for {
+		shown, revision, err := m.get(ctx, char)
+		if err != nil || shown.Version >= contexts.Version {
+			return err
+		}
+		// Revision 0 asks that there be none, which Update does as Create would.
+		_, err = m.kv.Update(ctx, char.String(), body, revision)
+		if !errors.Is(err, jetstream.ErrKeyExists) {
+			return named(fmt.Sprintf("mirror of character %d", char), unavailable(err))
+		}
+	}
+}
+
+func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {
+	if !m.b.nc.IsConnected() {
+		return nil, fmt.Errorf("mirror: %w", unavailable(errNotConnected))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kv != nil {
+		return m.kv, nil
+	}
+	kv, err := m.b.js.KeyValue(ctx, BucketMirror)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(err))
+	}
+	m.kv = kv
+	return kv, nil
+}

@@ -1,0 +1,240 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// The streams and the bucket.
+const (
+	StreamChanges = "SYNC"       // sync.<scope>.<char_id>: what changed
+	StreamClock   = "SYNC_CLOCK" // the sweeper's schedule and its ticks
+	StreamDead    = "SYNC_DLQ"   // dlq.<scope>.<char_id>: what cannot be saved
+	BucketMirror  = "AC"         // the active contexts by character
+
+	scheduleSubject = "clock.cleanup"
+)
+
+// Topology is what the deployment decides about the streams; the rest is fixed.
+type Topology struct {
+	// Replicas of each stream. Defaults to 1; use 3 on a cluster.
+	Replicas int
+	// MaxAge is how long events are kept for replays. Defaults to 7 days.
+	MaxAge time.Duration
+	// MaxBytes is how large the stream of changes may grow, counted without
+	// compression. When it is full, publishing fails loudly and gameplay goes
+	// on at durability "hot". Defaults to 8 GiB.
+	MaxBytes int64
+	// AckWait is how long a saver may hold an event without a sign of life
+	// before another gets it. Defaults to 10 s.
+	AckWait time.Duration
+	// CleanupEvery is the time between two sweeps, whole seconds. Defaults to 10 s.
+	CleanupEvery time.Duration
+}
+
+func (t Topology) withDefaults() Topology {
+	def := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&t.MaxAge, 7*24*time.Hour)
+	def(&t.AckWait, 10*time.Second)
+	def(&t.CleanupEvery, 10*time.Second)
+	if t.Replicas < 1 {
+		t.Replicas = 1
+	}
+	if t.MaxBytes < 1 {
+		t.MaxBytes = 8 << 30
+	}
+	return t
+}
+
+// maxAckPending is how many events savers may hold at once: savers × batch × 2
+// for 16 savers with batches of 2,500. The default of 1,000 would stall one.
+const maxAckPending = 80_000
+
+// ErrUnsafe is wrapped by Ensure's error where a stream exists with a setting
+// that would lose events. Ensure changes nothing then.
+var ErrUnsafe = errors.New("existing stream would lose events")
+
+// Ensure creates the streams, the consumers, the bucket and the schedule, or
+// brings them up to date. It never takes away subjects, age or size that the
+// stream of changes already has. Any number of processes may call it at once.
+func (b *Bus) Ensure(ctx context.Context, t Topology) error {
+	t = t.withDefaults()
+	for _, step := range []func(context.Context, Topology) error{
+		b.ensureChanges, b.ensureClock, b.ensureDead, b.ensureMirror, b.ensureConsumers, b.ensureSchedule,
+	} {
+		if err := step(ctx, t); err != nil {
+			return fmt.Errorf("nats topology: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *Bus) ensureChanges(ctx context.Context, t Topology) error {
+	cfg := jetstream.StreamConfig{
+		Name: StreamChanges, Description: "Savepoint: what changed, by scope and character",
+		Subjects: changeSubjects(),
+		// A publisher that names only the scope lands beside the others, so
+		// each consumer has one filter: two would be a hundred times slower.
+		SubjectTransform: &jetstream.SubjectTransformConfig{
+			Source: "sync.*", Destination: "sync.{{wildcard(1)}}." + events.NoCharacter,
+		},
+		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Replicas: t.Replicas,
+		Discard: jetstream.DiscardNew, // the default would drop acknowledged events
+		MaxAge:  t.MaxAge, MaxBytes: t.MaxBytes, MaxMsgSize: -1,
+		AllowDirect: true, Duplicates: time.Second, // nothing here needs the window
+	}
+	stream, err := b.js.Stream(ctx, StreamChanges)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = b.js.CreateStream(ctx, cfg)
+		return named(StreamChanges, err)
+	}
+	if err != nil {
+		return named(StreamChanges, unavailable(err))
+	}
+	if err := mergeChanges(&cfg, stream.CachedInfo().Config); err != nil {
+		return err
+	}
+	_, err = b.js.UpdateStream(ctx, cfg)
+	return named(StreamChanges, err)
+}
+
+func changeSubjects() (subjects []string) {
+	for _, scope := range events.Scopes() {
+		subjects = append(subjects, events.ScopeSubject(scope), events.ScopeSubject(scope)+".*")
+	}
+	return subjects
+}
+
+// mergeChanges keeps what an existing stream has more of, and refuses where it
+// could lose events.
+func mergeChanges(want *jetstream.StreamConfig, have jetstream.StreamConfig) error {
+	if problems := unsafeSettings(have); len(problems) > 0 {
+		return fmt.Errorf("%w: stream %s has %s; move its events away and delete it, or correct it",
+			ErrUnsafe, have.Name, strings.Join(problems, ", "))
+	}
+	for _, subject := range have.Subjects {
+		if !slices.Contains(want.Subjects, subject) {
+			want.Subjects = append(want.Subjects, subject)
+		}
+	}
+	if have.MaxAge == 0 || have.MaxAge > want.MaxAge {
+		want.MaxAge = have.MaxAge
+	}
+	if have.MaxBytes < 1 || have.MaxBytes > want.MaxBytes {
+		want.MaxBytes = have.MaxBytes
+	}
+	want.Replicas = max(want.Replicas, have.Replicas)
+	want.RePublish, want.Placement, want.Metadata = have.RePublish, have.Placement, have.Metadata
+	want.Duplicates, want.Compression = have.Duplicates, have.Compression
+	want.DenyDelete, want.DenyPurge = have.DenyDelete, have.DenyPurge
+	return nil
+}
+
+func unsafeSettings(have jetstream.StreamConfig) (problems []string) {
+	for _, check := range []struct {
+		bad  bool
+		text string
+	}{
+		{have.Retention != jetstream.LimitsPolicy, fmt.Sprintf("retention %q (must be limits: replay is the recovery)", have.Retention)},
+		{have.Storage != jetstream.FileStorage, fmt.Sprintf("storage %q (must be file)", have.Storage)},
+		{have.Discard != jetstream.DiscardNew, "discard old (must be new: a full stream would drop acknowledged events)"},
+		{have.MaxMsgs > 0, fmt.Sprintf("max_msgs %d (must be unlimited)", have.MaxMsgs)},
+		{have.MaxMsgsPerSubject > 0, fmt.Sprintf("max_msgs_per_subject %d (must be unlimited)", have.MaxMsgsPerSubject)},
+		{have.AllowRollup, "rollup allowed (any publisher could empty it)"},
+		{have.NoAck, "no_ack (publishers could not know what is stored)"},
+	} {
+		if check.bad {
+			problems = append(problems, check.text)
+		}
+	}
+	return problems
+}
+
+func (b *Bus) ensureClock(ctx context.Context, t Topology) error {
+	// Schedules need a stream of their own: they rule out discard-new and let
+	// any publisher roll the stream up.
+	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: StreamClock, Description: "Savepoint: the sweeper's schedule and ticks",
+		Subjects: []string{events.ScopeSubject(events.ScopeCleanup), "clock.>"},
+		Storage:  jetstream.FileStorage, Replicas: t.Replicas, MaxBytes: 16 << 20,
+		MaxMsgsPerSubject: 1, // ticks nobody took do not pile up
+		AllowMsgSchedules: true, AllowDirect: true,
+	})
+	return named(StreamClock, err)
+}
+
+func (b *Bus) ensureDead(ctx context.Context, t Topology) error {
+	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: StreamDead, Description: "Savepoint: events that cannot be saved, with their reason",
+		Subjects: []string{"dlq.>"}, Storage: jetstream.FileStorage, Replicas: t.Replicas,
+		Discard: jetstream.DiscardNew, MaxBytes: 1 << 30, AllowDirect: true,
+	})
+	return named(StreamDead, err)
+}
+
+func (b *Bus) ensureMirror(ctx context.Context, t Topology) error {
+	_, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: BucketMirror, Description: "Savepoint: the active contexts of each character, a mirror of Redis",
+		History: 1, Storage: jetstream.FileStorage, Replicas: t.Replicas, MaxBytes: 1 << 30,
+	})
+	return named("bucket "+BucketMirror, err)
+}
+
+func (b *Bus) ensureConsumers(ctx context.Context, t Topology) error {
+	for _, scope := range events.Scopes() {
+		if err := b.ensureConsumer(ctx, t, StreamChanges, scope, events.ScopeSubject(scope)+".*"); err != nil {
+			return err
+		}
+	}
+	return b.ensureConsumer(ctx, t, StreamClock, events.ScopeCleanup, events.ScopeSubject(events.ScopeCleanup))
+}
+
+func (b *Bus) ensureConsumer(ctx context.Context, t Topology, stream string, scope events.Scope, filter string) error {
+	_, err := b.js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		Durable: consumerName(scope), FilterSubject: filter,
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: t.AckWait, MaxAckPending: maxAckPending,
+		MaxDeliver: -1, // an outage must not turn good events into dead ones
+	})
+	return named("consumer "+consumerName(scope), err)
+}
+
+func consumerName(scope events.Scope) string { return "saver-" + string(scope) }
+
+// ensureSchedule arms the sweeper's tick, unless it is armed like this already.
+func (b *Bus) ensureSchedule(ctx context.Context, t Topology) error {
+	stream, err := b.js.Stream(ctx, StreamClock)
+	if err != nil {
+		return named(StreamClock, unavailable(err))
+	}
+	every := "@every " + t.CleanupEvery.Round(time.Second).String()
+	armed, err := stream.GetLastMsgForSubject(ctx, scheduleSubject)
+	if err == nil && armed.Header.Get("Nats-Schedule") == every {
+		return nil
+	}
+	msg := nats.NewMsg(scheduleSubject)
+	msg.Header.Set("Nats-Schedule", every)
+	msg.Header.Set("Nats-Schedule-Target", events.ScopeSubject(events.ScopeCleanup))
+	_, err = b.js.PublishMsg(ctx, msg)
+	return named("schedule "+scheduleSubject, err)
+}
+
+func named(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+// The gateway answers actions of players over HTTP.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/cold"
+	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/internal/program"
+)
+
+type config struct {
+	program.Connections
+	program.Logging
+	program.Streams
+
+	GatewayAddr    string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where players' actions are answered."`
+	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health and metrics."`
+	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot."`
+	ColdTimeout    time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
+}
+
+func main() {
+	var cfg config
+	kong.Parse(&cfg, kong.Name("gateway"), kong.Description("Answers actions of players; commits them in Redis and publishes what changed."))
+	program.Main(func(ctx context.Context) error { return run(ctx, cfg, os.Stderr) })
+}
+
+// run wires the gateway and serves until ctx is done:
+//
+//	HTTP ─ gateway.Service ─┬─ hot.Store ─ Redis
+//	                        ├─ bus.Bus, bus.Mirror ─ NATS
+//	                        └─ cold.Store ─ PostgreSQL (reads only)
+func run(ctx context.Context, cfg config, stderr io.Writer) error {
+	log := cfg.Logger(stderr)
+	store, err := hot.Open(cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(log, "redis", store)
+	stream, err := bus.Connect(cfg.NATSURL, "savepoint-gateway", log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		stream.Close(drain)
+	}()
+	pool, err := cold.OpenPool(ctx, cfg.DatabaseURL, 8)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	saved := cold.New(pool)
+
+	service := gateway.Service{
+		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log,
+		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
+	}.WithDefaults()
+	checks := []program.Check{
+		{Name: "redis", Required: true, Ping: store.Ping},
+		{Name: "nats", Ping: stream.Ping},
+		{Name: "postgresql", Ping: saved.Ping},
+	}
+	reg := program.NewMetrics()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ensureTopology(ctx, log, stream, cfg.Topology()) })
+	group.Go(func() error {
+		return program.Serve(ctx, cfg.GatewayAddr, public(gateway.Measured(reg, service.Handler()), checks))
+	})
+	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, program.Admin(reg, checks)) })
+	log.Info("gateway is up", "addr", cfg.GatewayAddr, "admin", cfg.AdminAddr)
+	return group.Wait()
+}
+
+// public answers players, and load balancers that only see the public address.
+func public(service http.Handler, checks []program.Check) http.Handler {
+	health := program.Health(checks)
+	mux := http.NewServeMux()
+	mux.Handle("/", service)
+	mux.Handle("GET /healthz", health)
+	mux.Handle("GET /readyz", health)
+	return mux
+}
+
+// ensureTopology makes the streams as soon as NATS is there. The gateway
+// answers meanwhile, at durability hot.
+func ensureTopology(ctx context.Context, log *slog.Logger, stream *bus.Bus, t bus.Topology) error {
+	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
+	err := program.Retry(ctx, log, "the streams", unsafe, func(ctx context.Context) error { return stream.Ensure(ctx, t) })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func closeQuietly(log *slog.Logger, what string, c io.Closer) {
+	if err := c.Close(); err != nil {
+		log.Warn("close "+what, "err", err)
+	}
+}

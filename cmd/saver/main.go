@@ -1,0 +1,32 @@
+// The saver writes events to PostgreSQL, and holds the tools around it.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/savepoint-games/savepoint/internal/program"
+)
+
+type cli struct {
+	program.Connections
+	program.Logging
+
+	Run     runCmd     `cmd:"" help:"Save events until SIGTERM; the batch in hand commits."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database to this build's schema."`
+	Status  statusCmd  `cmd:"" help:"Show lag, dirty characters and dead letters by scope."`
+	Verify  verifyCmd  `cmd:"" help:"Compare hot and cold row by row; exit 1 and a diff where they differ."`
+	Tail    tailCmd    `cmd:"" help:"Show events as they are published."`
+}
+
+func main() {
+	var c cli
+	parsed := kong.Parse(&c, kong.Name("saver"),
+		kong.Description("Savepoint's savers: events from NATS JetStream into PostgreSQL."))
+	program.Main(func(ctx context.Context) error {
+		parsed.BindTo(ctx, (*context.Context)(nil))
+		return parsed.Run(&c, &output{Out: os.Stdout, Err: os.Stderr})
+	})
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/cold"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/internal/migrate"
+	"github.com/savepoint-games/savepoint/internal/program"
+	"github.com/savepoint-games/savepoint/savers"
+)
+
+// output is where a command writes.
+type output struct{ Out, Err io.Writer }
+
+type runCmd struct {
+	program.Streams
+
+	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9091" help:"Health and metrics."`
+	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"2500" help:"How many events one transaction saves at most."`
+	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
+	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
+	EvictIdle   time.Duration `name:"evict-idle" env:"EVICT_IDLE" default:"1h" help:"How long a saved character may be silent before Redis forgets it."`
+}
+
+// Run wires one saver and saves until ctx is done:
+//
+//	for each scope  bus.Source ─ savers.Worker ─┬─ Saver ─ PostgreSQL
+//	                                            ├─ bus.Bus (dead letters)
+//	                                            └─ hot.Store (marks)
+//	cleanup         the same worker; its saver asks hot, cold and bus, and
+//	                orders saves of a gateway.Service
+func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
+	log := c.Logger(out.Err)
+	conns, err := open(ctx, c, "savepoint-saver", log)
+	if err != nil {
+		return err
+	}
+	defer conns.close(ctx)
+	checks := []program.Check{
+		{Name: "nats", Required: true, Ping: conns.bus.Ping},
+		{Name: "postgresql", Required: true, Ping: conns.cold.Ping},
+		{Name: "redis", Ping: conns.hot.Ping},
+	}
+	reg := program.NewMetrics()
+	metrics := savers.NewMetrics(reg)
+	registry := savers.NewRegistry(
+		savers.CombatStateSaver{}, savers.InventoryStateSaver{},
+		savers.VitalsStateSaver{}, savers.ScenarioStateSaver{},
+		r.cleanup(conns, log),
+	)
+	reg.MustRegister(newLagCollector(conns, registry.Scopes()))
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return program.Serve(ctx, r.AdminAddr, program.Admin(reg, checks)) })
+	group.Go(func() error {
+		if err := r.prepare(ctx, c, conns, log); err != nil {
+			return ignoreStop(ctx, err)
+		}
+		return r.work(ctx, conns, registry, metrics, log)
+	})
+	log.Info("saver is up", "admin", r.AdminAddr, "scopes", registry.Scopes())
+	return group.Wait()
+}
+
+func (r *runCmd) cleanup(conns *connections, log *slog.Logger) *savers.CleanupStateSaver {
+	service := gateway.Service{
+		Hot: conns.hot, Stream: conns.bus, Mirror: conns.bus.Mirror(), Cold: conns.cold, Log: log,
+		Cause: events.CauseCleanup,
+		// Nobody waits for cleanup: it can give the stream more time.
+		PublishTimeout: 2 * time.Second,
+	}.WithDefaults()
+	return &savers.CleanupStateSaver{
+		Hot: conns.hot, Cold: conns.cold, Stream: conns.bus, Game: service, Log: log,
+		Grace: r.Grace, SessionIdle: r.SessionIdle, EvictIdle: r.EvictIdle,
+	}
+}
+
+// prepare waits until there are streams to read and tables to write.
+func (r *runCmd) prepare(ctx context.Context, c *cli, conns *connections, log *slog.Logger) error {
+	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
+	err := program.Retry(ctx, log, "the streams", unsafe, func(ctx context.Context) error {
+		return conns.bus.Ensure(ctx, r.Topology())
+	})
+	if err != nil {
+		return err
+	}
+	return program.Retry(ctx, log, "the schema", func(error) bool { return false }, func(ctx context.Context) error {
+		pending, err := migrate.Pending(ctx, c.DatabaseURL)
+		if err == nil && pending {
+			err = errors.New("the database lacks migrations; run `saver migrate`")
+		}
+		return err
+	})
+}
+
+// work runs one worker a scope until ctx is done and their batches are settled.
+func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.Registry, metrics *savers.Metrics, log *slog.Logger) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, scope := range registry.Scopes() {
+		saver, err := registry.Saver(scope)
+		if err != nil {
+			return err
+		}
+		source, err := conns.bus.Source(ctx, scope)
+		if err != nil {
+			return err
+		}
+		worker := &savers.Worker{
+			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
+			Log: log, Metrics: metrics, BatchSize: r.Batch, AckWait: r.AckWait,
+		}
+		group.Go(func() error { return worker.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+func ignoreStop(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// connections are the three servers, for a command's lifetime.
+type connections struct {
+	hot  *hot.Store
+	bus  *bus.Bus
+	pool *pgxpool.Pool
+	cold *cold.Store
+}
+
+func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connections, error) {
+	store, err := hot.Open(c.RedisURL)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := bus.Connect(c.NATSURL, name, log)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	pool, err := cold.OpenPool(ctx, c.DatabaseURL, poolSize)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &connections{hot: store, bus: stream, pool: pool, cold: cold.New(pool)}, nil
+}
+
+// poolSize is a connection for each scope, and some for cleanup's questions.
+const poolSize = 12
+
+// close sends the last acknowledgements before it hangs up.
+func (c *connections) close(ctx context.Context) {
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	c.bus.Close(drain)
+	c.pool.Close()
+	_ = c.hot.Close() // nothing is buffered
+}

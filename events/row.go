@@ -1,0 +1,40 @@
+package events
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// A Row is one row of cold state at a version.
+type Row struct {
+	Key     RowKey
+	Version Version
+}
+
+// A RowKey names a row among those of one character, as in "item:potion".
+type RowKey string
+
+// Fight returns the session of a fight's row.
+func (k RowKey) Fight() (uuid.UUID, bool) {
+	text, ok := strings.CutPrefix(string(k), "fight:")
+	id, err := uuid.Parse(text)
+	return id, ok && err == nil
+}
+
+// Scope is the scope whose dispatch saves the row; "" for a row that no saver
+// stores.
+func (k RowKey) Scope() Scope {
+	kind, _, _ := strings.Cut(string(k), ":")
+	switch kind {
+	case "vitals":
+		return ScopeVitals
+	case "item":
+		return ScopeInventory
+	case "fight", "progress":
+		return ScopeCombat
+	case "scenario":
+		return ScopeScenario
+	}
+	return ""
+}

@@ -1,0 +1,74 @@
+package game
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// bagChunk is how many items one event of a whole bag names, so that it stays
+// far below events.MaxBytes.
+const bagChunk = 500
+
+// Snapshot says a scope's whole hot state as events, for a save that is ordered
+// again. Each carries the version at which it was changed, so that it lands
+// only where the saved state is older. It is empty where there is nothing.
+func Snapshot(s *State, scope events.Scope, cause events.Cause) []events.StateChanged {
+	switch scope {
+	case events.ScopeVitals:
+		return s.vitalsSnapshot(cause)
+	case events.ScopeInventory:
+		return s.bagSnapshot(cause)
+	case events.ScopeScenario:
+		return s.scenarioSnapshot(cause)
+	case events.ScopeCombat:
+		return s.fightSnapshot(cause)
+	}
+	return nil
+}
+
+func (s *State) vitalsSnapshot(cause events.Cause) []events.StateChanged {
+	if s.Vitals == nil {
+		return nil
+	}
+	return []events.StateChanged{
+		events.New(s.Char, s.Vitals.Version, cause, uuid.Nil, events.ScopeVitals, s.Vitals.Vitals),
+	}
+}
+
+func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(s.Items)), bagChunk) {
+		var newest events.Version
+		changes := make([]events.ItemChange, len(ids))
+		for i, id := range ids {
+			item := s.Items[id]
+			changes[i] = events.ItemChange{ItemID: id, Quantity: item.Quantity, Version: item.Version}
+			newest = max(newest, item.Version)
+		}
+		out = append(out, events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes}))
+	}
+	return out
+}
+
+func (s *State) scenarioSnapshot(cause events.Cause) (out []events.StateChanged) {
+	for _, id := range slices.Sorted(maps.Keys(s.Scenarios)) {
+		out = append(out, ScenarioEvent(s.Char, id, s.Scenarios[id], cause))
+	}
+	return out
+}
+
+// fightSnapshot says the fights that have ended and are not saved, oldest first.
+func (s *State) fightSnapshot(cause events.Cause) (out []events.StateChanged) {
+	for _, session := range s.Sessions {
+		if session.Result != nil {
+			result := *session.Result
+			result.Cause = cause
+			out = append(out, result)
+		}
+	}
+	slices.SortFunc(out, func(a, b events.StateChanged) int { return int(a.Version - b.Version) })
+	return out
+}

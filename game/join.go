@@ -1,0 +1,110 @@
+package game
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Join adds what b knows to a: of two copies of a row the higher version stays.
+// It is commutative, associative and idempotent, so copies from Redis,
+// PostgreSQL and the stream may be joined in any order and any number of times.
+// a keeps its Parts, which say what a commit has to expect.
+func Join(a, b *State) {
+	a.Version = max(a.Version, b.Version)
+	if b.Vitals != nil && (a.Vitals == nil || a.Vitals.Version < b.Vitals.Version) {
+		a.Vitals = b.Vitals
+	}
+	if a.Progress.Version < b.Progress.Version {
+		a.Progress = b.Progress
+	}
+	if a.Contexts.Version < b.Contexts.Version {
+		a.Contexts = b.Contexts
+	}
+	a.Items = joinRows(a.Items, b.Items, func(x Item) events.Version { return x.Version })
+	a.Scenarios = joinRows(a.Scenarios, b.Scenarios, func(x Scenario) events.Version { return x.Version })
+	a.Sessions = joinRows(a.Sessions, b.Sessions, func(x Session) events.Version { return x.Version })
+}
+
+func joinRows[K comparable, V any](a, b map[K]V, version func(V) events.Version) map[K]V {
+	if a == nil {
+		a = make(map[K]V, len(b))
+	}
+	for key, theirs := range b {
+		if ours, ok := a[key]; !ok || version(ours) < version(theirs) {
+			a[key] = theirs
+		}
+	}
+	return a
+}
+
+// FromEvent is what one event knows of its character.
+func FromEvent(e *events.StateChanged) *State {
+	s := &State{Char: e.CharID, Version: e.Version}
+	switch data := e.Data.(type) {
+	case events.Vitals:
+		s.Vitals = &Vitals{data, e.Version}
+	case events.Inventory:
+		s.Items = itemsFrom(data.Items, e.Version)
+	case events.Scenario:
+		s.Scenarios = map[string]Scenario{data.ScenarioID: {
+			Step: data.Step, Status: data.Status, Data: data.Data, SessionID: e.SessionID, Version: e.Version,
+		}}
+	case events.Combat:
+		s.Progress = Progress{data.XP, e.Version}
+		s.Items = itemsFrom(data.Loot, e.Version)
+		s.Sessions = map[uuid.UUID]Session{e.SessionID: {
+			Context: ContextCombat, OpenedAt: events.Version(data.StartedAt.UnixMicro()), Version: e.Version,
+			Round: data.Rounds, Result: e,
+		}}
+	}
+	return s
+}
+
+func itemsFrom(changes []events.ItemChange, v events.Version) map[string]Item {
+	items := make(map[string]Item, len(changes))
+	for _, c := range changes {
+		items[c.ItemID] = Item{c.Quantity, c.VersionIn(v)}
+	}
+	return items
+}
+
+// Rows lists each row of the state with its version: what PostgreSQL has to
+// hold for the state to be saved.
+func (s *State) Rows() map[events.RowKey]events.Version {
+	rows := make(map[events.RowKey]events.Version)
+	if s.Vitals != nil {
+		rows[events.RowVitals] = s.Vitals.Version
+	}
+	if s.Progress.Version > 0 {
+		rows[events.RowProgress] = s.Progress.Version
+	}
+	for id, item := range s.Items {
+		rows[events.RowItem(id)] = item.Version
+	}
+	for id, scenario := range s.Scenarios {
+		rows[events.RowScenario(id)] = scenario.Version
+	}
+	for id, session := range s.Sessions {
+		if session.Result != nil {
+			rows[events.RowFight(id)] = session.Version
+		}
+	}
+	return rows
+}
+
+// CloseEnded drops from the contexts each session that the rest of the state
+// shows to have ended. A map of contexts that came back older must not reopen a
+// fight whose reward is granted.
+func (s *State) CloseEnded() {
+	fight := s.Contexts.Active[ContextCombat]
+	if session, ok := s.Sessions[fight]; ok && !session.Open() {
+		delete(s.Contexts.Active, ContextCombat)
+	}
+	travel := s.Contexts.Active[ContextScenario]
+	for _, scenario := range s.Scenarios {
+		if scenario.SessionID == travel && scenario.Status != StatusActive {
+			delete(s.Contexts.Active, ContextScenario)
+		}
+	}
+}

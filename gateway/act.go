@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// An action is one request on its way: what to load, how to decide, what to
+// wait for.
+type action struct {
+	char events.CharID
+	opts Options
+	// load returns what the decision needs; nil for a blind write, which only
+	// has to be newer than everything else.
+	load func(ctx context.Context) (*game.Loaded, error)
+	// decide makes a change at version v, and its answer. A nil change means
+	// that there is nothing to do.
+	decide func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error)
+}
+
+// Options are what a caller may ask of any action.
+type Options struct {
+	// Key is the idempotency key: a repeat returns the first answer. "" for none.
+	Key string
+	// Fingerprint tells a repeat from another request with the same key.
+	Fingerprint string
+	// Durability is what the caller waits for. Defaults to DurabilityStream.
+	Durability Durability
+	// Trace is the W3C trace context of the request, or "".
+	Trace string
+}
+
+// An Answer is what an action leads to. Fields that an action does not have
+// stay out of its JSON form.
+type Answer struct {
+	CharID     events.CharID    `json:"char_id"`
+	Version    events.Version   `json:"version"`
+	SessionID  uuid.UUID        `json:"session_id,omitzero"`
+	Preempted  []game.Preempted `json:"preempted,omitzero"`
+	XP         *int64           `json:"xp,omitempty"`
+	Items      []Quantity       `json:"items,omitzero"`
+	Durability Durability       `json:"durability"`
+	// Replayed tells that this is the answer of an earlier, equal request.
+	Replayed bool `json:"-"`
+}
+
+// A Quantity is how many of an item a character has.
+type Quantity struct {
+	ItemID   string `json:"item_id"`
+	Quantity int64  `json:"quantity"`
+}
+
+// record is what is kept for an idempotency key.
+type record struct {
+	Fingerprint string `json:"fingerprint"`
+	Answer      Answer `json:"answer"`
+}
+
+// ErrKeyReused is returned for an idempotency key that another request had.
+var ErrKeyReused = errors.New("the idempotency key was used for another request")
+
+// ErrBusy is returned where others were faster every time until the deadline.
+var ErrBusy = errors.New("character is too busy, nothing was changed")
+
+// act carries an action out: load, decide, commit, and again where somebody was
+// faster; then publish.
+func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
+	change, answer, err := s.commit(ctx, a)
+	var replay *game.ReplayError
+	if errors.As(err, &replay) {
+		return s.replay(ctx, a, replay.Record)
+	}
+	if err != nil || change == nil {
+		return answer, err
+	}
+	answer.Durability = s.publish(ctx, change, a.opts)
+	return answer, nil
+}
+
+func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	defer cancel()
+	var floor events.Version
+	for ctx.Err() == nil {
+		change, answer, err := s.try(ctx, a, floor)
+		var moved *game.MovedError
+		switch {
+		case errors.As(err, &moved):
+			floor = moved.Version
+			continue
+		case errors.Is(err, errJoined):
+			continue
+		}
+		return change, answer, err
+	}
+	return nil, nil, ErrBusy
+}
+
+// errJoined means that the copy was brought up to date: decide again.
+var errJoined = errors.New("joined")
+
+// try is one round of an action, above version floor.
+func (s *Service) try(ctx context.Context, a action, floor events.Version) (*game.Change, *Answer, error) {
+	l := &game.Loaded{State: game.State{Char: a.char}}
+	if a.load != nil {
+		var err error
+		if l, err = a.load(ctx); err != nil {
+			return nil, nil, err
+		}
+		if l.Record != "" {
+			return nil, nil, &game.ReplayError{Record: l.Record}
+		}
+		if !l.Verified {
+			return nil, nil, s.rejoin(ctx, a.char, true)
+		}
+	}
+	change, answer, err := a.decide(l, events.NextVersion(max(l.Version, floor), s.Now()))
+	if err != nil || change == nil {
+		return nil, answer, err
+	}
+	answer.CharID, answer.Version = a.char, change.Version
+	request, err := a.request(answer)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = s.Hot.Commit(ctx, change, request)
+	if errors.Is(err, game.ErrUnverified) {
+		err = s.commitUnverified(ctx, a, change, request)
+	}
+	return change, answer, err
+}
+
+// commitUnverified joins the copy and asks for another round. Where that cannot
+// be done now, a blind write is committed all the same: it depends on nothing,
+// and the copy is joined with the rest when it next can be.
+func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
+	err := s.rejoin(ctx, a.char, true)
+	var unavailable *events.UnavailableError
+	if a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
+		return s.Hot.CommitBlind(ctx, change, request)
+	}
+	return err
+}
+
+func (a *action) request(answer *Answer) (game.Request, error) {
+	if a.opts.Key == "" {
+		return game.Request{}, nil
+	}
+	text, err := json.Marshal(record{Fingerprint: a.opts.Fingerprint, Answer: *answer})
+	return game.Request{Key: a.opts.Key, Record: string(text)}, err
+}
+
+// replay answers a repeated request with the first answer. The first may have
+// died before it published, so what is still dirty is dispatched again.
+func (s *Service) replay(ctx context.Context, a action, text string) (*Answer, error) {
+	var kept record
+	if err := json.Unmarshal([]byte(text), &kept); err != nil {
+		return nil, fmt.Errorf("kept answer of request %s: %w", a.opts.Key, err)
+	}
+	if kept.Fingerprint != a.opts.Fingerprint {
+		return nil, ErrKeyReused
+	}
+	answer := kept.Answer
+	answer.Replayed = true
+	answer.Durability = s.publishAgain(ctx, a)
+	return &answer, nil
+}

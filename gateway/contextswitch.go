@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// Enter is the context switch: it ends and saves what the character is doing
+// and begins something else, in one commit. The mirror is looked at first: it
+// names the sessions that have to be ended. The commit script settles whether
+// they still are the open ones, so a mirror that is behind costs a round trip
+// and nothing else.
+func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, opts Options) (*Answer, error) {
+	in.SessionID = s.NewID()
+	return s.act(ctx, action{
+		char: char, opts: opts,
+		load: func(ctx context.Context) (*game.Loaded, error) {
+			return s.Hot.Load(ctx, char, game.Want{
+				Sessions: true, Scenarios: true, Progress: true,
+				Shown: s.shown(ctx, char), Request: opts.Key,
+			})
+		},
+		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
+			change, preempted, err := game.Enter(&l.State, v, in)
+			return change, &Answer{SessionID: in.SessionID, Preempted: preempted}, err
+		},
+	})
+}
+
+// shown is what the mirror shows; nothing where it cannot be asked now.
+func (s *Service) shown(ctx context.Context, char events.CharID) game.Contexts {
+	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	defer cancel()
+	contexts, err := s.Mirror.Get(ctx, char)
+	if err != nil {
+		s.Log.Debug("mirror not read", "char_id", char, "err", err)
+	}
+	return contexts
+}
+
+// Abandon ends the open sessions of a character that nobody has seen since
+// idleSince, and saves them. It reports whether there were any.
+func (s *Service) Abandon(ctx context.Context, char events.CharID, idleSince time.Time) (bool, error) {
+	ended := false
+	_, err := s.act(ctx, action{
+		char: char,
+		load: s.loader(char, game.Want{Sessions: true, Scenarios: true, Progress: true}),
+		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
+			if l.LastSeen.After(idleSince) {
+				return nil, nil, nil
+			}
+			change := game.Abandon(&l.State, v)
+			ended = change != nil
+			return change, &Answer{}, nil
+		},
+	})
+	return ended, err
+}
+
+// RefreshMirror shows in the mirror what Redis has, and clears the mark that
+// says it is behind.
+func (s *Service) RefreshMirror(ctx context.Context, char events.CharID) error {
+	l, err := s.Hot.Load(ctx, char, game.Want{})
+	if err != nil {
+		return err
+	}
+	if err := s.Mirror.Put(ctx, char, l.Contexts); err != nil {
+		return err
+	}
+	return s.Hot.ClearRows(ctx, char, map[events.RowKey]events.Version{game.RowContexts: l.Contexts.Version})
+}

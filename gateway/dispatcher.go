@@ -1,0 +1,41 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// Dispatch orders a save: it reads the scope's hot state and publishes it, each
+// row at the version at which it was changed. It is the one entry point through
+// which any code orders a save that is not the publish of its own commit. It
+// returns how many events the stream has stored.
+func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
+	loaded, err := s.Hot.Load(ctx, char, wantOf(scope))
+	if err != nil {
+		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
+	}
+	batch := game.Snapshot(&loaded.State, scope, s.Cause)
+	if len(batch) == 0 {
+		return 0, nil
+	}
+	stored, err := s.Stream.Send("", batch...)
+	if err == nil {
+		err = stored(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
+	}
+	return len(batch), nil
+}
+
+func wantOf(scope events.Scope) game.Want {
+	return game.Want{
+		Vitals:    scope == events.ScopeVitals,
+		AllItems:  scope == events.ScopeInventory,
+		Scenarios: scope == events.ScopeScenario,
+		Sessions:  scope == events.ScopeCombat,
+	}
+}

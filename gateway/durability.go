@@ -1,0 +1,147 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// Durability is how far a change has come.
+type Durability string
+
+// The levels, each includes the one before.
+const (
+	DurabilityHot    Durability = "hot"    // committed in Redis; the dirty mark guarantees the save
+	DurabilityStream Durability = "stream" // stored by JetStream
+	DurabilityCold   Durability = "cold"   // committed in PostgreSQL
+)
+
+// Valid reports whether d is one of the levels.
+func (d Durability) Valid() bool {
+	return d == DurabilityHot || d == DurabilityStream || d == DurabilityCold
+}
+
+// publish sends the change's events and shows its contexts in the mirror, waits
+// as long as the caller wants to, and tells how far the change has come. It
+// cannot fail: what it does not reach, the dirty marks make up for.
+func (s *Service) publish(ctx context.Context, c *game.Change, opts Options) Durability {
+	if len(c.Events)+len(c.Contexts) == 0 {
+		return DurabilityHot // the state of an open fight lives in Redis only
+	}
+	stored, err := s.Stream.Send(opts.Trace, c.Events...)
+	if err != nil {
+		s.Log.Debug("not published; the dirty mark stays", "char_id", c.Char, "err", err)
+		return DurabilityHot
+	}
+	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	defer cancel()
+	if len(c.Contexts) > 0 {
+		if err := s.RefreshMirror(short, c.Char); err != nil {
+			s.Log.Debug("mirror is behind; the dirty mark stays", "char_id", c.Char, "err", err)
+			return DurabilityHot
+		}
+	}
+	if opts.Durability == DurabilityHot {
+		return DurabilityHot
+	}
+	if err := stored(short); err != nil {
+		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
+		return DurabilityHot
+	}
+	if opts.Durability == DurabilityCold && s.awaitSaved(ctx, c.Char, c.Marks()) {
+		return DurabilityCold
+	}
+	return DurabilityStream
+}
+
+// publishAgain is publish for a request that was committed before.
+func (s *Service) publishAgain(ctx context.Context, a action) Durability {
+	marks, err := s.Hot.Marks(ctx, a.char)
+	if err != nil {
+		return DurabilityHot
+	}
+	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	defer cancel()
+	if err := s.dispatchMarks(short, a.char, marks); err != nil {
+		return DurabilityHot
+	}
+	var rows []events.Row
+	for key, version := range marks {
+		rows = append(rows, events.Row{Key: key, Version: version})
+	}
+	if a.opts.Durability == DurabilityCold && s.awaitSaved(ctx, a.char, rows) {
+		return DurabilityCold
+	}
+	return DurabilityStream
+}
+
+func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks map[events.RowKey]events.Version) error {
+	scopes := make(map[events.Scope]bool)
+	for row := range marks {
+		scopes[row.Scope()] = true
+	}
+	for scope := range scopes {
+		if scope == "" {
+			continue
+		}
+		if _, err := s.Dispatch(ctx, scope, char); err != nil {
+			return err
+		}
+	}
+	if scopes[""] {
+		return s.RefreshMirror(ctx, char)
+	}
+	return nil
+}
+
+// savedPoll is how often awaitSaved looks. A saver needs 1 to 10 ms.
+const savedPoll = 2 * time.Millisecond
+
+// awaitSaved waits until a saver has stored rows, at most ColdTimeout. A saver
+// clears the mark of a row after its commit.
+func (s *Service) awaitSaved(ctx context.Context, char events.CharID, rows []events.Row) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
+	defer cancel()
+	ticker := time.NewTicker(savedPoll)
+	defer ticker.Stop()
+	for {
+		marks, err := s.Hot.Marks(ctx, char)
+		if err == nil && s.overtaken(ctx, char, rows, marks) {
+			return true
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// overtaken reports whether each row is saved at its version: it has no mark,
+// or a newer one while PostgreSQL shows that this version has passed.
+func (s *Service) overtaken(ctx context.Context, char events.CharID, rows []events.Row, marks map[events.RowKey]events.Version) bool {
+	newer := false
+	for _, row := range rows {
+		mark, dirty := marks[row.Key]
+		if dirty && mark <= row.Version {
+			return false
+		}
+		newer = newer || dirty
+	}
+	if !newer {
+		return true
+	}
+	state, err := s.Cold.Load(ctx, char)
+	if err != nil {
+		return false
+	}
+	saved := state.Rows()
+	for _, row := range rows {
+		if _, dirty := marks[row.Key]; dirty && row.Key != game.RowContexts && saved[row.Key] < row.Version {
+			return false
+		}
+	}
+	return true
+}

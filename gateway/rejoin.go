@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// rejoin brings the hot copy of a character together with what PostgreSQL, the
+// stream and the mirror know of it. It is how a character comes into Redis, and
+// how a copy that may be older than what was acknowledged becomes good again
+// after Redis was restarted, failed over or emptied. A character that
+// nobody knows is made only where create says so. It returns errJoined when the
+// copy is verified.
+func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) error {
+	loaded, err := s.Hot.Load(ctx, char, game.Everything)
+	if err != nil {
+		return err
+	}
+	if loaded.Verified {
+		return errJoined // another gateway was faster
+	}
+	joined, dirty, err := s.joinAll(ctx, &loaded.State)
+	if err != nil {
+		return fmt.Errorf("join the copies of character %d: %w", char, err)
+	}
+	if joined.Version == 0 && !create {
+		return nil // nobody knows it
+	}
+	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty)
+	var moved *game.MovedError
+	if err == nil || errors.As(err, &moved) {
+		return errJoined
+	}
+	return err
+}
+
+// load is Hot.Load of a copy that is verified; a character that nobody knows
+// yet comes back as it is. Both for reading.
+func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
+	for {
+		loaded, err := s.Hot.Load(ctx, char, want)
+		if err != nil || loaded.Verified {
+			return loaded, err
+		}
+		if err := s.rejoin(ctx, char, false); !errors.Is(err, errJoined) {
+			return loaded, err
+		}
+	}
+}
+
+// joinAll returns the joined state, and which of its rows are not saved.
+func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []events.Row, error) {
+	// The order matters: what is saved between the two reads is in the second.
+	tail, err := s.Stream.Tail(ctx, hot.Char)
+	if err != nil {
+		return nil, nil, err
+	}
+	saved, err := s.Cold.Load(ctx, hot.Char)
+	if err != nil {
+		return nil, nil, err
+	}
+	shown, err := s.Mirror.Get(ctx, hot.Char)
+	if err != nil {
+		return nil, nil, err
+	}
+	joined := &game.State{Char: hot.Char}
+	game.Join(joined, hot)
+	game.Join(joined, saved)
+	game.Join(joined, &game.State{Version: shown.Version, Contexts: shown})
+	for i := range tail {
+		game.Join(joined, game.FromEvent(&tail[i]))
+	}
+	fights, err := s.Cold.SavedFights(ctx, fightsOf(joined))
+	if err != nil {
+		return nil, nil, err
+	}
+	closeEnded(joined, fights)
+	return joined, unsaved(joined, saved, fights, shown), nil
+}
+
+// fightsOf lists the fights that the state names, open or ended.
+func fightsOf(s *game.State) (sessions []uuid.UUID) {
+	if open := s.Contexts.Active[game.ContextCombat]; open != uuid.Nil {
+		sessions = append(sessions, open)
+	}
+	for id, session := range s.Sessions {
+		if session.Context == game.ContextCombat {
+			sessions = append(sessions, id)
+		}
+	}
+	return sessions
+}
+
+// closeEnded closes the contexts that have ended, and drops fights that are saved.
+func closeEnded(s *game.State, fights map[uuid.UUID]events.Version) {
+	s.Contexts.Active = maps.Clone(s.Contexts.Active)
+	s.CloseEnded()
+	for id := range fights {
+		if s.Contexts.Active[game.ContextCombat] == id {
+			delete(s.Contexts.Active, game.ContextCombat)
+		}
+		delete(s.Sessions, id)
+	}
+}
+
+// unsaved lists the rows of the joined state that PostgreSQL does not have at
+// their version, and the contexts where the mirror does not show them.
+func unsaved(joined, saved *game.State, fights map[uuid.UUID]events.Version, shown game.Contexts) (rows []events.Row) {
+	stored := saved.Rows()
+	for id, version := range fights {
+		stored[events.RowFight(id)] = version
+	}
+	for key, version := range joined.Rows() {
+		if stored[key] < version {
+			rows = append(rows, events.Row{Key: key, Version: version})
+		}
+	}
+	if len(joined.Contexts.Active)+len(shown.Active) > 0 && !maps.Equal(joined.Contexts.Active, shown.Active) {
+		rows = append(rows, events.Row{Key: game.RowContexts, Version: joined.Version})
+	}
+	return rows
+}

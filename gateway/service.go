@@ -1,0 +1,97 @@
+// Package gateway takes actions of players: it loads, lets game decide, commits
+// and publishes. It owns the interfaces it needs from Redis, NATS and
+// PostgreSQL and knows none of them.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// Hot is the hot state; see hot.Store.
+type Hot interface {
+	Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error)
+	Commit(ctx context.Context, c *game.Change, r game.Request) error
+	CommitBlind(ctx context.Context, c *game.Change, r game.Request) error
+	CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row) error
+	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
+	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
+}
+
+// Stream is the way to the savers; see bus.Bus.
+type Stream interface {
+	// Send puts events on their way; wait returns when all are stored.
+	Send(trace string, batch ...events.StateChanged) (wait func(context.Context) error, err error)
+	// Tail returns a character's events that may not be saved yet.
+	Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error)
+}
+
+// Mirror shows the active contexts to others; see bus.Mirror.
+type Mirror interface {
+	Get(ctx context.Context, char events.CharID) (game.Contexts, error)
+	Put(ctx context.Context, char events.CharID, contexts game.Contexts) error
+}
+
+// Cold is the saved state; see cold.Store.
+type Cold interface {
+	Load(ctx context.Context, char events.CharID) (*game.State, error)
+	Fights(ctx context.Context, char events.CharID, before events.Version, limit int32) ([]game.FightRecord, error)
+	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
+}
+
+// Service answers actions. It is safe for concurrent use.
+type Service struct {
+	Hot    Hot
+	Stream Stream
+	Mirror Mirror
+	Cold   Cold
+	Log    *slog.Logger
+
+	// Now is the clock. Defaults to time.Now.
+	Now func() time.Time
+	// NewID makes session ids. Defaults to random UUIDs of version 7.
+	NewID func() uuid.UUID
+	// Cause is what a dispatch says of itself. Defaults to events.CauseDispatch.
+	Cause events.Cause
+	// PublishTimeout is how long an answer waits for the stream before it says
+	// "hot": the dirty mark guarantees the save.
+	//
+	// Defaults to 50 ms.
+	PublishTimeout time.Duration
+	// ActionTimeout bounds loading, deciding and committing.
+	//
+	// Defaults to 2 s.
+	ActionTimeout time.Duration
+	// ColdTimeout bounds how long durability "cold" waits for a saver.
+	//
+	// Defaults to 5 s.
+	ColdTimeout time.Duration
+}
+
+// WithDefaults returns the service with defaults where a field is zero.
+func (s Service) WithDefaults() *Service {
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.NewID == nil {
+		s.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+	}
+	if s.Cause == "" {
+		s.Cause = events.CauseDispatch
+	}
+	def := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&s.PublishTimeout, 50*time.Millisecond)
+	def(&s.ActionTimeout, 2*time.Second)
+	def(&s.ColdTimeout, 5*time.Second)
+	return &s
+}

@@ -1,0 +1,261 @@
+package hot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// requestGeneration is how many answers are kept before the older half goes:
+// the newest 256 to 512 of a character, for a day after its last request.
+const requestGeneration = 256
+
+// Commit applies a change, all or nothing. Its errors:
+// game.ErrUnverified, game.ErrAhead, *game.MovedError, *game.ReplayError, or an
+// *events.UnavailableError, after which the change may have been applied or not.
+func (s *Store) Commit(ctx context.Context, c *game.Change, r game.Request) error {
+	return s.commit(ctx, "commit", c, r)
+}
+
+// CommitBlind is Commit for a change that expects nothing, to a character whose
+// copy cannot be verified now. The copy stays unverified.
+func (s *Store) CommitBlind(ctx context.Context, c *game.Change, r game.Request) error {
+	return s.commit(ctx, "blind", c, r)
+}
+
+// CommitJoin writes a copy that was joined from all sources over loaded, marks
+// the rows of dirty, and calls the copy verified. It returns a
+// *game.MovedError where the character changed meanwhile.
+func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row) error {
+	c := &game.Change{
+		Char: joined.Char, Version: joined.Version, Vitals: joined.Vitals,
+		Items: joined.Items, Scenarios: joined.Scenarios, Sessions: joined.Sessions,
+	}
+	for id := range loaded.Sessions {
+		if _, kept := joined.Sessions[id]; !kept {
+			c.Ended = append(c.Ended, id)
+		}
+	}
+	if joined.Progress.Version > 0 {
+		c.Progress = &joined.Progress
+	}
+	if joined.Contexts.Version > 0 {
+		c.Contexts = make(map[game.Context]uuid.UUID)
+		for _, context := range game.AllContexts {
+			c.Contexts[context] = joined.Contexts.Active[context]
+		}
+	}
+	args := newArgs(s, "join", c, game.Request{})
+	args.expect("version", loaded.Version)
+	args.marks(dirty)
+	if err := args.writes(); err != nil {
+		return err
+	}
+	return s.run(ctx, args)
+}
+
+func (s *Store) commit(ctx context.Context, mode string, c *game.Change, r game.Request) error {
+	args := newArgs(s, mode, c, r)
+	for _, part := range slices.Sorted(maps.Keys(c.Expect)) {
+		args.expect(partField(part), c.Expect[part])
+	}
+	args.marks(c.Marks())
+	if err := args.writes(); err != nil {
+		return fmt.Errorf("commit version %d of character %d: %w", c.Version, c.Char, err)
+	}
+	return s.run(ctx, args)
+}
+
+func (s *Store) run(ctx context.Context, a *args) error {
+	reply, err := commitScript.Run(ctx, s.rdb, a.keys, a.argv()...).Slice()
+	if err != nil {
+		return fmt.Errorf("commit version %d of character %d: %w", a.change.Version, a.change.Char, unavailable(err))
+	}
+	return readReply(reply)
+}
+
+func readReply(reply []any) error {
+	word, _ := reply[0].(string)
+	detail := ""
+	if len(reply) > 1 {
+		detail, _ = reply[1].(string)
+	}
+	switch word {
+	case "ok":
+		return nil
+	case "replay":
+		return &game.ReplayError{Record: detail}
+	case "unverified":
+		return game.ErrUnverified
+	case "ahead":
+		return game.ErrAhead
+	case "conflict":
+		version, err := strconv.ParseInt(detail, 10, 64)
+		return errors.Join(&game.MovedError{Version: events.Version(version)}, err)
+	}
+	return fmt.Errorf("commit script answered %q", word)
+}
+
+// args collects what commit.lua takes.
+type args struct {
+	change                  *game.Change
+	keys                    []string
+	head                    []any
+	expects, rows, commands section
+}
+
+// A section is a counted part of the script's arguments.
+type section struct {
+	count  int
+	values []any
+}
+
+func (s *section) add(values ...any) {
+	s.count++
+	s.values = append(s.values, values...)
+}
+
+func newArgs(s *Store, mode string, c *game.Change, r game.Request) *args {
+	seen := ""
+	if !c.Unseen {
+		seen = itoa(c.Version)
+	}
+	return &args{
+		change: c,
+		keys: []string{
+			keyContexts(c.Char), keyMarks(c.Char), keyRequests(c.Char), keyRequestsOld(c.Char),
+			s.indexes.key(indexDirty, c.Char), s.indexes.key(indexIdle, c.Char), s.indexes.key(indexOpen, c.Char),
+		},
+		head: []any{mode, itoa(c.Version), c.Char.String(), seen, requestGeneration, r.Key, r.Record, len(c.Contexts)},
+	}
+}
+
+func (a *args) argv() []any {
+	argv := a.head
+	for _, s := range []section{a.expects, a.rows, a.commands} {
+		argv = append(append(argv, s.count), s.values...)
+	}
+	return argv
+}
+
+func (a *args) expect(field string, v events.Version) {
+	if v == 0 {
+		a.expects.add(field, "")
+		return
+	}
+	a.expects.add(field, itoa(v))
+}
+
+func (a *args) marks(rows []events.Row) {
+	for _, row := range rows {
+		a.rows.add(string(row.Key), itoa(row.Version))
+	}
+}
+
+// write adds one command on key, whose number the script gets instead.
+func (a *args) write(command, key string, values ...string) {
+	n := slices.Index(a.keys, key) + 1
+	if n == 0 {
+		a.keys = append(a.keys, key)
+		n = len(a.keys)
+	}
+	line := []any{command, n, len(values)}
+	for _, v := range values {
+		line = append(line, v)
+	}
+	a.commands.add(line...)
+}
+
+// touch sets the version of a part of the character.
+func (a *args) touch(p game.Part) {
+	a.write("HSET", a.keys[0], partField(p), itoa(a.change.Version))
+}
+
+// writes turns the change into commands.
+func (a *args) writes() error {
+	c := a.change
+	if c.Vitals != nil {
+		a.touch(game.PartVitals)
+		a.write("HSET", keyVitals(c.Char), encodeVitals(c.Vitals)...)
+	}
+	if c.Progress != nil {
+		a.touch(game.PartProgress)
+		a.write("HSET", keyProgress(c.Char), "xp", itoa(c.Progress.XP), "version", itoa(c.Progress.Version))
+	}
+	a.writeItems()
+	a.writeContexts()
+	return errors.Join(a.writeScenarios(), a.writeSessions())
+}
+
+func (a *args) writeItems() {
+	if len(a.change.Items) == 0 {
+		return
+	}
+	a.touch(game.PartItems)
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(a.change.Items)), maxFields) {
+		values := make([]string, 0, 2*len(ids))
+		for _, id := range ids {
+			values = append(values, id, encodeItem(a.change.Items[id]))
+		}
+		a.write("HSET", keyItems(a.change.Char), values...)
+	}
+}
+
+// maxFields bounds one HSET: Lua cannot unpack more than some thousand values.
+const maxFields = 1000
+
+func (a *args) writeContexts() {
+	if len(a.change.Contexts) == 0 {
+		return
+	}
+	a.touch(game.PartContexts)
+	for _, context := range slices.Sorted(maps.Keys(a.change.Contexts)) {
+		if id := a.change.Contexts[context]; id != uuid.Nil {
+			a.write("HSET", a.keys[0], contextField(context), id.String())
+		} else {
+			a.write("HDEL", a.keys[0], contextField(context))
+		}
+	}
+}
+
+func (a *args) writeScenarios() error {
+	if len(a.change.Scenarios) == 0 {
+		return nil
+	}
+	a.touch(game.PartScenarios)
+	for _, id := range slices.Sorted(maps.Keys(a.change.Scenarios)) {
+		text, err := encodeScenario(a.change.Scenarios[id])
+		if err != nil {
+			return fmt.Errorf("scenario %q: %w", id, err)
+		}
+		a.write("HSET", keyScenarios(a.change.Char), id, text)
+	}
+	return nil
+}
+
+func (a *args) writeSessions() error {
+	c := a.change
+	if len(c.Sessions)+len(c.Ended) == 0 {
+		return nil
+	}
+	a.touch(game.PartSessions)
+	for id, session := range c.Sessions {
+		values, err := encodeSession(session)
+		if err != nil {
+			return fmt.Errorf("session %s: %w", id, err)
+		}
+		a.write("HSET", keySession(c.Char, id), values...)
+	}
+	for _, id := range c.Ended {
+		a.write("DEL", keySession(c.Char, id))
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package hot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// Load reads the wanted parts. They may be of different moments; a commit that
+// expects the parts it depends on finds out.
+func (s *Store) Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
+	out, err := s.load(ctx, char, want)
+	if err != nil {
+		return nil, fmt.Errorf("load character %d: %w", char, err)
+	}
+	return out, nil
+}
+
+// runSource asks the server that holds the key for the identity of its run,
+// which changes with every restart and failover.
+const runSource = "return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')"
+
+// replies are the answers of the one pipeline that Load sends.
+type replies struct {
+	ac, vitals, progress *redis.MapStringStringCmd
+	items, scenarios     *redis.MapStringStringCmd
+	some                 *redis.SliceCmd
+	marks                *redis.MapStringStringCmd
+	run                  *redis.Cmd
+	request, old         *redis.StringCmd
+	sessions             map[uuid.UUID]*redis.MapStringStringCmd
+}
+
+func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
+	var r replies
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		r.send(ctx, p, char, want)
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, unavailable(err)
+	}
+	out, err := r.read(char, want)
+	if err != nil {
+		return nil, err
+	}
+	if want.Sessions {
+		err = s.loadSessions(ctx, &out.State, &r)
+	}
+	return out, err
+}
+
+func (r *replies) send(ctx context.Context, p redis.Pipeliner, char events.CharID, want game.Want) {
+	r.ac = p.HGetAll(ctx, keyContexts(char))
+	r.run = p.Eval(ctx, runSource, []string{keyContexts(char)})
+	if want.Vitals {
+		r.vitals = p.HGetAll(ctx, keyVitals(char))
+	}
+	if want.Progress {
+		r.progress = p.HGetAll(ctx, keyProgress(char))
+	}
+	if want.AllItems {
+		r.items = p.HGetAll(ctx, keyItems(char))
+	} else if len(want.Items) > 0 {
+		r.some = p.HMGet(ctx, keyItems(char), want.Items...)
+	}
+	if want.Scenarios {
+		r.scenarios = p.HGetAll(ctx, keyScenarios(char))
+	}
+	if want.Sessions {
+		r.sessions = make(map[uuid.UUID]*redis.MapStringStringCmd)
+		for _, id := range want.Shown.Active {
+			r.sessions[id] = p.HGetAll(ctx, keySession(char, id))
+		}
+	}
+	if want.Dirty || want.Sessions {
+		r.marks = p.HGetAll(ctx, keyMarks(char))
+	}
+	if want.Request != "" {
+		r.request = p.HGet(ctx, keyRequests(char), want.Request)
+		r.old = p.HGet(ctx, keyRequestsOld(char), want.Request)
+	}
+}
+
+func (r *replies) read(char events.CharID, want game.Want) (*game.Loaded, error) {
+	ac := fields{key: keyContexts(char), values: r.ac.Val()}
+	out := &game.Loaded{Known: len(ac.values) > 0, Verified: ac.values["run"] != "" && ac.values["run"] == r.run.Val()}
+	st := &out.State
+	st.Char, st.Version = char, ac.version("version")
+	st.Parts = make(map[game.Part]events.Version, len(game.Parts))
+	for _, part := range game.Parts {
+		st.Parts[part] = ac.version(partField(part))
+	}
+	st.Contexts = readContexts(&ac)
+	out.LastSeen = ac.version("last_seen").Time()
+	if ac.err != nil {
+		return nil, ac.err
+	}
+	if want.Request != "" {
+		out.Record = r.request.Val() + r.old.Val() // a key is in one generation only
+	}
+	return out, r.readRows(st, want)
+}
+
+func readContexts(ac *fields) game.Contexts {
+	contexts := game.Contexts{Version: ac.version(partField(game.PartContexts)), Active: map[game.Context]uuid.UUID{}}
+	for _, context := range game.AllContexts {
+		if id := ac.uuid(contextField(context)); id != uuid.Nil {
+			contexts.Active[context] = id
+		}
+	}
+	return contexts
+}
+
+func partField(p game.Part) string       { return string(p) + "_version" }
+func contextField(c game.Context) string { return string(c) + "_session_id" }
+
+func (r *replies) readRows(st *game.State, want game.Want) (err error) {
+	if want.Vitals {
+		if st.Vitals, err = decodeVitals(keyVitals(st.Char), r.vitals.Val()); err != nil {
+			return err
+		}
+	}
+	if want.Progress {
+		f := fields{key: keyProgress(st.Char), values: r.progress.Val()}
+		if st.Progress = (game.Progress{XP: f.int64("xp"), Version: f.version("version")}); f.err != nil {
+			return f.err
+		}
+	}
+	if want.Scenarios {
+		st.Scenarios, err = decodeRows(keyScenarios(st.Char), r.scenarios.Val(), decodeScenario)
+		if err != nil {
+			return err
+		}
+	}
+	if r.marks != nil {
+		st.Dirty = readMarks(r.marks.Val())
+	}
+	return r.readItems(st, want)
+}
+
+func (r *replies) readItems(st *game.State, want game.Want) (err error) {
+	found := map[string]string{}
+	switch {
+	case want.AllItems:
+		found = r.items.Val()
+	case r.some != nil:
+		for i, value := range r.some.Val() {
+			if text, ok := value.(string); ok {
+				found[want.Items[i]] = text
+			}
+		}
+	}
+	st.Items, err = decodeRows(keyItems(st.Char), found, decodeItem)
+	return err
+}
+
+func decodeRows[V any](key string, values map[string]string, decode func(key, id, text string) (V, error)) (map[string]V, error) {
+	rows := make(map[string]V, len(values))
+	for id, text := range values {
+		row, err := decode(key, id, text)
+		if err != nil {
+			return nil, err
+		}
+		rows[id] = row
+	}
+	return rows, nil
+}
+
+func readMarks(values map[string]string) map[events.RowKey]events.Version {
+	f := fields{key: "dirty", values: values}
+	marks := make(map[events.RowKey]events.Version, len(values))
+	for row := range values {
+		marks[events.RowKey(row)] = f.version(row)
+	}
+	return marks
+}
+
+// loadSessions reads the open sessions and, by their marks, the fights that
+// have ended and are not saved: those that r does not hold already.
+func (s *Store) loadSessions(ctx context.Context, st *game.State, r *replies) error {
+	ids := sessionsOf(st)
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, id := range ids {
+			if r.sessions[id] == nil {
+				r.sessions[id] = p.HGetAll(ctx, keySession(st.Char, id))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	st.Sessions = make(map[uuid.UUID]game.Session, len(ids))
+	for _, id := range ids {
+		values := r.sessions[id].Val()
+		if len(values) == 0 {
+			continue
+		}
+		if st.Sessions[id], err = decodeSession(keySession(st.Char, id), values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sessionsOf(st *game.State) (ids []uuid.UUID) {
+	for _, id := range st.Contexts.Active {
+		ids = append(ids, id)
+	}
+	for row := range st.Dirty {
+		if id, ok := row.Fight(); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,80 @@
+-- commit changes one character, all or nothing.
+--
+-- KEYS  1 ac hash   2 marks   3 requests   4 requests:old
+--       5 index of dirty characters   6 of idle ones   7 of those in a context
+--       8… the keys that the writes name by their number
+-- ARGV  1 mode: "commit", "blind" (the copy need not be verified) or "join"
+--         (copies are brought together: verifies, and no version has to rise)
+--       2 new version   3 char_id   4 last seen, "" to leave it
+--       5 how many idempotency keys a generation holds
+--       6 idempotency key, "" for none   7 the record to keep for it
+--       8 how many contexts change
+--       9 n, then n pairs: field of the ac hash, value it must have ("" absent)
+--       … n, then n rows to mark dirty as pairs: row, version
+--       … n, then n writes: command, number of the key, count of arguments,
+--         the arguments
+--
+-- Returns {"ok"}; {"replay", record} where the idempotency key is known;
+-- {"unverified"} where this copy was not verified under this run of Redis;
+-- {"conflict", version} where an expectation failed or the version does not
+-- rise; {"ahead", version} for a version too far ahead of the Redis clock.
+local mode, version, char, seen, generation, request = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+
+if request ~= '' then
+  local record = redis.call('HGET', KEYS[3], request) or redis.call('HGET', KEYS[4], request)
+  if record then return {'replay', record} end
+end
+
+local state = redis.call('HMGET', KEYS[1], 'version', 'run')
+local current = state[1] or '0'
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+if mode == 'commit' and state[2] ~= run then return {'unverified'} end
+
+local at = 9
+local n = tonumber(ARGV[at])
+for i = at + 1, at + 2 * n, 2 do
+  if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return {'conflict', current} end
+end
+at = at + 2 * n + 1
+
+if mode ~= 'join' then
+  if tonumber(version) <= tonumber(current) then return {'conflict', current} end
+  local time = redis.call('TIME')
+  if tonumber(version) > (tonumber(time[1]) + 300) * 1000000 + tonumber(time[2]) then return {'ahead', current} end
+end
+
+n = tonumber(ARGV[at])
+for i = at + 1, at + 2 * n, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+if n > 0 then redis.call('ZADD', KEYS[5], 'NX', version, char) end
+at = at + 2 * n + 1
+
+n = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, n do
+  local command, key, count = ARGV[at], KEYS[tonumber(ARGV[at + 1])], tonumber(ARGV[at + 2])
+  redis.call(command, key, unpack(ARGV, at + 3, at + 2 + count))
+  at = at + 3 + count
+end
+
+redis.call('HSET', KEYS[1], 'version', version)
+if mode == 'join' then redis.call('HSET', KEYS[1], 'run', run) end
+if seen ~= '' then
+  redis.call('HSET', KEYS[1], 'last_seen', seen)
+  redis.call('ZADD', KEYS[6], seen, char)
+end
+if ARGV[8] ~= '0' then
+  local open = redis.call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id')
+  if open[1] or open[2] or open[3] then
+    redis.call('ZADD', KEYS[7], version, char)
+  else
+    redis.call('ZREM', KEYS[7], char)
+  end
+end
+if request ~= '' then
+  if redis.call('HLEN', KEYS[3]) >= tonumber(generation) then
+    redis.call('RENAME', KEYS[3], KEYS[4])
+  end
+  redis.call('HSET', KEYS[3], request, ARGV[7])
+  redis.call('EXPIRE', KEYS[3], 86400)
+end
+return {'ok'}

@@ -1,0 +1,246 @@
+package hot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Saved says which rows of a character are stored, and at which version.
+type Saved struct {
+	Char events.CharID
+	Rows map[events.RowKey]events.Version
+	// Sessions are fights whose results are stored, up to SessionsAt; their
+	// copies in Redis go.
+	Sessions   []uuid.UUID
+	SessionsAt events.Version
+}
+
+// Saved clears the marks of the rows that these events set: a saver has
+// committed them.
+func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
+	byChar := make(map[events.CharID]int)
+	var saved []Saved
+	for i := range batch {
+		e := &batch[i]
+		at, ok := byChar[e.CharID]
+		if !ok {
+			at = len(saved)
+			byChar[e.CharID] = at
+			saved = append(saved, Saved{Char: e.CharID, Rows: make(map[events.RowKey]events.Version)})
+		}
+		saved[at].add(e)
+	}
+	return s.Clear(ctx, saved)
+}
+
+func (s *Saved) add(e *events.StateChanged) {
+	for _, row := range e.Rows() {
+		s.Rows[row.Key] = max(s.Rows[row.Key], row.Version)
+	}
+	if e.Scope == events.ScopeCombat {
+		s.Sessions = append(s.Sessions, e.SessionID)
+		s.SessionsAt = max(s.SessionsAt, e.Version)
+	}
+}
+
+// Clear removes the marks that the saved versions have overtaken. A mark that
+// was set again since stays.
+func (s *Store) Clear(ctx context.Context, saved []Saved) error {
+	if len(saved) == 0 {
+		return nil
+	}
+	if err := clearScript.Load(ctx, s.rdb).Err(); err != nil {
+		return fmt.Errorf("clear marks: %w", unavailable(err))
+	}
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i := range saved {
+			keys, argv := s.clearArgs(&saved[i])
+			clearScript.EvalSha(ctx, p, keys, argv...)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("clear marks of %d characters: %w", len(saved), unavailable(err))
+	}
+	return nil
+}
+
+func (s *Store) clearArgs(saved *Saved) (keys []string, argv []any) {
+	keys = []string{keyMarks(saved.Char), s.indexes.key(indexDirty, saved.Char)}
+	for _, id := range saved.Sessions {
+		keys = append(keys, keySession(saved.Char, id))
+	}
+	argv = []any{saved.Char.String(), itoa(saved.SessionsAt)}
+	for row, version := range saved.Rows {
+		argv = append(argv, string(row), itoa(version))
+	}
+	return keys, argv
+}
+
+// ClearRows is Clear for the rows of one character. Fights among them lose
+// their copies in Redis, too.
+func (s *Store) ClearRows(ctx context.Context, char events.CharID, rows map[events.RowKey]events.Version) error {
+	saved := Saved{Char: char, Rows: rows}
+	for row, version := range rows {
+		if session, ok := row.Fight(); ok {
+			saved.Sessions = append(saved.Sessions, session)
+			saved.SessionsAt = max(saved.SessionsAt, version)
+		}
+	}
+	return s.Clear(ctx, []Saved{saved})
+}
+
+// Marks returns what is dirty of a character.
+func (s *Store) Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error) {
+	values, err := s.rdb.HGetAll(ctx, keyMarks(char)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("marks of character %d: %w", char, unavailable(err))
+	}
+	return readMarks(values), nil
+}
+
+// Overdue lists up to limit characters that have been dirty since before t.
+func (s *Store) Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error) {
+	return s.before(ctx, indexDirty, t, limit)
+}
+
+// Lost lists up to limit characters that are in a context and that nobody has
+// seen since t. Those that were seen are looked at again later.
+func (s *Store) Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error) {
+	chars, err := s.before(ctx, indexOpen, t, limit)
+	if err != nil || len(chars) == 0 {
+		return nil, err
+	}
+	seen := make([]*redis.StringCmd, len(chars))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, char := range chars {
+			seen[i] = p.HGet(ctx, keyContexts(char), "last_seen")
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("last seen of %d characters: %w", len(chars), unavailable(err))
+	}
+	return s.splitLost(ctx, chars, seen, t)
+}
+
+func (s *Store) splitLost(ctx context.Context, chars []events.CharID, seen []*redis.StringCmd, t time.Time) (lost []events.CharID, err error) {
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, char := range chars {
+			at, _ := seen[i].Int64()
+			if at <= t.UnixMicro() {
+				lost = append(lost, char)
+				continue
+			}
+			p.ZAddXX(ctx, s.indexes.key(indexOpen, char), redis.Z{Score: float64(at), Member: char.String()})
+		}
+		return nil
+	})
+	return lost, unavailable(err)
+}
+
+// Idle lists up to limit characters that nobody has seen since t.
+func (s *Store) Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error) {
+	return s.before(ctx, indexIdle, t, limit)
+}
+
+// Postpone lets Overdue pass over a character that is still dirty until its
+// marks have become as old again as they are now.
+func (s *Store) Postpone(ctx context.Context, char events.CharID, until time.Time) error {
+	member := redis.Z{Score: float64(until.UnixMicro()), Member: char.String()}
+	err := s.rdb.ZAddXX(ctx, s.indexes.key(indexDirty, char), member).Err()
+	return unavailable(err)
+}
+
+// CountDirty is the number of characters that have marks.
+func (s *Store) CountDirty(ctx context.Context) (n int64, err error) {
+	keys := s.indexes.all(indexDirty)
+	counts := make([]*redis.IntCmd, len(keys))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			counts[i] = p.ZCard(ctx, key)
+		}
+		return nil
+	})
+	for _, count := range counts {
+		n += count.Val()
+	}
+	return n, unavailable(err)
+}
+
+func (s *Store) before(ctx context.Context, index string, t time.Time, limit int) ([]events.CharID, error) {
+	keys := s.indexes.all(index)
+	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(t.UnixMicro(), 10), Count: int64(limit)}
+	found := make([]*redis.StringSliceCmd, len(keys))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			found[i] = p.ZRangeByScore(ctx, key, by)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read index %s: %w", index, unavailable(err))
+	}
+	var chars []events.CharID
+	for _, members := range found {
+		for _, member := range members.Val() {
+			char, err := parseChar(member)
+			if err != nil {
+				return nil, fmt.Errorf("index %s: %w", index, err)
+			}
+			chars = append(chars, char)
+			if len(chars) == limit {
+				return chars, nil
+			}
+		}
+	}
+	return chars, nil
+}
+
+// Each calls yield with every character that Redis has, until it returns false.
+func (s *Store) Each(ctx context.Context, yield func(events.CharID) bool) error {
+	for _, key := range s.indexes.all(indexIdle) {
+		var cursor uint64
+		for {
+			members, next, err := s.rdb.ZScan(ctx, key, cursor, "", 1000).Result()
+			if err != nil {
+				return fmt.Errorf("scan index %s: %w", key, unavailable(err))
+			}
+			for i := 0; i < len(members); i += 2 {
+				char, err := parseChar(members[i])
+				if err != nil {
+					return fmt.Errorf("index %s: %w", key, err)
+				}
+				if !yield(char) {
+					return nil
+				}
+			}
+			if cursor = next; cursor == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// Evict forgets a character that nobody has seen since t, unless it is dirty or
+// in a context. It reports whether it is gone.
+func (s *Store) Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error) {
+	keys := []string{
+		keyContexts(char), keyMarks(char), s.indexes.key(indexIdle, char),
+		keyVitals(char), keyItems(char), keyProgress(char), keyScenarios(char),
+	}
+	gone, err := evictScript.Run(ctx, s.rdb, keys, char.String(), t.UnixMicro()).Int()
+	if err != nil {
+		return false, fmt.Errorf("evict character %d: %w", char, unavailable(err))
+	}
+	return gone == 1, nil
+}

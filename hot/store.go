@@ -1,0 +1,120 @@
+// Package hot keeps the state of characters in Redis: it loads what a decision
+// needs, commits what was decided in one script, and remembers what is not saved
+// yet. It knows nothing of NATS or PostgreSQL.
+package hot
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Store is the hot state. It is safe for concurrent use.
+type Store struct {
+	rdb     redis.UniversalClient
+	indexes indexer
+}
+
+// Open connects to Redis. A comma list of URLs, or the scheme redis+cluster or
+// rediss+cluster, means Redis Cluster. Open does not wait for the server: Ping
+// says whether it answers.
+func Open(url string) (*Store, error) {
+	rdb, cluster, err := newClient(url)
+	if err != nil {
+		return nil, fmt.Errorf("redis url: %w", err)
+	}
+	return &Store{rdb: rdb, indexes: indexer{cluster: cluster}}, nil
+}
+
+// Close closes the connections.
+func (s *Store) Close() error { return s.rdb.Close() }
+
+// Ping returns nil when Redis answers and takes writes.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.rdb.Ping(ctx).Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+const (
+	dialTimeout  = 2 * time.Second
+	replyTimeout = 2 * time.Second
+)
+
+// newClient makes a client that never repeats a command by itself: a commit
+// whose answer was lost may have happened, and only its caller knows how to
+// find out (the idempotency key, or the version that has risen).
+func newClient(url string) (rdb redis.UniversalClient, cluster bool, err error) {
+	first, _, list := strings.Cut(url, ",")
+	if !list && !strings.Contains(first, "+cluster://") {
+		opts, err := redis.ParseURL(url)
+		if err != nil {
+			return nil, false, err
+		}
+		opts.MaxRetries, opts.DialerRetries = -1, 1
+		opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = dialTimeout, replyTimeout, replyTimeout
+		opts.ContextTimeoutEnabled = true
+		return redis.NewClient(opts), false, nil
+	}
+	opts, err := clusterOptions(url)
+	if err != nil {
+		return nil, false, err
+	}
+	return redis.NewClusterClient(opts), true, nil
+}
+
+func clusterOptions(list string) (*redis.ClusterOptions, error) {
+	var all *redis.ClusterOptions
+	for url := range strings.SplitSeq(list, ",") {
+		url = strings.Replace(strings.TrimSpace(url), "+cluster://", "://", 1)
+		if !strings.Contains(url, "://") {
+			url = "redis://" + url
+		}
+		opts, err := redis.ParseClusterURL(url)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = opts
+		} else {
+			all.Addrs = append(all.Addrs, opts.Addrs...)
+		}
+	}
+	all.MaxRetries, all.DialerRetries = -1, 1
+	all.MaxRedirects = 3
+	all.DialTimeout, all.ReadTimeout, all.WriteTimeout = dialTimeout, replyTimeout, replyTimeout
+	all.ContextTimeoutEnabled = true
+	return all, nil
+}
+
+func unavailable(err error) error {
+	if errors.Is(err, redis.Nil) {
+		return err
+	}
+	return events.Unavailable("redis", err)
+}
+
+//go:embed lua/commit.lua
+var commitSource string
+
+//go:embed lua/clear.lua
+var clearSource string
+
+//go:embed lua/evict.lua
+var evictSource string
+
+var (
+	commitScript = redis.NewScript(commitSource)
+	clearScript  = redis.NewScript(clearSource)
+	evictScript  = redis.NewScript(evictSource)
+)
+
+func parseChar(member string) (events.CharID, error) { return events.ParseCharID(member) }

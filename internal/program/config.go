@@ -1,0 +1,96 @@
+// Package program is what the commands share: their configuration, their log,
+// their signals, and the page that tells how they are. Flags and environment
+// end here; nothing below a command reads either.
+package program
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bus"
+)
+
+// Connections names the servers.
+type Connections struct {
+	NATSURL     string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" help:"NATS servers, a comma list."`
+	RedisURL    string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis. A comma list, or rediss+cluster://, means Redis Cluster."`
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"postgres://127.0.0.1:5432/savepoint" help:"PostgreSQL."`
+}
+
+// Logging says how to log.
+type Logging struct {
+	Level  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
+	Format string     `name:"log-format" env:"LOG_FORMAT" enum:"text,json" default:"text" help:"text or json."`
+}
+
+// Logger makes the program's log.
+func (l Logging) Logger(w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// Streams is what a deployment decides about the streams.
+type Streams struct {
+	Replicas     int           `name:"nats-replicas" env:"NATS_REPLICAS" default:"1" help:"Copies of each stream; 3 on a cluster."`
+	MaxAge       time.Duration `name:"sync-max-age" env:"SYNC_MAX_AGE" default:"168h" help:"How long events are kept for replays."`
+	MaxBytes     int64         `name:"sync-max-bytes" env:"SYNC_MAX_BYTES" default:"8589934592" help:"Size of the stream of changes, in bytes. When it is full, answers say hot."`
+	AckWait      time.Duration `name:"ack-wait" env:"ACK_WAIT" default:"10s" help:"How soon another saver takes over the events of one that died."`
+	CleanupEvery time.Duration `name:"cleanup-every" env:"CLEANUP_EVERY" default:"10s" help:"Time between two sweeps, whole seconds."`
+}
+
+// Topology is the same for the bus.
+func (s Streams) Topology() bus.Topology {
+	return bus.Topology{
+		Replicas: s.Replicas, MaxAge: s.MaxAge, MaxBytes: s.MaxBytes,
+		AckWait: s.AckWait, CleanupEvery: s.CleanupEvery,
+	}
+}
+
+// Signals returns a context that ends with SIGINT or SIGTERM. A second signal
+// ends the program at once.
+func Signals() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// Main runs a program and exits with its verdict.
+func Main(run func(ctx context.Context) error) {
+	ctx, stop := Signals()
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+// Retry calls try until it succeeds, ctx is done, or fatal says that no retry
+// will help. It logs each failure with what was tried.
+func Retry(ctx context.Context, log *slog.Logger, what string, fatal func(error) bool, try func(context.Context) error) error {
+	const pause = time.Second
+	for attempt := 1; ; attempt++ {
+		err := try(ctx)
+		if err == nil || fatal(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.Warn("waiting for "+what, "attempt", attempt, "retry_in", pause, "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,6 @@
+package stack
+
+var (
+	CommandLine = commandLine
+	ChildrenOf  = childrenOf
+)

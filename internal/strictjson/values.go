@@ -1,0 +1,142 @@
+package strictjson
+
+import (
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-faster/jx"
+	"github.com/google/uuid"
+)
+
+// Document reads body as one JSON document and nothing after it. read must
+// consume the document's value.
+func Document(body []byte, read func(d *jx.Decoder) error) error {
+	if !utf8.Valid(body) {
+		return &FieldError{Err: fmt.Errorf("%w: not UTF-8", ErrSyntax)}
+	}
+	d := jx.GetDecoder()
+	defer jx.PutDecoder(d)
+	d.ResetBytes(body)
+	if err := read(d); err != nil {
+		return asFieldError(err)
+	}
+	if err := d.Skip(); err != io.EOF { // an EOF inside a value comes wrapped
+		return &FieldError{Err: fmt.Errorf("%w: something follows the document", ErrSyntax)}
+	}
+	return nil
+}
+
+// Int64 reads an integer; 1.0 and 1e3 are not integers here.
+func Int64(d *jx.Decoder) (int64, error) {
+	if d.Next() != jx.Number {
+		return 0, wrongType(d, "must be an integer")
+	}
+	n, err := d.Int64()
+	if err != nil {
+		return 0, &FieldError{Err: fmt.Errorf("%w: must be an integer of 64 bits", ErrType)}
+	}
+	return n, nil
+}
+
+// Int32 reads an integer of 32 bits.
+func Int32(d *jx.Decoder) (int32, error) {
+	n, err := Int64(d)
+	if err == nil && int64(int32(n)) != n {
+		err = &FieldError{Err: fmt.Errorf("%w: must be an integer of 32 bits", ErrType)}
+	}
+	return int32(n), err
+}
+
+// Float64 reads a number that a float64 can hold.
+func Float64(d *jx.Decoder) (float64, error) {
+	if d.Next() != jx.Number {
+		return 0, wrongType(d, "must be a number")
+	}
+	f, err := d.Float64()
+	if err != nil {
+		return 0, &FieldError{Err: fmt.Errorf("%w: must be a finite number of 64 bits", ErrType)}
+	}
+	return f, nil
+}
+
+// String reads a string.
+func String(d *jx.Decoder) (string, error) {
+	if d.Next() != jx.String {
+		return "", wrongType(d, "must be a string")
+	}
+	return d.Str()
+}
+
+// UUID reads a UUID in its usual form of 36 characters.
+func UUID(d *jx.Decoder) (uuid.UUID, error) {
+	text, err := String(d)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	id, err := ParseUUID(text)
+	if err != nil {
+		return uuid.Nil, &FieldError{Err: err}
+	}
+	return id, nil
+}
+
+// ParseUUID accepts the usual form only, where uuid.Parse takes four others.
+func ParseUUID(text string) (uuid.UUID, error) {
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != 36 {
+		return uuid.Nil, fmt.Errorf("%w: must be a UUID of 36 characters", ErrType)
+	}
+	return id, nil
+}
+
+// Time reads an RFC 3339 time.
+func Time(d *jx.Decoder) (time.Time, error) {
+	text, err := String(d)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, &FieldError{Err: fmt.Errorf("%w: must be an RFC 3339 time", ErrType)}
+	}
+	return t.UTC(), nil
+}
+
+// Array reads an array and calls read before each element; read must consume it.
+func Array(d *jx.Decoder, read func(i int) error) error {
+	if d.Next() != jx.Array {
+		return wrongType(d, "must be an array")
+	}
+	i := 0
+	err := d.Arr(func(*jx.Decoder) error {
+		if err := read(i); err != nil {
+			return In(fmt.Sprintf("[%d]", i), err)
+		}
+		i++
+		return nil
+	})
+	if err != nil {
+		return asFieldError(err)
+	}
+	return nil
+}
+
+// Raw returns the bytes of the next value, which is checked for syntax only.
+// They are part of the document, not a copy.
+func Raw(d *jx.Decoder) ([]byte, error) {
+	d.Next() // Raw would keep the white space before the value
+	raw, err := d.Raw()
+	if err != nil {
+		return nil, asFieldError(err)
+	}
+	return raw, nil
+}
+
+func wrongType(d *jx.Decoder, want string) error {
+	if d.Next() == jx.Invalid {
+		return &FieldError{Err: ErrSyntax}
+	}
+	return &FieldError{Err: fmt.Errorf("%w: %s", ErrType, want)}
+}

@@ -1,0 +1,136 @@
+package savers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// A batch is what one transaction saves: events, each with the message that
+// brought it.
+type batch struct {
+	events []events.StateChanged
+	msgs   []jetstream.Msg
+}
+
+func (b *batch) split() (left, right *batch) {
+	half := len(b.events) / 2
+	return &batch{b.events[:half], b.msgs[:half]}, &batch{b.events[half:], b.msgs[half:]}
+}
+
+func (b *batch) ack(log *slog.Logger) {
+	var errs error
+	for _, msg := range b.msgs {
+		errs = errors.Join(errs, msg.Ack())
+	}
+	if errs != nil {
+		log.Warn("not acknowledged; the events will come again", "events", len(b.msgs), "err", errs)
+	}
+}
+
+// giveBack lets another saver have the messages at once. Those that are settled
+// already take no notice.
+func (b *batch) giveBack() {
+	for _, msg := range b.msgs {
+		_ = msg.Nak() // if it is lost, the ack wait does the same
+	}
+}
+
+func (b *batch) alive() {
+	for _, msg := range b.msgs {
+		_ = msg.InProgress() // if it is lost, the event comes a second time
+	}
+}
+
+// newerDelay and newerTries are for events of a newer build: another saver gets
+// them, or this one after its upgrade; after some minutes they go to the dead
+// letters, from where they can be retried.
+const (
+	newerDelay = 5 * time.Second
+	newerTries = 60
+)
+
+// decode reads the messages. What is no event of this scope goes to the dead
+// letters and the rest into the batch.
+func (w *Worker) decode(ctx context.Context, msgs []jetstream.Msg) *batch {
+	b := &batch{
+		events: make([]events.StateChanged, 0, len(msgs)),
+		msgs:   make([]jetstream.Msg, 0, len(msgs)),
+	}
+	for _, msg := range msgs {
+		e, err := w.read(msg)
+		if err == nil {
+			b.events = append(b.events, e)
+			b.msgs = append(b.msgs, msg)
+			continue
+		}
+		w.refuse(ctx, msg, e.CharID, err)
+	}
+	return b
+}
+
+func (w *Worker) read(msg jetstream.Msg) (e events.StateChanged, err error) {
+	if !w.Saver.Scope().HasState() {
+		return events.StateChanged{Scope: w.Saver.Scope()}, nil // a tick says nothing but its subject
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return e, err
+	}
+	scope, char, err := events.ParseSubject(msg.Subject())
+	if err != nil {
+		return e, err
+	}
+	if e, err = events.Decode(msg.Data()); err == nil {
+		err = e.CheckDelivery(scope, char, meta.Timestamp)
+	}
+	if err != nil && char != 0 {
+		e.CharID = char // the subject is what the dead letters are found by
+	}
+	return e, err
+}
+
+// refuse buries a message that cannot be read, or lets it wait for a newer saver.
+func (w *Worker) refuse(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
+	meta, err := msg.Metadata()
+	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && meta.NumDelivered < newerTries {
+		_ = msg.NakWithDelay(newerDelay)
+		return
+	}
+	if err := w.buryMessage(ctx, msg, char, cause); err != nil {
+		w.Log.Warn("dead letter not kept; the event will come again", "err", err)
+		_ = msg.NakWithDelay(newerDelay)
+	}
+}
+
+// bury keeps trying to put the one event of b among the dead letters.
+func (w *Worker) bury(ctx context.Context, stopping <-chan struct{}, b *batch, cause error) error {
+	for try := 1; ; try++ {
+		err := w.buryMessage(ctx, b.msgs[0], b.events[0].CharID, cause)
+		if err == nil {
+			return nil
+		}
+		w.Log.Warn("dead letter not kept", "attempt", try, "err", err)
+		if err := w.waitToRetry(ctx, stopping, try, err); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *Worker) buryMessage(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
+	ctx, cancel := context.WithTimeout(ctx, buryTimeout)
+	defer cancel()
+	if err := w.Dead.Bury(ctx, msg, w.Saver.Scope(), char, cause.Error()); err != nil {
+		return err
+	}
+	w.Metrics.buried(w.Saver.Scope())
+	w.Log.Warn("event is in the dead letters", "subject", msg.Subject(), "char_id", char, "reason", cause)
+	return msg.TermWithReason("dead letter")
+}
+
+const buryTimeout = 5 * time.Second

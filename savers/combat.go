@@ -1,0 +1,94 @@
+package savers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/db"
+)
+
+// CombatStateSaver writes a fight's line in the history, once, and the
+// experience and loot that the character has after it.
+type CombatStateSaver struct{}
+
+// Scope implements Saver.
+func (CombatStateSaver) Scope() events.Scope { return events.ScopeCombat }
+
+// Save implements Saver.
+func (CombatStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+	progress := make(newest[events.CharID, int64], len(batch))
+	items := make(itemRows)
+	for i := range batch {
+		data, err := dataOf[events.Combat](&batch[i])
+		if err != nil {
+			return err
+		}
+		progress.add(batch[i].CharID, batch[i].Version, data.XP)
+		items.add(&batch[i], data.Loot)
+	}
+	fights, err := fightParams(batch)
+	if err != nil {
+		return err
+	}
+	if _, err := db.New(tx).SaveFights(ctx, fights); err != nil {
+		return err
+	}
+	if _, err := db.New(tx).SaveProgress(ctx, progressParams(progress)); err != nil {
+		return err
+	}
+	return items.save(ctx, tx)
+}
+
+func progressParams(rows newest[events.CharID, int64]) (p db.SaveProgressParams) {
+	for _, char := range rows.keys(cmp.Compare[events.CharID]) {
+		p.CharIds = append(p.CharIds, int64(char))
+		p.Versions = append(p.Versions, int64(rows[char].version))
+		p.Xps = append(p.Xps, rows[char].value)
+	}
+	return p
+}
+
+// fightParams orders the fights by their session, the key of the history.
+func fightParams(batch []events.StateChanged) (p db.SaveFightsParams, err error) {
+	fights := make([]*events.StateChanged, len(batch))
+	for i := range batch {
+		fights[i] = &batch[i]
+	}
+	slices.SortFunc(fights, func(a, b *events.StateChanged) int {
+		return cmp.Or(bytes.Compare(a.SessionID[:], b.SessionID[:]), cmp.Compare(a.Version, b.Version))
+	})
+	fights = slices.CompactFunc(fights, func(a, b *events.StateChanged) bool { return a.SessionID == b.SessionID })
+	for _, e := range fights {
+		if err := addFight(&p, e); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func addFight(p *db.SaveFightsParams, e *events.StateChanged) error {
+	data := e.Data.(events.Combat)
+	loot, err := json.Marshal(data.Loot)
+	if err != nil {
+		return BadEvent(err)
+	}
+	if data.Loot == nil {
+		loot = []byte("[]")
+	}
+	p.SessionIds = append(p.SessionIds, e.SessionID)
+	p.CharIds = append(p.CharIds, int64(e.CharID))
+	p.Versions = append(p.Versions, int64(e.Version))
+	p.Outcomes = append(p.Outcomes, data.Outcome)
+	p.StartedAts = append(p.StartedAts, data.StartedAt)
+	p.FinishedAts = append(p.FinishedAts, data.FinishedAt)
+	p.Rounds = append(p.Rounds, data.Rounds)
+	p.XpGained = append(p.XpGained, data.XPGained)
+	p.Loots = append(p.Loots, loot)
+	return nil
+}

@@ -1,0 +1,268 @@
+package savers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Source hands out messages that nobody has settled; see bus.Source.
+type Source interface {
+	// Fetch returns what is waiting, at most limit messages, and blocks while
+	// nothing is. The caller settles each of them.
+	Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error)
+}
+
+// DeadLetters keeps what cannot be saved; see bus.Bus.
+type DeadLetters interface {
+	// Bury returns when msg is stored among the dead letters.
+	Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, char events.CharID, reason string) error
+}
+
+// Marks is told what is saved; see hot.Store.
+type Marks interface {
+	// Saved clears the dirty marks that these events have overtaken.
+	Saved(ctx context.Context, batch []events.StateChanged) error
+}
+
+// DB begins transactions, as a pgxpool.Pool does.
+type DB interface {
+	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
+}
+
+// Worker is the universal loop: fetch, decode, open the transaction, call the
+// saver of the scope, commit, acknowledge, after-commit. While one batch
+// commits, the next is fetched and decoded.
+type Worker struct {
+	// Saver stores the batches.
+	Saver Saver
+	// Source hands out the messages of the saver's scope.
+	Source Source
+	DB     DB
+	Dead   DeadLetters
+	// Marks may be nil: then nobody is told what is saved.
+	Marks Marks
+	Log   *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
+
+	// BatchSize is how many messages one transaction saves at most. A batch is
+	// what is waiting; none waits to become full.
+	//
+	// Defaults to 2,500: larger ones fold a little better and hold locks longer.
+	BatchSize int
+	// AckWait is the consumer's; a batch in hand gives a sign of life three
+	// times within it.
+	//
+	// Defaults to 10 s.
+	AckWait time.Duration
+	// SaveTimeout bounds one transaction.
+	//
+	// Defaults to 30 s.
+	SaveTimeout time.Duration
+	// ShutdownTimeout is how long the batch in hand may take to commit once
+	// Run's context is done.
+	//
+	// Defaults to 10 s.
+	ShutdownTimeout time.Duration
+	// Backoff is the wait after the first transient error. It doubles up to 64
+	// times its value.
+	//
+	// Defaults to 100 ms.
+	Backoff time.Duration
+}
+
+func (w *Worker) withDefaults() *Worker {
+	c := *w
+	if c.BatchSize < 1 {
+		c.BatchSize = 2500
+	}
+	def := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&c.AckWait, 10*time.Second)
+	def(&c.SaveTimeout, 30*time.Second)
+	def(&c.ShutdownTimeout, 10*time.Second)
+	def(&c.Backoff, 100*time.Millisecond)
+	c.Log = c.Log.With("scope", c.Saver.Scope())
+	return &c
+}
+
+// Run saves until ctx is done. Then the batch in hand commits and is
+// acknowledged; one that is only decoded goes back for another saver. Run
+// returns when all of this has ended, with nil.
+func (w *Worker) Run(ctx context.Context) error {
+	w = w.withDefaults()
+	// One batch may wait decoded while another commits; the channel holds none.
+	batches := make(chan *batch)
+	keeper := newKeeper(w.AckWait / 3)
+	var group errgroup.Group
+	group.Go(keeper.run)
+	group.Go(func() error {
+		defer close(batches)
+		w.fetch(ctx, batches, keeper)
+		return nil
+	})
+	group.Go(func() error {
+		for b := range batches {
+			w.saveBatch(ctx, b)
+			keeper.drop(b)
+		}
+		keeper.stop()
+		return nil
+	})
+	return group.Wait()
+}
+
+// fetch hands decoded batches over until ctx is done.
+func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
+	for try := 1; ctx.Err() == nil; {
+		msgs, err := w.Source.Fetch(ctx, w.BatchSize)
+		if err != nil {
+			w.Log.Warn("fetch", "attempt", try, "err", err)
+			w.pause(ctx, try)
+			try++
+			continue
+		}
+		try = 1
+		b := w.decode(ctx, msgs)
+		if len(b.events) == 0 {
+			continue
+		}
+		keeper.add(b)
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			keeper.drop(b)
+			b.giveBack()
+		}
+	}
+}
+
+// saveBatch saves a batch to the end: each event is stored and acknowledged, or
+// buried, or given back because the worker stops.
+func (w *Worker) saveBatch(ctx context.Context, b *batch) {
+	// The batch in hand outlives ctx by ShutdownTimeout.
+	hand, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		time.AfterFunc(w.ShutdownTimeout, cancel)
+	})()
+	if err := w.save(hand, ctx.Done(), b); err != nil {
+		b.giveBack()
+		w.Log.Warn("batch given back", "events", len(b.events), "err", err)
+	}
+}
+
+const maxTries = 5 // of one event alone, before an unknown error makes it a bad one
+
+// save stores b, or the parts of it that can be stored: a batch with an event
+// that cannot is cut in half until that event is alone. The error means that
+// the worker stops.
+func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch) error {
+	for try := 1; ; try++ {
+		err := w.transact(ctx, b.events)
+		if err == nil {
+			return w.settle(ctx, b)
+		}
+		kind := KindOf(err)
+		w.Metrics.failed(w.Saver.Scope(), kind)
+		switch {
+		case kind == KindTransient:
+			w.Log.Warn("batch not saved", "events", len(b.events), "attempt", try, "err", err)
+		case len(b.events) > 1:
+			left, right := b.split()
+			return errors.Join(w.save(ctx, stopping, left), w.save(ctx, stopping, right))
+		case kind == KindBad || try >= maxTries:
+			return w.bury(ctx, stopping, b, err)
+		}
+		if err := w.waitToRetry(ctx, stopping, try, err); err != nil {
+			return err
+		}
+	}
+}
+
+// transact saves events in one transaction. A saver that panics has a bug.
+func (w *Worker) transact(ctx context.Context, batch []events.StateChanged) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.SaveTimeout)
+	defer cancel()
+	started := time.Now()
+	tx, err := w.DB.BeginTx(ctx, pgx.TxOptions{})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("saver of %s panicked: %v", w.Saver.Scope(), p)
+		}
+		if err != nil {
+			// The connection may be gone; what is open in it is then gone too.
+			_ = tx.Rollback(ctx)
+		}
+	}()
+	if err := w.Saver.Save(ctx, tx, batch); err != nil {
+		return fmt.Errorf("save %d %s events: %w", len(batch), w.Saver.Scope(), err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit %d %s events: %w", len(batch), w.Saver.Scope(), err)
+	}
+	w.Metrics.saved(w.Saver.Scope(), batch, time.Since(started))
+	return nil
+}
+
+// settle acknowledges what is committed and tells those who wait for it. From
+// here on nothing can be lost: an ack that is lost makes the event come again.
+func (w *Worker) settle(ctx context.Context, b *batch) error {
+	b.ack(w.Log)
+	ctx, cancel := context.WithTimeout(ctx, afterCommitTimeout)
+	defer cancel()
+	if w.Marks != nil && w.Saver.Scope().HasState() {
+		if err := w.Marks.Saved(ctx, b.events); err != nil {
+			w.Log.Warn("marks not cleared; cleanup will", "events", len(b.events), "err", err)
+		}
+	}
+	if after, ok := w.Saver.(AfterCommitter); ok {
+		if err := after.AfterCommit(ctx, b.events); err != nil {
+			w.Log.Warn("after commit", "events", len(b.events), "err", err)
+		}
+	}
+	return nil
+}
+
+// afterCommitTimeout bounds what follows a commit, so that a slow Redis holds
+// up no saves for longer.
+const afterCommitTimeout = 30 * time.Second
+
+// waitToRetry waits before the next try. The error means that the worker stops.
+func (w *Worker) waitToRetry(ctx context.Context, stopping <-chan struct{}, try int, cause error) error {
+	timer := time.NewTimer(w.delay(try))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-stopping:
+	case <-ctx.Done():
+	}
+	return fmt.Errorf("stopped while retrying: %w", cause)
+}
+
+func (w *Worker) pause(ctx context.Context, try int) {
+	timer := time.NewTimer(w.delay(try))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (w *Worker) delay(try int) time.Duration { return w.Backoff << min(try-1, 6) }
