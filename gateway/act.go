@@ -72,6 +72,9 @@ var ErrBusy = errors.New("character is too busy, nothing was changed")
 // act carries an action out: load, decide, commit, and again where somebody was
 // faster; then publish.
 func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
+	// A client that hangs up does not stop its action half way: what is
+	// committed is also published. Each step has its own deadline.
+	ctx = context.WithoutCancel(ctx)
 	change, answer, err := s.commit(ctx, a)
 	var replay *game.ReplayError
 	if errors.As(err, &replay) {

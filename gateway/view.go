@@ -21,7 +21,7 @@ type View struct {
 	CharID    events.CharID                `json:"char_id"`
 	Version   events.Version               `json:"version"`
 	Vitals    *VitalsView                  `json:"vitals"`
-	Progress  *ProgressView                `json:"progress"`
+	Progress  ProgressView                 `json:"progress"`
 	Items     []ItemView                   `json:"items"`
 	Scenarios []ScenarioView               `json:"scenarios"`
 	Contexts  map[game.Context]SessionView `json:"contexts,omitzero"`
@@ -108,12 +108,12 @@ func (s *Service) LookCold(ctx context.Context, char events.CharID) (*View, erro
 }
 
 func newView(s *game.State) *View {
-	view := &View{CharID: s.Char, Version: s.Version, Items: []ItemView{}, Scenarios: []ScenarioView{}}
+	view := &View{CharID: s.Char, Version: s.Version,
+		Progress: ProgressView{s.Progress.XP, s.Progress.Version},
+		Items:    []ItemView{}, Scenarios: []ScenarioView{},
+	}
 	if s.Vitals != nil {
 		view.Vitals = &VitalsView{s.Vitals.Vitals, s.Vitals.Version}
-	}
-	if s.Progress.Version > 0 {
-		view.Progress = &ProgressView{s.Progress.XP, s.Progress.Version}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Items)) {
 		if item := s.Items[id]; item.Quantity > 0 {

@@ -45,11 +45,11 @@ func (r *Report) String() string {
 const chunk = 500
 
 // Verifier compares. Progress, where not nil, is called after each chunk with
-// the number of characters that are done.
+// the number of characters that are done, of those that this round looks at.
 type Verifier struct {
 	Hot      Hot
 	Cold     Cold
-	Progress func(done int)
+	Progress func(done, of int)
 }
 
 // Run compares every character that Redis has. While the game goes on or savers
@@ -102,7 +102,7 @@ func (v *Verifier) round(ctx context.Context, chars []events.CharID, report *Rep
 		}
 		pending = append(pending, differ...)
 		if v.Progress != nil {
-			v.Progress(start + len(part))
+			v.Progress(start+len(part), len(chars))
 		}
 	}
 	return pending, nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/internal/world"
 )
 
@@ -37,18 +38,18 @@ func (d *demoCmd) Run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// showProgress rewrites one line a second.
+// showProgress says once a second how far it is.
 func showProgress(ctx context.Context, out io.Writer, w *world.World, length time.Duration) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	started := time.Now()
+	started, progress := time.Now(), program.NewProgress(out)
+	defer progress.Done()
 	for {
 		select {
 		case <-ctx.Done():
-			fmt.Fprintln(out)
 			return
 		case <-ticker.C:
-			fmt.Fprintf(out, "\r%3.0f%%  %s ", 100*min(1, time.Since(started).Seconds()/length.Seconds()), w.Counts())
+			progress.Show(fmt.Sprintf("%3.0f%%  %s", 100*min(1, time.Since(started).Seconds()/length.Seconds()), w.Counts()))
 		}
 	}
 }

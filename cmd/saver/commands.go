@@ -13,6 +13,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/internal/migrate"
+	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/verify"
 )
 
@@ -100,7 +101,7 @@ func printStatus(w io.Writer, lines []scopeStatus, dirty int64) error {
 }
 
 type verifyCmd struct {
-	Wait  time.Duration `name:"wait" default:"15s" help:"How long rows may take to become equal while savers work."`
+	Wait  time.Duration `name:"wait" default:"45s" help:"How long rows may take to become equal while savers work."`
 	Limit int           `name:"limit" default:"20" help:"How many differences to print."`
 }
 
@@ -114,14 +115,15 @@ func (v verifyCmd) Run(ctx context.Context, c *cli, out *output) error {
 		return err
 	}
 	defer conns.close(ctx)
-	verifier := verify.Verifier{Hot: conns.hot, Cold: conns.cold, Progress: func(done int) {
-		fmt.Fprintf(out.Err, "\rcompared %d characters", done)
+	progress := program.NewProgress(out.Err)
+	verifier := verify.Verifier{Hot: conns.hot, Cold: conns.cold, Progress: func(done, of int) {
+		progress.Show(fmt.Sprintf("compared %d of %d characters", done, of))
 	}}
 	report, err := verifier.Run(ctx, v.Wait)
+	progress.Done()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out.Err)
 	for i, d := range report.Differences {
 		if i == v.Limit {
 			fmt.Fprintf(out.Out, "… and %d more\n", len(report.Differences)-i)
