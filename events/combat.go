@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -27,6 +28,15 @@ const RowProgress RowKey = "progress"
 
 // RowFight is the key of a fight's line in the history.
 func RowFight(session uuid.UUID) RowKey { return RowKey("fight:" + session.String()) }
+
+// MarshalJSON writes a fight without loot with an empty list, as readers expect.
+func (v Combat) MarshalJSON() ([]byte, error) {
+	type plain Combat
+	if v.Loot == nil {
+		v.Loot = []ItemChange{}
+	}
+	return json.Marshal(plain(v))
+}
 
 // Validate implements Data.
 func (v Combat) Validate(e *StateChanged) error {

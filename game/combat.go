@@ -75,9 +75,6 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 func (c *Change) endFight(s *State, id uuid.UUID, in Result, loot []events.ItemChange, cause events.Cause) {
 	session := s.session(id, ContextCombat, c.Version)
 	xp := s.Progress.XP + in.XP
-	if loot == nil {
-		loot = []events.ItemChange{}
-	}
 	result := events.New(s.Char, c.Version, cause, id, events.ScopeCombat, events.Combat{
 		Outcome: in.Outcome, StartedAt: session.OpenedAt.Time(), FinishedAt: c.Version.Time(),
 		Rounds: session.Round, XPGained: in.XP, XP: xp, Loot: loot,

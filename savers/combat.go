@@ -74,12 +74,9 @@ func fightParams(batch []events.StateChanged) (p db.SaveFightsParams, err error)
 
 func addFight(p *db.SaveFightsParams, e *events.StateChanged) error {
 	data := e.Data.(events.Combat)
-	loot, err := json.Marshal(data.Loot)
+	loot, err := json.Marshal(append([]events.ItemChange{}, data.Loot...)) // [] rather than null
 	if err != nil {
 		return BadEvent(err)
-	}
-	if data.Loot == nil {
-		loot = []byte("[]")
 	}
 	p.SessionIds = append(p.SessionIds, e.SessionID)
 	p.CharIds = append(p.CharIds, int64(e.CharID))

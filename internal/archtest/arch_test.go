@@ -1,0 +1,137 @@
+// Package archtest keeps the import table: which package of this module may
+// know which other. docs/architecture.md draws it.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/savepoint-games/savepoint"
+
+// table lists, for each package, the packages of this module that its product
+// code may import. A package that is not listed may not exist.
+var table = map[string][]string{
+	"events":                   {"internal/strictjson"},
+	"game":                     {"events"},
+	"hot":                      {"events", "game"},
+	"bus":                      {"events", "game"},
+	"cold":                     {"events", "game", "internal/db"},
+	"savers":                   {"events", "internal/db"},
+	"savers/savertest":         {"events", "savers"},
+	"gateway":                  {"events", "game", "internal/strictjson"},
+	"verify":                   {"events", "game"},
+	"sql":                      {},
+	"internal/strictjson":      {},
+	"internal/db":              {},
+	"internal/migrate":         {"sql"},
+	"internal/program":         {"bus"},
+	"internal/world":           {},
+	"internal/stack":           {},
+	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
+	"internal/archtest":        {},
+	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
+	"cmd/saver": {
+		"bus", "cold", "events", "gateway", "hot", "savers", "verify",
+		"internal/migrate", "internal/program",
+	},
+	"cmd/savepoint": {"internal/migrate", "internal/program", "internal/stack", "internal/world"},
+}
+
+// outside lists foreign modules that only these packages may link: who knows a
+// driver is part of the architecture.
+var outside = map[string][]string{
+	"github.com/redis/go-redis":      {"hot", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bus", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats-server": {"internal/stack"},
+	"github.com/jackc/pgx":           {"cold", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
+	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
+}
+
+func TestImportsFollowTheTable(t *testing.T) {
+	for dir, imports := range productImports(t) {
+		if isExample(dir) {
+			continue
+		}
+		allowed, known := table[dir]
+		if !known {
+			t.Errorf("package %s is not in the table: say there what it may import", dir)
+			continue
+		}
+		for _, path := range imports {
+			if inner, ok := strings.CutPrefix(path, module+"/"); ok && !slices.Contains(allowed, inner) {
+				t.Errorf("%s imports %s, which the table does not allow", dir, inner)
+			}
+		}
+	}
+}
+
+func TestOnlyOnePackageKnowsADriver(t *testing.T) {
+	for dir, imports := range productImports(t) {
+		for _, path := range imports {
+			for driver, allowed := range outside {
+				if strings.HasPrefix(path, driver) && !slices.Contains(allowed, dir) && !isExample(dir) {
+					t.Errorf("%s imports %s", dir, path)
+				}
+			}
+		}
+	}
+}
+
+func isExample(dir string) bool { return strings.HasPrefix(dir, "examples/") }
+
+// productImports maps each package directory to what its non-test files import.
+func productImports(t *testing.T) map[string][]string {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	imports := make(map[string][]string)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "tools" || strings.HasPrefix(d.Name(), ".") && path != root):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		dir = filepath.ToSlash(dir)
+		imports[dir] = append(imports[dir], importsOf(t, path)...)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(imports) < 10 {
+		t.Fatalf("only %d packages found: is the root right?", len(imports))
+	}
+	return imports
+}
+
+func importsOf(t *testing.T, path string) (out []string) {
+	t.Helper()
+	if strings.HasSuffix(path, "_test.go") {
+		return nil
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range file.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, imported)
+	}
+	return out
+}
