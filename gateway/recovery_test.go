@@ -1,0 +1,320 @@
+package gateway_test
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+// The stream is cut off between commit and publish: answers say "hot", and
+// cleanup finds and dispatches every change of every scope, once.
+func TestCleanupDispatchesWhatNobodyPublished(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.stream.cut.Store(true)
+	for char := 1; char <= 5; char++ {
+		path := strconv.Itoa(char)
+		if a := s.want(200, "PUT", path+"/vitals", harbor); a.Durability != "hot" {
+			t.Errorf("durability %q while the stream is cut off", a.Durability)
+		}
+		s.want(200, "POST", path+"/inventory", `{"changes":[{"item_id":"potion","delta":3}]}`)
+		s.want(201, "POST", path+"/contexts/scenario", `{"scenario_id":"old-road"}`)
+		for range 2 {
+			fight := s.want(201, "POST", path+"/contexts/combat", "").SessionID
+			s.want(200, "POST", path+"/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":10,"loot":[{"item_id":"sword","quantity":1}]`))
+		}
+	}
+	s.stream.cut.Store(false)
+	if n := len(s.published()); n != 0 {
+		t.Fatalf("%d events were published", n)
+	}
+
+	// The marks are young: by default they get 15 s.
+	if err := s.cleanup(0).Sweep(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.published()); n != 0 {
+		t.Errorf("%d events dispatched before the grace had passed", n)
+	}
+	s.sweep(time.Minute)
+	s.wantEqual()
+	published := len(s.published())
+	if want := 5 * (1 + 1 + 1 + 2); published != want {
+		t.Errorf("%d events dispatched, want %d", published, want)
+	}
+	s.sweep(2 * time.Minute)
+	if n := len(s.published()); n != published {
+		t.Errorf("%d events dispatched again", n-published)
+	}
+	for char := 1; char <= 5; char++ {
+		if view := s.look(char, "cold"); view.Progress.XP != 20 || len(view.Items) != 2 {
+			t.Errorf("character %d: %+v", char, view)
+		}
+	}
+	s.wantMirror(1)
+}
+
+// wantMirror checks that the mirror shows what Redis has.
+func (s *system) wantMirror(char events.CharID) {
+	s.t.Helper()
+	loaded, err := s.hot.Load(s.t.Context(), char, game.Want{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	shown, err := s.bus.Mirror().Get(s.t.Context(), char)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if shown.Version != loaded.Contexts.Version || fmt.Sprint(shown.Active) != fmt.Sprint(loaded.Contexts.Active) {
+		s.t.Errorf("the mirror shows %+v, Redis has %+v", shown, loaded.Contexts)
+	}
+}
+
+// A change whose publish failed is not forgotten because a later change of the
+// same scope was saved.
+func TestLaterSaveDoesNotHideAnUnpublishedChange(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.stream.cut.Store(true)
+	s.want(200, "POST", "3/inventory", `{"changes":[{"item_id":"potion","delta":1}]}`)
+	s.stream.cut.Store(false)
+	if a := s.want(200, "POST", "3/inventory?durability=cold", `{"changes":[{"item_id":"sword","delta":1}]}`); a.Durability != "cold" {
+		t.Fatalf("durability %q", a.Durability)
+	}
+	if dirty := s.look(3, "hot").Dirty; len(dirty) != 1 || dirty[0].Row != "item:potion" {
+		t.Errorf("dirty: %+v, want the potion", dirty)
+	}
+	s.sweep(time.Minute)
+	s.wantEqual()
+}
+
+// While the savers are behind, what is dirty is in the backlog: cleanup does
+// not publish it a second time.
+func TestCleanupLeavesTheBacklogAlone(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for char := 1; char <= 20; char++ {
+		s.want(200, "PUT", strconv.Itoa(char)+"/vitals", harbor)
+	}
+	if err := s.cleanup(10*time.Second).Sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.published()); n != 20 {
+		t.Errorf("%d events in the stream, want the 20 of the actions", n)
+	}
+	s.save()
+	s.wantEqual()
+}
+
+// The stream loses its disk with events that nobody has saved.
+func TestLostStreamIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for char := 1; char <= 20; char++ {
+		s.want(200, "PUT", strconv.Itoa(char)+"/vitals", harbor)
+	}
+	if err := s.js.DeleteStream(t.Context(), bus.StreamChanges); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	s.save()
+	s.sweep(time.Minute)
+	s.wantEqual()
+}
+
+// Sessions of a character that nobody has heard of end as abandoned and are
+// saved, once, however many savers sweep.
+func TestLostSessionsAreAbandonedAndSaved(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(201, "POST", "1/contexts/scenario", `{"scenario_id":"old-road"}`)
+	fight := s.want(201, "POST", "2/contexts/combat", "").SessionID
+	s.want(201, "POST", "3/contexts/inventory", "")
+
+	s.sweep(time.Minute)
+	if view := s.look(2, "hot"); len(view.Contexts) != 1 {
+		t.Errorf("contexts %+v: a minute of silence is too short", view.Contexts)
+	}
+	var sweeps sync.WaitGroup
+	for range 4 {
+		sweeps.Go(func() { s.sweep(20 * time.Minute) })
+	}
+	sweeps.Wait()
+
+	for char := 1; char <= 3; char++ {
+		if view := s.look(char, "hot"); len(view.Contexts) != 0 {
+			t.Errorf("character %d: contexts %+v", char, view.Contexts)
+		}
+	}
+	s.wantEqual()
+	if view := s.look(1, "cold"); view.Scenarios[0].Status != "abandoned" {
+		t.Errorf("scenario: %+v", view.Scenarios)
+	}
+	var fights []game.FightRecord
+	s.do(0, "GET", "2/combats", "").into(t, &fights)
+	if len(fights) != 1 || fights[0].Outcome != "abandoned" {
+		t.Errorf("fights: %+v", fights)
+	}
+	late := s.do(0, "POST", "2/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":99`))
+	if late.Status != 409 {
+		t.Errorf("finishing the abandoned fight: %d %s", late.Status, late.Body)
+	}
+	// The road can be taken up again.
+	s.want(201, "POST", "1/contexts/scenario", `{"scenario_id":"old-road"}`)
+}
+
+// A character goes out of Redis when it is idle and saved, never before, and
+// comes back as it was.
+func TestIdleCharacterIsForgottenOnlyWhenSaved(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.want(200, "PUT", "1/vitals", harbor)
+	s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":3}]}`)
+	s.sweep(3 * time.Hour)
+	if s.redis.Exists(t.Context(), "ac:1").Val() != 1 {
+		t.Fatal("an unsaved character was forgotten")
+	}
+	s.save()
+	s.wantEqual()
+	s.sweep(3 * time.Hour)
+	if keys := s.redis.Keys(t.Context(), "*ac:1*").Val(); len(keys) != 0 {
+		t.Errorf("keys left: %v", keys)
+	}
+	bag := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":-1}]}`)
+	if bag.Items[0].Quantity != 2 {
+		t.Errorf("after the return: %+v", bag.Items)
+	}
+	s.wantEqual()
+}
+
+// Redis loses everything: what was acknowledged comes back from PostgreSQL, the
+// stream and the mirror, saved or not.
+func TestEmptiedRedisIsJoinedAgain(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	stop := s.save()
+	s.want(200, "PUT", "1/vitals", harbor)
+	s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":3}]}`)
+	s.wantEqual()
+	stop()
+
+	// These are in the stream only.
+	s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":-1},{"item_id":"rope","delta":1}]}`)
+	fight := s.want(201, "POST", "1/contexts/combat", "").SessionID
+	won := s.want(200, "POST", "1/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":50`))
+	road := s.want(201, "POST", "1/contexts/scenario", `{"scenario_id":"old-road"}`)
+	if err := s.redis.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	view := s.look(1, "hot")
+	if view.Progress.XP != 50 || len(view.Items) != 2 || view.Items[0].Quantity.Quantity != 2 || view.Vitals == nil {
+		t.Errorf("after the loss: %+v", view)
+	}
+	if open := view.Contexts["scenario"]; open.SessionID != road.SessionID {
+		t.Errorf("contexts: %+v, want the open road", view.Contexts)
+	}
+	// The reward of a fight that was granted is not granted again.
+	if r := s.do(0, "POST", "1/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":50`)); r.Status != 409 {
+		t.Errorf("the fight was finished twice: %d %s", r.Status, r.Body)
+	}
+	next := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":-2}]}`)
+	if next.Items[0].Quantity != 0 || next.Version <= won.Version {
+		t.Errorf("next: %+v", next)
+	}
+	s.save()
+	s.wantEqual()
+}
+
+// Redis comes back with an older copy: the first touch joins it, so no change
+// that was acknowledged is decided on or saved over.
+func TestOlderRedisIsJoinedOnFirstTouch(t *testing.T) {
+	t.Parallel()
+	server := stacktest.OwnRedis(t)
+	s := newSystemOn(t, server.URL())
+	s.save()
+	s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":10}]}`)
+	s.wantEqual()
+	old := s.dump("ac:1", "{ac:1}:items", "idle")
+	for range 5 {
+		s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":-1}]}`)
+	}
+	s.want(200, "PUT", "1/vitals", harbor)
+	s.wantEqual()
+
+	// The server restarts, and what it has is what it had some time ago.
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	stacktest.RestartRedis(t, server.Config())
+	if err := s.redis.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.restore(old)
+
+	bag := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":-1}]}`)
+	if bag.Items[0].Quantity != 4 {
+		t.Errorf("%+v, want 10 - 6 = 4", bag.Items)
+	}
+	if view := s.look(1, "hot"); view.Vitals == nil {
+		t.Error("the vitals did not come back")
+	}
+	s.wantEqual()
+}
+
+func (s *system) dump(keys ...string) map[string]string {
+	s.t.Helper()
+	out := make(map[string]string)
+	for _, key := range keys {
+		text, err := s.redis.Dump(s.t.Context(), key).Result()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		out[key] = text
+	}
+	return out
+}
+
+func (s *system) restore(dump map[string]string) {
+	s.t.Helper()
+	for key, text := range dump {
+		if err := s.redis.RestoreReplace(s.t.Context(), key, 0, text).Err(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// The client repeats a request whose gateway died between commit and publish:
+// the repeat publishes what the first could not.
+func TestRepeatPublishesWhatTheFirstCouldNot(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	key, body := uuid.NewString(), `{"changes":[{"item_id":"gem","delta":1}]}`
+	s.stream.cut.Store(true)
+	if a := s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key); a.Durability != "hot" {
+		t.Errorf("durability %q", a.Durability)
+	}
+	s.stream.cut.Store(false)
+	if a := s.want(200, "POST", "1/inventory?durability=cold", body, "Idempotency-Key", key); a.Durability != "cold" {
+		t.Errorf("durability of the repeat %q", a.Durability)
+	}
+	s.wantEqual()
+	if view := s.look(1, "cold"); view.Items[0].Quantity.Quantity != 1 {
+		t.Errorf("items: %+v", view.Items)
+	}
+}
