@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,25 +37,22 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) ([]events.StateChang
 	}
 }
 
-// floor is the highest sequence up to which every saver has settled all events.
+// floor is the highest sequence up to which every saver has settled all events:
+// those of all scopes, of builds with other scopes too.
 func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	stream, err := b.js.Stream(ctx, StreamChanges)
 	if err != nil {
 		return nil, 0, unavailable(err)
 	}
-	floor := uint64(math.MaxUint64)
-	for _, scope := range events.Scopes() {
-		consumer, err := stream.Consumer(ctx, consumerName(scope))
-		if err != nil {
-			return nil, 0, unavailable(err)
-		}
-		info := consumer.CachedInfo()
-		if info.NumPending > 0 || info.NumAckPending > 0 {
+	floor := stream.CachedInfo().State.LastSeq // where all is settled
+	consumers := stream.ListConsumers(ctx)
+	for info := range consumers.Info() {
+		if strings.HasPrefix(info.Name, consumerPrefix) && info.NumPending+uint64(info.NumAckPending) > 0 {
 			floor = min(floor, info.AckFloor.Stream)
 		}
 	}
-	if floor == math.MaxUint64 {
-		floor = stream.CachedInfo().State.LastSeq // all is settled
+	if err := consumers.Err(); err != nil {
+		return nil, 0, unavailable(err)
 	}
 	return stream, floor, nil
 }

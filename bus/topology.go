@@ -212,7 +212,9 @@ func (b *Bus) ensureConsumer(ctx context.Context, t Topology, stream string, sco
 	return named("consumer "+consumerName(scope), err)
 }
 
-func consumerName(scope events.Scope) string { return "saver-" + string(scope) }
+const consumerPrefix = "saver-"
+
+func consumerName(scope events.Scope) string { return consumerPrefix + string(scope) }
 
 // ensureSchedule arms the sweeper's tick, unless it is armed like this already.
 func (b *Bus) ensureSchedule(ctx context.Context, t Topology) error {

@@ -318,3 +318,19 @@ func TestRepeatPublishesWhatTheFirstCouldNot(t *testing.T) {
 		t.Errorf("items: %+v", view.Items)
 	}
 }
+
+// The whole of cleanup by the server's own schedule: the tick arrives, one
+// saver sweeps, and what nobody published is saved.
+func TestScheduledTickSweeps(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.stream.cut.Store(true)
+	s.want(200, "PUT", "1/vitals", harbor)
+	s.stream.cut.Store(false)
+	if err := s.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	s.saveWith(s.cleanup(time.Millisecond))
+	s.wantEqual()
+}

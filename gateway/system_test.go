@@ -124,11 +124,14 @@ func (s *system) service() *gateway.Service {
 // save runs a saver of each scope until the returned function is called.
 func (s *system) save() (stop func()) {
 	s.t.Helper()
+	return s.saveWith(savers.CombatStateSaver{}, savers.InventoryStateSaver{}, savers.VitalsStateSaver{}, savers.ScenarioStateSaver{})
+}
+
+func (s *system) saveWith(all ...savers.Saver) (stop func()) {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	for _, saver := range []savers.Saver{
-		savers.CombatStateSaver{}, savers.InventoryStateSaver{}, savers.VitalsStateSaver{}, savers.ScenarioStateSaver{},
-	} {
+	for _, saver := range all {
 		source, err := s.bus.Source(ctx, saver.Scope())
 		if err != nil {
 			s.t.Fatal(err)
