@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -149,7 +150,7 @@ func supervise(ctx context.Context, out io.Writer, name string, args, env []stri
 			return child.Stop(stopping)
 		case <-child.Done():
 		}
-		if time.Since(started) < quickDeath {
+		if time.Since(started) < quickDeath && !wasKilled(child.Err()) {
 			return fmt.Errorf("%s does not stay up: %w", name, child.Err())
 		}
 		fmt.Fprintf(out, "%s died (%v); starting another\n", name, child.Err())
@@ -159,6 +160,12 @@ func supervise(ctx context.Context, out io.Writer, name string, args, env []stri
 			return nil
 		}
 	}
+}
+
+// wasKilled reports whether a program ended by a signal, and so not by itself.
+func wasKilled(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == -1
 }
 
 // awaitReady waits until the gateway and the savers have all they need.

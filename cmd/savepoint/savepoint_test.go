@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// machine is a whole system as `make run` starts it: the real programs, built
+// from this tree.
+type machine struct {
+	t       *testing.T
+	bin     string
+	dir     string
+	gateway string
+	command *exec.Cmd
+	out     *lockedBuffer
+}
+
+// lockedBuffer is written by a program and read by the test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func startMachine(t *testing.T) *machine {
+	t.Helper()
+	// Not t.TempDir: PostgreSQL's own user must be able to enter.
+	dir, err := os.MkdirTemp("", "sp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+		t.Fatal(err)
+	}
+	m := &machine{t: t, bin: filepath.Join(dir, "bin"), dir: filepath.Join(dir, "data"), gateway: freeAddr(t), out: &lockedBuffer{}}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", m.bin+"/", "./cmd/...")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	m.command = exec.Command(filepath.Join(m.bin, "savepoint"), "run")
+	m.command.Env = append(os.Environ(),
+		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+freeAddr(t), "GATEWAY_ADDR="+m.gateway,
+		"ADMIN_ADDR="+freeAddr(t), "SAVER_ADMIN_ADDRS="+freeAddr(t)+","+freeAddr(t))
+	m.command.Stdout, m.command.Stderr = m.out, m.out
+	if err := m.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.stop() })
+	m.eventually("Savepoint is up", func() bool { return strings.Contains(m.out.String(), "Savepoint is up") })
+	return m
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// stop sends SIGTERM and returns what the program exits with.
+func (m *machine) stop() error {
+	if m.command.ProcessState != nil {
+		return nil
+	}
+	_ = m.command.Process.Signal(syscall.SIGTERM)
+	return m.command.Wait()
+}
+
+func (m *machine) eventually(what string, ok func() bool) {
+	m.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("never: %s\n%s", what, m.out)
+		}
+		time.Sleep(20 * time.Millisecond) // polling; the condition decides
+	}
+}
+
+func (m *machine) do(method, path, body string) (int, string, error) {
+	request, err := http.NewRequestWithContext(m.t.Context(), method, "http://"+m.gateway+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text), err
+}
+
+// saver runs a command of the saver against the machine.
+func (m *machine) saver(args ...string) (string, error) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), 2*time.Minute)
+	defer cancel()
+	line := "set -a; . " + filepath.Join(m.dir, "env") + "; exec " + filepath.Join(m.bin, "saver") + " " + strings.Join(args, " ")
+	out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
+	return string(out), err
+}
+
+// children lists the processes below the machine by name.
+func (m *machine) children() map[int]string {
+	m.t.Helper()
+	out := make(map[int]string)
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	fields := regexp.MustCompile(`^(\d+) \((.*)\) (\S) (\d+) `)
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		found := fields.FindStringSubmatch(string(text))
+		if len(found) == 5 && found[4] == strconv.Itoa(m.command.Process.Pid) && found[3] != "Z" {
+			pid, _ := strconv.Atoi(found[1])
+			out[pid] = found[2]
+		}
+	}
+	return out
+}
+
+// TestMakeRun is what a person does first: start everything, act, look at the
+// saved row, kill a saver, play a little, compare hot with cold, stop.
+func TestMakeRun(t *testing.T) {
+	m := startMachine(t)
+	status, body, err := m.do("PUT", "/v1/characters/42/vitals?durability=cold", `{"hp":80,"energy":55,"location":{"zone":"harbor","x":1.5,"y":-2}}`)
+	if err != nil || status != 200 || !strings.Contains(body, `"durability":"cold"`) {
+		t.Fatalf("first action: %d %s %v", status, body, err)
+	}
+	if status, body, err = m.do("GET", "/v1/characters/42?from=cold", ""); err != nil || status != 200 || !strings.Contains(body, `"zone":"harbor"`) {
+		t.Errorf("from PostgreSQL: %d %s %v", status, body, err)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if status, body, err := m.do("GET", path, ""); err != nil || status != 200 {
+			t.Errorf("%s: %d %s %v", path, status, body, err)
+		}
+	}
+
+	killed := 0
+	for pid, name := range m.children() {
+		if name == "saver" && killed == 0 {
+			killed = pid
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if killed == 0 {
+		t.Fatalf("no saver among %v", m.children())
+	}
+	demo := exec.CommandContext(t.Context(), filepath.Join(m.bin, "savepoint"), "demo", "--for", "2s", "--characters", "50")
+	demo.Env = append(os.Environ(), "GATEWAY_ADDR="+m.gateway)
+	if out, err := demo.CombinedOutput(); err != nil || !strings.Contains(string(out), "errors 0") {
+		t.Errorf("demo: %v\n%s", err, out)
+	}
+	if out, err := m.saver("verify"); err != nil || !strings.Contains(out, "all equal") {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	m.eventually("the killed saver is replaced", func() bool {
+		savers := 0
+		for pid, name := range m.children() {
+			if name == "saver" && pid != killed {
+				savers++
+			}
+		}
+		return savers == 2
+	})
+	m.wantStatus()
+	m.wantVerifyToFail()
+
+	pids := m.children()
+	if err := m.stop(); err != nil {
+		t.Errorf("SIGTERM: %v\n%s", err, m.out)
+	}
+	for pid, name := range pids {
+		if syscall.Kill(pid, 0) == nil && !isZombie(pid) {
+			t.Errorf("%s (pid %d) is left running", name, pid)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(m.dir, "env")); err == nil {
+		t.Error("the env file is left")
+	}
+}
+
+func isZombie(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(text), ") Z ")
+}
+
+func (m *machine) wantStatus() {
+	m.t.Helper()
+	out, err := m.saver("status", "--json")
+	var status struct {
+		Scopes []struct {
+			Scope string
+			Dead  int
+		}
+		Dirty int `json:"dirty_characters"`
+	}
+	if err != nil || json.Unmarshal([]byte(out), &status) != nil || len(status.Scopes) != 4 || status.Dirty != 0 {
+		m.t.Errorf("status: %v\n%s", err, out)
+	}
+}
+
+// wantVerifyToFail changes a row behind the system's back.
+func (m *machine) wantVerifyToFail() {
+	m.t.Helper()
+	env, err := os.ReadFile(filepath.Join(m.dir, "env"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	line := string(env) + "\npsql \"$DATABASE_URL\" -qc 'UPDATE character_vitals SET hp = 1 WHERE char_id = 42'"
+	if out, err := exec.CommandContext(m.t.Context(), "sh", "-c", line).CombinedOutput(); err != nil {
+		m.t.Fatalf("psql: %v\n%s", err, out)
+	}
+	out, err := m.saver("verify", "--wait", "0s")
+	if err == nil || !strings.Contains(out, "character 42, vitals") || !strings.Contains(out, "cold hp 1,") {
+		m.t.Errorf("verify of a changed row: %v\n%s", err, out)
+	}
+}
