@@ -26,6 +26,7 @@ check: ## what a change must pass beside the tests: format, lint, generated file
 	$(TOOL) sqlc diff -f sql/sqlc.yaml
 	go mod tidy -diff
 	cd tools && go mod tidy -diff
+	cd tools && go vet ./... && go test -count=1 ./... && go run ./composecheck ../compose.yaml
 
 generate: ## internal/db from sql/
 	$(TOOL) sqlc generate -f sql/sqlc.yaml

@@ -20,6 +20,13 @@ import (
 	"github.com/savepoint-games/savepoint/internal/program"
 )
 
+type cli struct {
+	config
+
+	Run         runCmd         `cmd:"" default:"withargs" help:"Answer players until SIGTERM; requests under way finish."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask the gateway on this machine whether it runs; exit 1 if not."`
+}
+
 type config struct {
 	program.Connections
 	program.Logging
@@ -32,9 +39,24 @@ type config struct {
 }
 
 func main() {
-	var cfg config
-	kong.Parse(&cfg, kong.Name("gateway"), kong.Description("Answers actions of players; commits them in Redis and publishes what changed."))
-	program.Main(func(ctx context.Context) error { return run(ctx, cfg, os.Stderr) })
+	var c cli
+	parsed := kong.Parse(&c, kong.Name("gateway"), kong.Description("Answers actions of players; commits them in Redis and publishes what changed."))
+	program.Main(func(ctx context.Context) error {
+		parsed.BindTo(ctx, (*context.Context)(nil))
+		return parsed.Run(&c)
+	})
+}
+
+type runCmd struct{}
+
+// Run serves until ctx is done.
+func (runCmd) Run(ctx context.Context, c *cli) error { return run(ctx, c.config, os.Stderr) }
+
+type healthcheckCmd struct{}
+
+// Run asks the gateway that was started with the same flags.
+func (healthcheckCmd) Run(ctx context.Context, c *cli) error {
+	return program.Healthcheck(ctx, c.AdminAddr)
 }
 
 // run wires the gateway and serves until ctx is done:

@@ -162,6 +162,13 @@ func (t tailCmd) Run(ctx context.Context, c *cli, out *output) error {
 	return sub.Drain()
 }
 
+type healthcheckCmd struct{ admin }
+
+// Run asks the saver that was started with the same flags.
+func (h healthcheckCmd) Run(ctx context.Context) error {
+	return program.Healthcheck(ctx, h.AdminAddr)
+}
+
 // openConnected is open for commands that need NATS at once.
 func openConnected(ctx context.Context, c *cli, out *output) (*connections, error) {
 	conns, err := open(ctx, c, "savepoint-tool", c.Logger(out.Err))

@@ -14,11 +14,12 @@ type cli struct {
 	program.Connections
 	program.Logging
 
-	Run     runCmd     `cmd:"" help:"Save events until SIGTERM; the batch in hand commits."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database to this build's schema."`
-	Status  statusCmd  `cmd:"" help:"Show lag, dirty characters and dead letters by scope."`
-	Verify  verifyCmd  `cmd:"" help:"Compare hot and cold row by row; exit 1 and a diff where they differ."`
-	Tail    tailCmd    `cmd:"" help:"Show events as they are published."`
+	Run         runCmd         `cmd:"" help:"Save events until SIGTERM; the batch in hand commits."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this build's schema."`
+	Status      statusCmd      `cmd:"" help:"Show lag, dirty characters and dead letters by scope."`
+	Verify      verifyCmd      `cmd:"" help:"Compare hot and cold row by row; exit 1 and a diff where they differ."`
+	Tail        tailCmd        `cmd:"" help:"Show events as they are published."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask the saver on this machine whether it runs; exit 1 if not."`
 }
 
 func main() {

@@ -23,10 +23,15 @@ import (
 // output is where a command writes.
 type output struct{ Out, Err io.Writer }
 
+// admin is for those who answer at the admin address, and who ask there.
+type admin struct {
+	AdminAddr string `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9091" help:"Health and metrics."`
+}
+
 type runCmd struct {
 	program.Streams
+	admin
 
-	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9091" help:"Health and metrics."`
 	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"2500" help:"How many events one transaction saves at most."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
