@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/strictjson"
 )
 
@@ -22,14 +21,14 @@ import (
 // (RFC 9457).
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("PUT /v1/characters/{char_id}/vitals", s.write(s.putVitals))
-	mux.Handle("POST /v1/characters/{char_id}/inventory", s.write(s.postInventory))
-	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}", s.write(s.postContext))
-	mux.Handle("PATCH /v1/characters/{char_id}/contexts/{context}", s.write(s.patchContext))
-	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}/finish", s.write(s.finishContext))
-	mux.Handle("POST /v1/characters/{char_id}/sync/{scope}", s.read(s.postSync))
-	mux.Handle("GET /v1/characters/{char_id}", s.read(s.getCharacter))
-	mux.Handle("GET /v1/characters/{char_id}/combats", s.read(s.getCombats))
+	mux.Handle("PUT /v1/characters/{char_id}/vitals", s.route(s.putVitals))
+	mux.Handle("POST /v1/characters/{char_id}/inventory", s.route(s.postInventory))
+	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}", s.route(s.postContext))
+	mux.Handle("PATCH /v1/characters/{char_id}/contexts/{context}", s.route(s.patchContext))
+	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}/finish", s.route(s.finishContext))
+	mux.Handle("POST /v1/characters/{char_id}/sync/{scope}", s.route(s.postSync))
+	mux.Handle("GET /v1/characters/{char_id}", s.route(s.getCharacter))
+	mux.Handle("GET /v1/characters/{char_id}/combats", s.route(s.getCombats))
 	return withProblems(mux)
 }
 
@@ -41,44 +40,23 @@ type call struct {
 	opts Options
 }
 
-// write is a handler of requests that change something.
-func (s *Service) write(handle func(context.Context, *call) (int, *Answer, error)) http.Handler {
+// route makes a handler of one that answers with a status and a body.
+func (s *Service) route(handle func(context.Context, *call) (int, any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := newCall(w, r)
 		if err != nil {
 			s.problem(w, r, err)
 			return
 		}
-		if err := c.readOptions(); err != nil {
-			s.problem(w, r, err)
-			return
-		}
-		status, answer, err := handle(r.Context(), c)
+		status, body, err := handle(r.Context(), c)
 		if err != nil {
 			s.problem(w, r, err)
 			return
 		}
-		if answer.Replayed {
+		if answer, ok := body.(*Answer); ok && answer.Replayed {
 			w.Header().Set("Idempotency-Replayed", "true")
 		}
-		reply(w, status, answer)
-	})
-}
-
-// read is a handler of requests whose repeat does no harm.
-func (s *Service) read(handle func(context.Context, *call) (int, any, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := newCall(w, r)
-		if err != nil {
-			s.problem(w, r, err)
-			return
-		}
-		status, answer, err := handle(r.Context(), c)
-		if err != nil {
-			s.problem(w, r, err)
-			return
-		}
-		reply(w, status, answer)
+		reply(w, status, body)
 	})
 }
 
@@ -95,7 +73,8 @@ func newCall(w http.ResponseWriter, r *http.Request) (*call, error) {
 	if err != nil {
 		return nil, badParameter("body", err)
 	}
-	return &call{Request: r, char: char, body: body}, nil
+	c := &call{Request: r, char: char, body: body}
+	return c, c.readOptions()
 }
 
 var (
@@ -135,144 +114,6 @@ func fingerprint(parts ...string) string {
 		hash.Write([]byte{0})
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:16])
-}
-
-func (s *Service) putVitals(ctx context.Context, c *call) (int, *Answer, error) {
-	vitals, err := events.DecodeVitals(c.body)
-	if err == nil {
-		err = vitals.Validate(nil)
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	answer, err := s.SetVitals(ctx, c.char, vitals, c.opts)
-	return http.StatusOK, answer, err
-}
-
-func (s *Service) postInventory(ctx context.Context, c *call) (int, *Answer, error) {
-	deltas, err := decodeDeltas(c.body)
-	if err != nil {
-		return 0, nil, err
-	}
-	answer, err := s.ChangeItems(ctx, c.char, deltas, c.opts)
-	return http.StatusOK, answer, err
-}
-
-func (s *Service) postContext(ctx context.Context, c *call) (int, *Answer, error) {
-	entry, err := decodeEntry(game.Context(c.PathValue("context")), c.body)
-	if err != nil {
-		return 0, nil, err
-	}
-	if entry.Force, err = c.flag("force"); err != nil {
-		return 0, nil, err
-	}
-	answer, err := s.Enter(ctx, c.char, entry, c.opts)
-	return http.StatusCreated, answer, err
-}
-
-func (s *Service) patchContext(ctx context.Context, c *call) (status int, answer *Answer, err error) {
-	switch context := game.Context(c.PathValue("context")); context {
-	case game.ContextScenario:
-		var step game.Step
-		if step, err = decodeStep(c.body); err == nil {
-			answer, err = s.Advance(ctx, c.char, step, c.opts)
-		}
-	case game.ContextCombat:
-		var round game.Round
-		if round, err = decodeRound(c.body); err == nil {
-			answer, err = s.Fight(ctx, c.char, round, c.opts)
-		}
-	case game.ContextInventory:
-		in, bad := decodeSession(c.body)
-		if err = bad; err == nil {
-			answer, err = s.Touch(ctx, c.char, context, in, c.opts)
-		}
-	default:
-		err = badContext(context)
-	}
-	return http.StatusOK, answer, err
-}
-
-func (s *Service) finishContext(ctx context.Context, c *call) (status int, answer *Answer, err error) {
-	switch context := game.Context(c.PathValue("context")); context {
-	case game.ContextCombat:
-		session, result, bad := decodeResult(c.body)
-		if err = bad; err == nil {
-			answer, err = s.FinishCombat(ctx, c.char, session, result, c.opts)
-		}
-	case game.ContextScenario:
-		session, bad := decodeSession(c.body)
-		if err = bad; err == nil {
-			answer, err = s.FinishScenario(ctx, c.char, session, c.opts)
-		}
-	case game.ContextInventory:
-		session, bad := decodeSession(c.body)
-		if err = bad; err == nil {
-			answer, err = s.FinishInventory(ctx, c.char, session, c.opts)
-		}
-	default:
-		err = badContext(context)
-	}
-	return http.StatusOK, answer, err
-}
-
-func badContext(context game.Context) error {
-	return badParameter("context", errors.New("must be combat, inventory or scenario, not "+strconv.Quote(string(context))))
-}
-
-// dispatched is the answer of the dispatcher.
-type dispatched struct {
-	CharID     events.CharID `json:"char_id"`
-	Scope      events.Scope  `json:"scope"`
-	Events     int           `json:"events"` // how many the stream has stored
-	Durability Durability    `json:"durability"`
-}
-
-func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
-	scope := events.Scope(c.PathValue("scope"))
-	if wantOf(scope).Empty() {
-		return 0, nil, badParameter("scope", errors.New("must be combat, inventory, scenario or vitals, not "+strconv.Quote(string(scope))))
-	}
-	if _, err := s.Look(ctx, c.char); err != nil {
-		return 0, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
-	defer cancel()
-	n, err := s.Dispatch(ctx, scope, c.char)
-	return http.StatusAccepted, dispatched{c.char, scope, n, DurabilityStream}, err
-}
-
-func (s *Service) getCharacter(ctx context.Context, c *call) (int, any, error) {
-	look := s.Look
-	switch from := c.URL.Query().Get("from"); from {
-	case "", "hot":
-	case "cold":
-		look = s.LookCold
-	default:
-		return 0, nil, badParameter("from", errFrom)
-	}
-	view, err := look(ctx, c.char)
-	return http.StatusOK, view, err
-}
-
-const (
-	defaultFights = 50
-	maxFights     = 500
-)
-
-func (s *Service) getCombats(ctx context.Context, c *call) (int, any, error) {
-	limit, err := c.limit()
-	if err != nil {
-		return 0, nil, err
-	}
-	before, err := c.before()
-	if err != nil {
-		return 0, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
-	defer cancel()
-	fights, err := s.Cold.Fights(ctx, c.char, before, limit)
-	return http.StatusOK, fights, err
 }
 
 func (c *call) limit() (int32, error) {

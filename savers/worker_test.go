@@ -115,20 +115,10 @@ func encode(t *testing.T, e *events.StateChanged) []byte {
 // settled waits until every event of the scope is acknowledged or buried.
 func (r *rig) settled(scope events.Scope) {
 	r.t.Helper()
-	eventually(r.t, "all "+string(scope)+" events settled", func() bool {
+	stacktest.Eventually(r.t, "all "+string(scope)+" events settled", func() bool {
 		backlog, err := r.bus.Backlog(r.t.Context(), scope)
 		return err == nil && backlog.Unsaved() == 0
 	})
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // polling; the condition decides
-	}
 }
 
 // letters returns the reasons of the dead letters by body.
@@ -401,7 +391,7 @@ func TestEventOfNewerSchemaIsNotBuriedAtOnce(t *testing.T) {
 	r.publish("sync.vitals.1", []byte(newer))
 	r.publishAll(history[1:])
 	r.start(savers.VitalsStateSaver{}, 10)
-	eventually(t, "the good event is saved", func() bool { return len(r.vitalsVersions()) == 1 })
+	stacktest.Eventually(t, "the good event is saved", func() bool { return len(r.vitalsVersions()) == 1 })
 	backlog, err := r.bus.Backlog(t.Context(), events.ScopeVitals)
 	if err != nil || backlog.Unsaved() != 1 {
 		t.Errorf("backlog %+v, %v: the newer event must stay in the stream", backlog, err)

@@ -86,11 +86,11 @@ func TestReputationIsSavedByTheUniversalWorker(t *testing.T) {
 	if err := stream.Conn().Publish("sync.reputation.42", []byte(`{"schema":1}`)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the garbage is kept aside", func() bool {
+	stacktest.Eventually(t, "the garbage is kept aside", func() bool {
 		n, err := stream.DeadLetters(t.Context(), reputation.Scope)
 		return err == nil && n == 1
 	})
-	eventually(t, "everything is settled", func() bool {
+	stacktest.Eventually(t, "everything is settled", func() bool {
 		backlog, err := stream.Backlog(t.Context(), reputation.Scope)
 		return err == nil && backlog.Unsaved() == 0
 	})
@@ -101,15 +101,5 @@ func TestReputationIsSavedByTheUniversalWorker(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond) // polling; the condition decides
 	}
 }

@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+func (s *Service) putVitals(ctx context.Context, c *call) (int, any, error) {
+	vitals, err := events.DecodeVitals(c.body)
+	if err == nil {
+		err = vitals.Validate(nil)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := s.SetVitals(ctx, c.char, vitals, c.opts)
+	return http.StatusOK, answer, err
+}
+
+func (s *Service) postInventory(ctx context.Context, c *call) (int, any, error) {
+	deltas, err := decodeDeltas(c.body)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := s.ChangeItems(ctx, c.char, deltas, c.opts)
+	return http.StatusOK, answer, err
+}
+
+func (s *Service) postContext(ctx context.Context, c *call) (int, any, error) {
+	entry, err := decodeEntry(game.Context(c.PathValue("context")), c.body)
+	if err != nil {
+		return 0, nil, err
+	}
+	if entry.Force, err = c.flag("force"); err != nil {
+		return 0, nil, err
+	}
+	answer, err := s.Enter(ctx, c.char, entry, c.opts)
+	return http.StatusCreated, answer, err
+}
+
+func (s *Service) patchContext(ctx context.Context, c *call) (status int, answer any, err error) {
+	switch context := game.Context(c.PathValue("context")); context {
+	case game.ContextScenario:
+		var step game.Step
+		if step, err = decodeStep(c.body); err == nil {
+			answer, err = s.Advance(ctx, c.char, step, c.opts)
+		}
+	case game.ContextCombat:
+		var round game.Round
+		if round, err = decodeRound(c.body); err == nil {
+			answer, err = s.Fight(ctx, c.char, round, c.opts)
+		}
+	case game.ContextInventory:
+		in, bad := decodeSession(c.body)
+		if err = bad; err == nil {
+			answer, err = s.Touch(ctx, c.char, context, in, c.opts)
+		}
+	default:
+		err = badContext(context)
+	}
+	return http.StatusOK, answer, err
+}
+
+func (s *Service) finishContext(ctx context.Context, c *call) (status int, answer any, err error) {
+	switch context := game.Context(c.PathValue("context")); context {
+	case game.ContextCombat:
+		session, result, bad := decodeResult(c.body)
+		if err = bad; err == nil {
+			answer, err = s.FinishCombat(ctx, c.char, session, result, c.opts)
+		}
+	case game.ContextScenario:
+		session, bad := decodeSession(c.body)
+		if err = bad; err == nil {
+			answer, err = s.FinishScenario(ctx, c.char, session, c.opts)
+		}
+	case game.ContextInventory:
+		session, bad := decodeSession(c.body)
+		if err = bad; err == nil {
+			answer, err = s.FinishInventory(ctx, c.char, session, c.opts)
+		}
+	default:
+		err = badContext(context)
+	}
+	return http.StatusOK, answer, err
+}
+
+func badContext(context game.Context) error {
+	return badParameter("context", errors.New("must be combat, inventory or scenario, not "+strconv.Quote(string(context))))
+}
+
+// dispatched is the answer of the dispatcher.
+type dispatched struct {
+	CharID     events.CharID `json:"char_id"`
+	Scope      events.Scope  `json:"scope"`
+	Events     int           `json:"events"` // how many the stream has stored
+	Durability Durability    `json:"durability"`
+}
+
+func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
+	scope := events.Scope(c.PathValue("scope"))
+	if wantOf(scope).Empty() {
+		return 0, nil, badParameter("scope", errors.New("must be combat, inventory, scenario or vitals, not "+strconv.Quote(string(scope))))
+	}
+	if _, err := s.Look(ctx, c.char); err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	defer cancel()
+	n, err := s.Dispatch(ctx, scope, c.char)
+	return http.StatusAccepted, dispatched{c.char, scope, n, DurabilityStream}, err
+}
+
+func (s *Service) getCharacter(ctx context.Context, c *call) (int, any, error) {
+	look := s.Look
+	switch from := c.URL.Query().Get("from"); from {
+	case "", "hot":
+	case "cold":
+		look = s.LookCold
+	default:
+		return 0, nil, badParameter("from", errFrom)
+	}
+	view, err := look(ctx, c.char)
+	return http.StatusOK, view, err
+}
+
+const (
+	defaultFights = 50
+	maxFights     = 500
+)
+
+func (s *Service) getCombats(ctx context.Context, c *call) (int, any, error) {
+	limit, err := c.limit()
+	if err != nil {
+		return 0, nil, err
+	}
+	before, err := c.before()
+	if err != nil {
+		return 0, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	defer cancel()
+	fights, err := s.Cold.Fights(ctx, c.char, before, limit)
+	return http.StatusOK, fights, err
+}
