@@ -11,11 +11,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
@@ -82,9 +84,8 @@ func newSystemOn(t *testing.T, redisURL string) *system {
 	}
 	s.hot, err = hot.Open(redisURL)
 	must()
-	opts, err := redis.ParseURL(redisURL)
+	s.redis, err = newRedis(redisURL)
 	must()
-	s.redis = redis.NewClient(opts)
 	s.bus, err = bus.Connect(stacktest.NATS(t).URL(), t.Name(), quiet)
 	must()
 	s.js, err = jetstream.New(s.bus.Conn())
@@ -102,6 +103,19 @@ func newSystemOn(t *testing.T, redisURL string) *system {
 		s.gateways = append(s.gateways, server)
 	}
 	return s
+}
+
+// newRedis is a client of the test's own, to look behind the product's back.
+func newRedis(url string) (redis.UniversalClient, error) {
+	if strings.Contains(url, ",") {
+		addrs := strings.Split(strings.ReplaceAll(url, "redis://", ""), ",")
+		return redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs}), nil
+	}
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewClient(opts), nil
 }
 
 func (s *system) close() {
@@ -277,7 +291,11 @@ const harbor = `{"hp":80,"energy":55,"location":{"zone":"harbor","x":1.5,"y":-2}
 // TestAWholeStory plays every request once and finds it saved.
 func TestAWholeStory(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t)
+	t.Run("on a single Redis", func(t *testing.T) { tellTheStory(t, newSystem(t)) })
+	t.Run("on Redis Cluster", func(t *testing.T) { tellTheStory(t, newSystemOn(t, stacktest.RedisCluster(t).URL())) })
+}
+
+func tellTheStory(t *testing.T, s *system) {
 	s.save()
 
 	// A traveller arrives, picks things up, and takes a road.
@@ -324,10 +342,22 @@ func TestAWholeStory(t *testing.T) {
 		t.Errorf("left over: %+v %+v", hotView.Contexts, hotView.Dirty)
 	}
 	hotView.Contexts, hotView.Dirty, hotView.Version, coldView.Version = nil, nil, 0, 0
-	if a, b := fmt.Sprintf("%+v", hotView), fmt.Sprintf("%+v", coldView); len(a) != len(b) {
-		t.Errorf("hot  %s\ncold %s", a, b)
+	if diff := cmp.Diff(hotView, coldView); diff != "" {
+		t.Errorf("hot and cold differ:\n%s", diff)
 	}
-	if keys := s.redis.Keys(t.Context(), "*session*").Val(); len(keys) != 0 {
-		t.Errorf("sessions left in Redis: %v", keys)
+	for _, id := range []uuid.UUID{road.SessionID, look.SessionID, fight.SessionID} {
+		if s.redis.Exists(t.Context(), "{ac:42}:session:"+id.String()).Val() != 0 {
+			t.Errorf("session %s is left in Redis", id)
+		}
+	}
+	// The sweeper finds nothing to do, on either kind of Redis.
+	published := len(s.published())
+	s.sweep(time.Minute)
+	if n := len(s.published()); n != published {
+		t.Errorf("the sweeper dispatched %d events", n-published)
+	}
+	s.sweep(3 * time.Hour)
+	if s.redis.Exists(t.Context(), "ac:42").Val() != 0 {
+		t.Error("the character was not forgotten after three idle hours")
 	}
 }
