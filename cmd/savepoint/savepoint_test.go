@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // machine is a whole system as `make run` starts it: the real programs, built
@@ -27,6 +29,7 @@ type machine struct {
 	bin     string
 	dir     string
 	gateway string
+	nats    string
 	command *exec.Cmd
 	out     *lockedBuffer
 }
@@ -61,6 +64,8 @@ func startMachine(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	m := &machine{t: t, bin: filepath.Join(dir, "bin"), dir: filepath.Join(dir, "data"), gateway: freeAddr(t), out: &lockedBuffer{}}
+	natsAddr := freeAddr(t)
+	m.nats = "nats://" + natsAddr
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", m.bin+"/", "./cmd/...")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -68,7 +73,7 @@ func startMachine(t *testing.T) *machine {
 	}
 	m.command = exec.Command(filepath.Join(m.bin, "savepoint"), "run")
 	m.command.Env = append(os.Environ(),
-		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+freeAddr(t), "GATEWAY_ADDR="+m.gateway,
+		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+natsAddr, "GATEWAY_ADDR="+m.gateway,
 		"ADMIN_ADDR="+freeAddr(t), "SAVER_ADMIN_ADDRS="+freeAddr(t)+","+freeAddr(t))
 	m.command.Stdout, m.command.Stderr = m.out, m.out
 	if err := m.command.Start(); err != nil {
@@ -202,6 +207,8 @@ func TestMakeRun(t *testing.T) {
 		return savers == 2
 	})
 	m.wantStatus()
+	m.wantReplayToRebuild()
+	m.wantDeadLetters()
 	m.wantVerifyToFail()
 
 	pids := m.children()
@@ -238,17 +245,75 @@ func (m *machine) wantStatus() {
 	}
 }
 
-// wantVerifyToFail changes a row behind the system's back.
-func (m *machine) wantVerifyToFail() {
+// wantReplayToRebuild loses the database and rebuilds it from the stream.
+func (m *machine) wantReplayToRebuild() {
 	m.t.Helper()
-	env, err := os.ReadFile(filepath.Join(m.dir, "env"))
-	if err != nil {
-		m.t.Fatal(err)
+	m.psql("TRUNCATE character_vitals, character_progress, items, combat_history, scenario_progress")
+	if out, err := m.saver("verify", "--wait", "0s"); err == nil {
+		m.t.Errorf("verify of an empty database says\n%s", out)
 	}
-	line := string(env) + "\npsql \"$DATABASE_URL\" -qc 'UPDATE character_vitals SET hp = 1 WHERE char_id = 42'"
+	if out, err := m.saver("replay"); err != nil || !strings.Contains(out, "replayed") {
+		m.t.Errorf("replay: %v\n%s", err, out)
+	}
+	if out, err := m.saver("verify"); err != nil {
+		m.t.Errorf("verify after the replay: %v\n%s", err, out)
+	}
+}
+
+// wantDeadLetters lists, shows, retries and drops garbage.
+func (m *machine) wantDeadLetters() {
+	m.t.Helper()
+	m.publish("sync.vitals.7", "garbage")
+	m.eventually("the garbage is listed", func() bool {
+		out, err := m.saver("dlq", "list", "--char", "7")
+		return err == nil && strings.Contains(out, "not valid JSON")
+	})
+	if out, err := m.saver("dlq", "show", "1"); err != nil || !strings.Contains(out, "garbage") || !strings.Contains(out, "sync.vitals.7") {
+		m.t.Errorf("dlq show: %v\n%s", err, out)
+	}
+	if out, err := m.saver("dlq", "retry", "1"); err != nil {
+		m.t.Errorf("dlq retry: %v\n%s", err, out)
+	}
+	m.eventually("it comes back", func() bool {
+		out, err := m.saver("dlq", "show", "2")
+		return err == nil && strings.Contains(out, "garbage")
+	})
+	if out, err := m.saver("dlq", "drop"); err == nil {
+		m.t.Errorf("dlq drop of nothing in particular: %s", out)
+	}
+	if out, err := m.saver("dlq", "drop", "--all", "--scope", "vitals"); err != nil || !strings.Contains(out, "1 dead letters dropped") {
+		m.t.Errorf("dlq drop: %v\n%s", err, out)
+	}
+	if out, err := m.saver("dlq", "show", "2"); err == nil {
+		m.t.Errorf("dlq show of a dropped letter: %s", out)
+	}
+}
+
+// psql runs a statement on the machine's database.
+func (m *machine) psql(statement string) {
+	m.t.Helper()
+	line := ". " + filepath.Join(m.dir, "env") + "; psql \"$DATABASE_URL\" -qc '" + statement + "'"
 	if out, err := exec.CommandContext(m.t.Context(), "sh", "-c", line).CombinedOutput(); err != nil {
 		m.t.Fatalf("psql: %v\n%s", err, out)
 	}
+}
+
+func (m *machine) publish(subject, body string) {
+	m.t.Helper()
+	nc, err := nats.Connect(m.nats)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Request(subject, []byte(body), 5*time.Second); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// wantVerifyToFail changes a row behind the system's back.
+func (m *machine) wantVerifyToFail() {
+	m.t.Helper()
+	m.psql("UPDATE character_vitals SET hp = 1 WHERE char_id = 42")
 	out, err := m.saver("verify", "--wait", "0s")
 	if err == nil || !strings.Contains(out, "character 42, vitals") || !strings.Contains(out, "cold hp 1,") {
 		m.t.Errorf("verify of a changed row: %v\n%s", err, out)

@@ -18,6 +18,8 @@ type cli struct {
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this build's schema."`
 	Status      statusCmd      `cmd:"" help:"Show lag, dirty characters and dead letters by scope."`
 	Verify      verifyCmd      `cmd:"" help:"Compare hot and cold row by row; exit 1 and a diff where they differ."`
+	Replay      replayCmd      `cmd:"" help:"Save stored events once more: after a database was restored, or to look."`
+	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Look after the dead letters."`
 	Tail        tailCmd        `cmd:"" help:"Show events as they are published."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the saver on this machine whether it runs; exit 1 if not."`
 }

@@ -59,11 +59,8 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	}
 	reg := program.NewMetrics()
 	metrics := savers.NewMetrics(reg)
-	registry := savers.NewRegistry(
-		savers.CombatStateSaver{}, savers.InventoryStateSaver{},
-		savers.VitalsStateSaver{}, savers.ScenarioStateSaver{},
-		r.cleanup(conns, log),
-	)
+	registry := stateSavers()
+	registry.Register(r.cleanup(conns, log))
 	reg.MustRegister(newLagCollector(conns, registry.Scopes()))
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -76,6 +73,15 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	})
 	log.Info("saver is up", "admin", r.AdminAddr, "scopes", registry.Scopes())
 	return group.Wait()
+}
+
+// stateSavers are the savers of the scopes that have state. One of your own is
+// registered here.
+func stateSavers() *savers.Registry {
+	return savers.NewRegistry(
+		savers.CombatStateSaver{}, savers.InventoryStateSaver{},
+		savers.VitalsStateSaver{}, savers.ScenarioStateSaver{},
+	)
 }
 
 func (r *runCmd) cleanup(conns *connections, log *slog.Logger) *savers.CleanupStateSaver {

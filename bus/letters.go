@@ -1,0 +1,117 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// A Letter is one of the dead letters.
+type Letter struct {
+	Sequence uint64 // among the dead letters
+	Scope    events.Scope
+	Char     events.CharID // 0 where it is not known
+	Reason   string
+	Subject  string    // where it was published
+	Stored   time.Time // when the stream of changes stored it
+	Body     []byte    // the original one
+}
+
+// ErrNoLetter is returned for a sequence that no dead letter has.
+var ErrNoLetter = errors.New("no such dead letter")
+
+// Letters calls yield with each dead letter, oldest first, until it returns
+// false. An empty scope and a char of 0 mean all.
+func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharID, yield func(Letter) bool) error {
+	filter := []string{"dlq", "*", "*"}
+	if scope != "" {
+		filter[1] = string(scope)
+	}
+	if char != 0 {
+		filter[2] = char.String()
+	}
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if err != nil {
+		return fmt.Errorf("dead letters: %w", unavailable(err))
+	}
+	for seq := uint64(1); ; {
+		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(strings.Join(filter, ".")))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("dead letters: %w", unavailable(err))
+		}
+		if !yield(newLetter(msg)) {
+			return nil
+		}
+		seq = msg.Sequence + 1
+	}
+}
+
+// Letter returns one dead letter, or ErrNoLetter.
+func (b *Bus) Letter(ctx context.Context, seq uint64) (Letter, error) {
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if err != nil {
+		return Letter{}, fmt.Errorf("dead letter %d: %w", seq, unavailable(err))
+	}
+	msg, err := stream.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Letter{}, fmt.Errorf("%w: %d", ErrNoLetter, seq)
+	}
+	if err != nil {
+		return Letter{}, fmt.Errorf("dead letter %d: %w", seq, unavailable(err))
+	}
+	return newLetter(msg), nil
+}
+
+func newLetter(msg *jetstream.RawStreamMsg) Letter {
+	l := Letter{
+		Sequence: msg.Sequence, Body: msg.Data,
+		Reason: msg.Header.Get(HeaderReason), Subject: msg.Header.Get(HeaderSubject),
+	}
+	l.Stored, _ = time.Parse(time.RFC3339Nano, msg.Header.Get(HeaderTime)) // zero where somebody else wrote it
+	tokens := strings.Split(msg.Subject, ".")
+	if len(tokens) == 3 {
+		l.Scope = events.Scope(tokens[1])
+		l.Char, _ = events.ParseCharID(tokens[2]) // 0 where it is not known
+	}
+	return l
+}
+
+// RetryLetter publishes a dead letter's body again where it came from, and
+// drops the letter when the stream has it. If it is still no good, it comes
+// back with a new reason.
+func (b *Bus) RetryLetter(ctx context.Context, l Letter) error {
+	msg := nats.NewMsg(strings.TrimSuffix(l.Subject, "."+events.NoCharacter))
+	msg.Data = l.Body
+	if _, err := b.js.PublishMsg(ctx, msg); err != nil {
+		return fmt.Errorf("retry dead letter %d: %w", l.Sequence, unavailable(err))
+	}
+	return b.DropLetter(ctx, l.Sequence)
+}
+
+// DropLetter removes a dead letter for good. One that is gone is no error.
+func (b *Bus) DropLetter(ctx context.Context, seq uint64) error {
+	stream, err := b.js.Stream(ctx, StreamDead)
+	if err != nil {
+		return fmt.Errorf("drop dead letter %d: %w", seq, unavailable(err))
+	}
+	err = stream.DeleteMsg(ctx, seq)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == errNoMessage {
+		return nil
+	}
+	return named("drop dead letter "+strconv.FormatUint(seq, 10), unavailable(err))
+}
+
+// errNoMessage is the server's code for a sequence that is not there.
+const errNoMessage jetstream.ErrorCode = 10043

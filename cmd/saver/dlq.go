@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+)
+
+type dlqCmd struct {
+	List  dlqListCmd  `cmd:"" help:"List the dead letters, oldest first."`
+	Show  dlqShowCmd  `cmd:"" help:"Show one, with its body."`
+	Retry dlqRetryCmd `cmd:"" help:"Publish dead letters again where they came from; one that is still no good comes back."`
+	Drop  dlqDropCmd  `cmd:"" help:"Remove dead letters for good."`
+}
+
+// which says which dead letters.
+type which struct {
+	Sequence []uint64      `arg:"" optional:"" help:"Sequences, as list shows them."`
+	All      bool          `help:"All of them, or all of --scope and --char."`
+	Scope    events.Scope  `help:"Only this scope."`
+	Char     events.CharID `help:"Only this character."`
+}
+
+var errWhich = errors.New("name sequences, or --all (with --scope and --char, all of these)")
+
+// letters reads the letters that w names.
+func (w which) letters(ctx context.Context, b *bus.Bus) (letters []bus.Letter, err error) {
+	if w.All == (len(w.Sequence) > 0) {
+		return nil, errWhich
+	}
+	if w.All {
+		err = b.Letters(ctx, w.Scope, w.Char, func(l bus.Letter) bool {
+			letters = append(letters, l)
+			return true
+		})
+		return letters, err
+	}
+	for _, seq := range w.Sequence {
+		l, err := b.Letter(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		letters = append(letters, l)
+	}
+	return letters, nil
+}
+
+type dlqListCmd struct {
+	Scope events.Scope  `help:"Only this scope."`
+	Char  events.CharID `help:"Only this character."`
+	Limit int           `default:"100" help:"How many to list."`
+}
+
+// Run lists.
+func (d dlqListCmd) Run(ctx context.Context, c *cli, out *output) error {
+	return withBus(ctx, c, out, func(ctx context.Context, b *bus.Bus) error {
+		table := tabwriter.NewWriter(out.Out, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(table, "sequence\tscope\tcharacter\tstored\treason")
+		n := 0
+		err := b.Letters(ctx, d.Scope, d.Char, func(l bus.Letter) bool {
+			char := "unknown"
+			if l.Char != 0 {
+				char = l.Char.String()
+			}
+			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.Sequence, l.Scope, char, l.Stored.Format(time.RFC3339), l.Reason)
+			n++
+			return n < d.Limit
+		})
+		return errors.Join(err, table.Flush())
+	})
+}
+
+type dlqShowCmd struct {
+	Sequence uint64 `arg:"" help:"As list shows it."`
+}
+
+// Run shows one.
+func (d dlqShowCmd) Run(ctx context.Context, c *cli, out *output) error {
+	return withBus(ctx, c, out, func(ctx context.Context, b *bus.Bus) error {
+		l, err := b.Letter(ctx, d.Sequence)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out.Out, "subject  %s\nstored   %s\nreason   %s\n\n%s\n", l.Subject, l.Stored.Format(time.RFC3339Nano), l.Reason, l.Body)
+		return err
+	})
+}
+
+type dlqRetryCmd struct{ which }
+
+// Run publishes letters again.
+func (d dlqRetryCmd) Run(ctx context.Context, c *cli, out *output) error {
+	return d.each(ctx, c, out, "published again", func(ctx context.Context, b *bus.Bus, l bus.Letter) error {
+		return b.RetryLetter(ctx, l)
+	})
+}
+
+type dlqDropCmd struct{ which }
+
+// Run removes letters.
+func (d dlqDropCmd) Run(ctx context.Context, c *cli, out *output) error {
+	return d.each(ctx, c, out, "dropped", func(ctx context.Context, b *bus.Bus, l bus.Letter) error {
+		return b.DropLetter(ctx, l.Sequence)
+	})
+}
+
+// each does something to the letters that w names, and says to how many.
+func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, bus.Letter) error) error {
+	return withBus(ctx, c, out, func(ctx context.Context, b *bus.Bus) error {
+		letters, err := w.letters(ctx, b)
+		if err != nil {
+			return err
+		}
+		for i, l := range letters {
+			if err := do(ctx, b, l); err != nil {
+				return fmt.Errorf("%w (%d of %d were %s)", err, i, len(letters), done)
+			}
+		}
+		_, err = fmt.Fprintf(out.Out, "%d dead letters %s\n", len(letters), done)
+		return err
+	})
+}
+
+// withBus runs a command that needs NATS.
+func withBus(ctx context.Context, c *cli, out *output, do func(context.Context, *bus.Bus) error) error {
+	wait, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	conns, err := openConnected(wait, c, out)
+	if err != nil {
+		return err
+	}
+	defer conns.close(ctx)
+	return do(ctx, conns.bus)
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/program"
+	"github.com/savepoint-games/savepoint/savers"
+)
+
+type replayCmd struct {
+	Scope []events.Scope `help:"Only these scopes."`
+	Char  events.CharID  `help:"Only this character."`
+	From  uint64         `name:"from-sequence" help:"Begin at this sequence of the stream."`
+	Since time.Time      `help:"Begin with what was stored at this time (RFC 3339)."`
+	Until time.Time      `help:"End with what was stored before this time (RFC 3339)."`
+	Name  string         `default:"default" help:"A replay that was stopped goes on under its name."`
+	Fresh bool           `help:"Begin anew where a replay of this name was stopped."`
+	Batch int            `default:"5000" help:"How many events one transaction saves at most."`
+}
+
+// Run saves stored events once more, beside the live ones: versions make that
+// safe. It ends when it has reached the event that was the newest when it began.
+func (r replayCmd) Run(ctx context.Context, c *cli, out *output) error {
+	wait, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	conns, err := openConnected(wait, c, out)
+	if err != nil {
+		return err
+	}
+	defer conns.close(ctx)
+	target, err := conns.bus.LastSequence(wait)
+	if err != nil {
+		return err
+	}
+	if len(r.Scope) == 0 {
+		r.Scope = events.Scopes()
+	}
+	rep := &replay{cmd: r, conns: conns, target: target, registry: stateSavers(), log: c.Logger(out.Err), progress: program.NewProgress(out.Err)}
+	err = rep.run(ctx)
+	fmt.Fprintln(out.Out, rep.summary(err == nil && ctx.Err() == nil))
+	return err
+}
+
+// replay is one in progress.
+type replay struct {
+	cmd      replayCmd
+	conns    *connections
+	target   uint64
+	registry *savers.Registry
+	log      *slog.Logger
+	progress *program.Progress
+
+	mu   sync.Mutex // guards progress
+	left sync.Map   // scope to how many are left
+
+	skipped atomic.Int64
+	began   time.Time
+	total   atomic.Int64
+}
+
+func (r *replay) spec() bus.Replay {
+	return bus.Replay{Name: r.cmd.Name, From: r.cmd.From, Since: r.cmd.Since, Char: r.cmd.Char}
+}
+
+func (r *replay) run(ctx context.Context) error {
+	r.began = time.Now()
+	defer r.progress.Done()
+	group, ctx := errgroup.WithContext(ctx)
+	for _, scope := range r.cmd.Scope {
+		saver, err := r.registry.Saver(scope)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return r.scope(ctx, scope, saver) })
+	}
+	return group.Wait()
+}
+
+// scope replays one scope with the universal worker.
+func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Saver) error {
+	if r.cmd.Fresh {
+		if err := r.conns.bus.CloseReplay(ctx, scope, r.spec()); err != nil {
+			return err
+		}
+	}
+	source, err := r.conns.bus.OpenReplay(ctx, scope, r.spec())
+	if err != nil {
+		return err
+	}
+	worker := &savers.Worker{
+		Saver: saver, Source: &windowed{source: source, replay: r}, DB: r.conns.pool, Dead: (*skipBad)(&r.skipped),
+		Marks: r.conns.hot, Log: r.log, BatchSize: r.cmd.Batch, AckWait: 30 * time.Second,
+	}
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return worker.Run(working) })
+	group.Go(func() error {
+		defer stop()
+		return r.watch(working, scope, source)
+	})
+	if err := group.Wait(); err != nil || ctx.Err() != nil {
+		return err
+	}
+	return r.conns.bus.CloseReplay(ctx, scope, r.spec())
+}
+
+// watch shows how far a scope is, and returns when it is done.
+func (r *replay) watch(ctx context.Context, scope events.Scope, source *bus.Source) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for first := true; ; first = false {
+		left, settled, err := source.Left(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if first {
+			r.total.Add(int64(left))
+		}
+		if settled >= r.target {
+			left = 0
+		}
+		r.show(scope, int64(left))
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (r *replay) show(scope events.Scope, left int64) {
+	r.left.Store(scope, left)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	done, total := r.done()
+	share := 1.0
+	if total > 0 {
+		share = float64(done) / float64(total)
+	}
+	rate := float64(done) / time.Since(r.began).Seconds()
+	eta := "?"
+	if rate > 0 {
+		eta = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
+	}
+	const width = 30
+	bar := make([]byte, width)
+	for i := range bar {
+		bar[i] = '.'
+		if float64(i) < share*width {
+			bar[i] = '#'
+		}
+	}
+	r.progress.Show(fmt.Sprintf("[%s] %3.0f%%  %d of %d events, %.0f/s, %s left", bar, share*100, done, total, rate, eta))
+}
+
+func (r *replay) done() (done, total int64) {
+	total = r.total.Load()
+	done = total
+	r.left.Range(func(_, left any) bool {
+		done -= left.(int64)
+		return true
+	})
+	return max(done, 0), total
+}
+
+func (r *replay) summary(complete bool) string {
+	done, _ := r.done()
+	text := fmt.Sprintf("replayed %d events in %s", done, time.Since(r.began).Round(time.Millisecond))
+	if n := r.skipped.Load(); n > 0 {
+		text += fmt.Sprintf("; %d are no events and were left alone", n)
+	}
+	if !complete {
+		text += fmt.Sprintf("; stopped, `saver replay --name %s` goes on", r.cmd.Name)
+	}
+	return text
+}
+
+// windowed drops what a replay is not about.
+type windowed struct {
+	source *bus.Source
+	replay *replay
+}
+
+// Fetch implements savers.Source.
+func (w *windowed) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
+	msgs, err := w.source.Fetch(ctx, limit)
+	kept := msgs[:0]
+	for _, msg := range msgs {
+		if w.wanted(msg) {
+			kept = append(kept, msg)
+			continue
+		}
+		if err := msg.Ack(); err != nil {
+			return kept, err
+		}
+	}
+	return kept, err
+}
+
+func (w *windowed) wanted(msg jetstream.Msg) bool {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false
+	}
+	cmd := &w.replay.cmd
+	if !cmd.Until.IsZero() && !meta.Timestamp.Before(cmd.Until) {
+		return false
+	}
+	if cmd.Char == 0 {
+		return true
+	}
+	if _, char, err := events.ParseSubject(msg.Subject()); err == nil && char != 0 {
+		return char == cmd.Char
+	}
+	e, err := events.Decode(msg.Data())
+	return err == nil && e.CharID == cmd.Char
+}
+
+// skipBad counts what cannot be saved: it is among the dead letters since the
+// first time.
+type skipBad atomic.Int64
+
+// Bury implements savers.DeadLetters.
+func (s *skipBad) Bury(context.Context, jetstream.Msg, events.Scope, events.CharID, string) error {
+	(*atomic.Int64)(s).Add(1)
+	return nil
+}
