@@ -1,0 +1,90 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/savepoint-games/savepoint/internal/stack"
+)
+
+// A fault breaks something and mends it again before it returns.
+type fault func(ctx context.Context, r *rig, random *rand.Rand) error
+
+// faults are what a run can choose from, by name.
+var faults = map[string]fault{
+	"saver-kill":    func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
+	"gateway-kill":  func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
+	"saver-pause":   func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
+	"gateway-pause": func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
+	"postgres-stop": postgresAway((*stack.Postgres).Stop),
+	"postgres-kill": postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
+	"nats-restart":  natsAway,
+}
+
+// Faults lists the names of the faults.
+func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
+
+func any1[T any](x *rand.Rand, list []T) T { return list[x.IntN(len(list))] }
+
+// away is how long something stays away: 0.2 to 2 s.
+func away(ctx context.Context, x *rand.Rand) {
+	pause(ctx, 200*time.Millisecond+time.Duration(x.IntN(1800))*time.Millisecond)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+func killed(ctx context.Context, p *program, x *rand.Rand) error {
+	if err := p.kill(); err != nil {
+		return err
+	}
+	away(ctx, x)
+	return p.start(context.WithoutCancel(ctx))
+}
+
+// paused stops a program for longer than the ack wait, so that what it holds is
+// given to others before it goes on.
+func paused(ctx context.Context, p *program, x *rand.Rand) error {
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	pause(ctx, time.Second+time.Duration(x.IntN(3000))*time.Millisecond)
+	return p.signal(syscall.SIGCONT)
+}
+
+func postgresAway(stop func(*stack.Postgres, context.Context) error) fault {
+	return func(ctx context.Context, r *rig, x *rand.Rand) error {
+		mending := context.WithoutCancel(ctx)
+		if err := stop(r.postgres, mending); err != nil {
+			return fmt.Errorf("stop: %w", err)
+		}
+		away(ctx, x)
+		server, err := stack.StartPostgres(mending, r.postgres.Config())
+		if err == nil {
+			r.postgres = server
+		}
+		return err
+	}
+}
+
+func natsAway(ctx context.Context, r *rig, x *rand.Rand) error {
+	mending := context.WithoutCancel(ctx)
+	if err := r.nats.Stop(mending); err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	away(ctx, x)
+	server, err := stack.StartNATS(mending, r.nats.Config())
+	if err == nil {
+		r.nats = server
+	}
+	return err
+}

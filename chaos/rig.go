@@ -1,0 +1,181 @@
+// Package chaos plays against a whole system while parts of it are killed, and
+// checks what is left against what was acknowledged. The parts are the real
+// servers and the real programs.
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/savepoint-games/savepoint/internal/migrate"
+	"github.com/savepoint-games/savepoint/internal/stack"
+)
+
+// rig is a system: private servers, gateways and savers, each of which can be
+// killed, stopped and started again.
+type rig struct {
+	bin      string // directory of the programs
+	log      io.Writer
+	postgres *stack.Postgres
+	redis    *stack.Redis
+	nats     *stack.NATS
+	gateways []*program
+	savers   []*program
+}
+
+// program is one of the product's programs.
+type program struct {
+	mu   sync.Mutex
+	name string
+	cfg  stack.ProcessConfig
+	addr string // of a gateway
+	proc *stack.Process
+}
+
+// startRig starts everything below dir and waits until it is ready.
+func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io.Writer) (_ *rig, err error) {
+	r := &rig{bin: bin, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	if r.postgres, err = stack.StartPostgres(ctx, stack.PostgresConfig{Dir: filepath.Join(dir, "postgres")}); err != nil {
+		return r, err
+	}
+	if r.redis, err = stack.StartRedis(ctx, stack.RedisConfig{Dir: filepath.Join(dir, "redis")}); err != nil {
+		return r, err
+	}
+	if r.nats, err = stack.StartNATS(ctx, stack.NATSConfig{StoreDir: filepath.Join(dir, "nats")}); err != nil {
+		return r, err
+	}
+	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
+		return r, err
+	}
+	for range gateways {
+		addr, admin := freeAddr(), freeAddr()
+		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin))
+	}
+	for range savers {
+		admin := freeAddr()
+		r.savers = append(r.savers, r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+admin))
+	}
+	for _, p := range append(append([]*program{}, r.gateways...), r.savers...) {
+		if err = p.start(ctx); err != nil {
+			return r, err
+		}
+	}
+	return r, r.awaitGateways(ctx)
+}
+
+// program prepares one of the product's programs. The sweeper is quick, so that
+// a run need not last for minutes.
+func (r *rig) program(name string, args []string, addr string, env ...string) *program {
+	env = append(env, r.urls()...)
+	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN")
+	return &program{name: name, addr: addr, cfg: stack.ProcessConfig{
+		Name: name, Path: filepath.Join(r.bin, name), Args: args,
+		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,
+	}}
+}
+
+func (r *rig) urls() []string {
+	return []string{"NATS_URL=" + r.nats.URL(), "REDIS_URL=" + r.redis.URL(), "DATABASE_URL=" + r.postgres.URL()}
+}
+
+func freeAddr() string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+func (p *program) start(ctx context.Context) (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.proc, err = stack.StartProcess(ctx, p.cfg)
+	return err
+}
+
+// kill ends the program as a crash would.
+func (p *program) kill() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.proc.Kill()
+}
+
+func (p *program) signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.proc.Signal(s)
+}
+
+func (p *program) stop(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc == nil {
+		return nil
+	}
+	return p.proc.Stop(ctx)
+}
+
+func (r *rig) awaitGateways(ctx context.Context) error {
+	for _, g := range r.gateways {
+		for !healthy(ctx, g.addr) {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				return fmt.Errorf("gateway %s never answered: %w", g.addr, ctx.Err())
+			}
+		}
+	}
+	return nil
+}
+
+func healthy(ctx context.Context, addr string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+const stopTimeout = 30 * time.Second
+
+// close ends everything, programs first.
+func (r *rig) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	for _, p := range append(append([]*program{}, r.gateways...), r.savers...) {
+		errs = append(errs, p.stop(ctx))
+	}
+	if r.redis != nil {
+		errs = append(errs, r.redis.Stop(ctx))
+	}
+	if r.nats != nil {
+		errs = append(errs, r.nats.Stop(ctx))
+	}
+	if r.postgres != nil {
+		errs = append(errs, r.postgres.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}

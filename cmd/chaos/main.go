@@ -1,0 +1,50 @@
+// Chaos breaks a private system while seeded clients play on it, and checks
+// what is left against what was acknowledged.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/savepoint-games/savepoint/chaos"
+	"github.com/savepoint-games/savepoint/internal/program"
+)
+
+type cli struct {
+	Duration time.Duration `name:"for" env:"CHAOS_FOR" default:"60s" help:"How long to play and break."`
+	Seed     uint64        `env:"SEED" default:"1" help:"Of the clients and of the schedule of faults."`
+	Faults   []string      `env:"FAULTS" help:"Which faults may happen; all of them by default."`
+	Clients  int           `default:"8" help:"How many clients play at once."`
+}
+
+func main() {
+	var c cli
+	kong.Parse(&c, kong.Name("chaos"), kong.Description(fmt.Sprintf("Faults: %v", chaos.Faults())))
+	program.Main(c.run)
+}
+
+func (c *cli) run(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	result, err := chaos.Run(ctx, chaos.Config{
+		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients, Out: os.Stdout,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println(result)
+	for _, v := range result.Violations {
+		fmt.Println(" ", v)
+	}
+	if len(result.Violations) > 0 {
+		return fmt.Errorf("%d violations; again with SEED=%d", len(result.Violations), result.Seed)
+	}
+	return nil
+}
