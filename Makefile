@@ -19,6 +19,9 @@ test: deps ## all tests, on real private servers
 race: deps ## the tests with the race detector; needs a C compiler, minutes when cold
 	go test -race -shuffle=on ./...
 
+chaos: bin ## break a private system for CHAOS_FOR (60s) while clients play on it; SEED, FAULTS
+	@exec ./bin/chaos
+
 check: ## what a change must pass beside the tests: format, lint, generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
@@ -44,4 +47,4 @@ reset: bin ## remove the data of `make run`
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
 
-.PHONY: run demo test race check generate bin deps reset help
+.PHONY: run demo test race chaos check generate bin deps reset help

@@ -36,6 +36,8 @@ var table = map[string][]string{
 	"internal/stack":           {},
 	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
 	"internal/archtest":        {},
+	"chaos":                    {"cold", "hot", "verify", "internal/migrate", "internal/stack"},
+	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
 		"bus", "cold", "events", "gateway", "hot", "savers", "verify",
@@ -50,7 +52,7 @@ var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"hot", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats.go":     {"bus", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
-	"github.com/jackc/pgx":           {"cold", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
+	"github.com/jackc/pgx":           {"chaos", "cold", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
 }
 
