@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,12 +60,15 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
 		return r, err
 	}
-	for range gateways {
-		addr, admin := freeAddr(), freeAddr()
+	addrs, err := stack.FreeAddrs(2*gateways + savers)
+	if err != nil {
+		return r, err
+	}
+	for i := range gateways {
+		addr, admin := addrs[2*i], addrs[2*i+1]
 		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin))
 	}
-	for range savers {
-		admin := freeAddr()
+	for _, admin := range addrs[2*gateways:] {
 		r.savers = append(r.savers, r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+admin))
 	}
 	for _, p := range append(append([]*program{}, r.gateways...), r.savers...) {
@@ -90,15 +92,6 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 
 func (r *rig) urls() []string {
 	return []string{"NATS_URL=" + r.nats.URL(), "REDIS_URL=" + r.redis.URL(), "DATABASE_URL=" + r.postgres.URL()}
-}
-
-func freeAddr() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0"
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 func (p *program) start(ctx context.Context) (err error) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/savepoint-games/savepoint/internal/stack"
 )
 
 // machine is a whole system as `make run` starts it: the real programs, built
@@ -63,9 +64,14 @@ func startMachine(t *testing.T) *machine {
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}
-	m := &machine{t: t, bin: filepath.Join(dir, "bin"), dir: filepath.Join(dir, "data"), gateway: freeAddr(t), out: &lockedBuffer{}}
-	natsAddr := freeAddr(t)
-	m.nats = "nats://" + natsAddr
+	addrs, err := stack.FreeAddrs(5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &machine{
+		t: t, bin: filepath.Join(dir, "bin"), dir: filepath.Join(dir, "data"), out: &lockedBuffer{},
+		gateway: addrs[0], nats: "nats://" + addrs[1],
+	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", m.bin+"/", "./cmd/...")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -73,8 +79,8 @@ func startMachine(t *testing.T) *machine {
 	}
 	m.command = exec.Command(filepath.Join(m.bin, "savepoint"), "run")
 	m.command.Env = append(os.Environ(),
-		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+natsAddr, "GATEWAY_ADDR="+m.gateway,
-		"ADMIN_ADDR="+freeAddr(t), "SAVER_ADMIN_ADDRS="+freeAddr(t)+","+freeAddr(t))
+		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+addrs[1], "GATEWAY_ADDR="+addrs[0],
+		"ADMIN_ADDR="+addrs[2], "SAVER_ADMIN_ADDRS="+addrs[3]+","+addrs[4])
 	m.command.Stdout, m.command.Stderr = m.out, m.out
 	if err := m.command.Start(); err != nil {
 		t.Fatal(err)
@@ -82,16 +88,6 @@ func startMachine(t *testing.T) *machine {
 	t.Cleanup(func() { m.stop() })
 	m.eventually("Savepoint is up", func() bool { return strings.Contains(m.out.String(), "Savepoint is up") })
 	return m
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // stop sends SIGTERM and returns what the program exits with.

@@ -47,15 +47,6 @@ func passing(err error) bool {
 		strings.Contains(text, "pre-existing shared memory block")
 }
 
-// freePort returns a port that nobody listens on at the moment.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
-
 // portOr returns the port, or a free one for 0.
 func portOr(port int) (int, error) {
 	if port == 0 {
