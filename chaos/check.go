@@ -24,6 +24,12 @@ func (r *run) check(ctx context.Context) error {
 	if err := r.rig.awaitGateways(ctx); err != nil {
 		return err
 	}
+	// A copy that Redis brought back older is joined on first touch.
+	for _, m := range r.models {
+		if _, err := readHot(ctx, r.rig.gateways[0].addr, m.char); err != nil {
+			return err
+		}
+	}
 	if err := r.settle(ctx); err != nil {
 		return err
 	}

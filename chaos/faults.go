@@ -24,10 +24,24 @@ var faults = map[string]fault{
 	"postgres-stop": postgresAway((*stack.Postgres).Stop),
 	"postgres-kill": postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
 	"nats-restart":  natsAway,
+	"redis-restart": redisRestart,
+	"redis-empty":   redisEmptied,
+	"redis-older":   redisOlder,
 }
 
 // Faults lists the names of the faults.
 func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
+
+// losesHot names the faults that take what was answered "hot" and nothing more:
+// they may not be mixed with those that make the stream unavailable, because
+// the model takes every answer for a promise. Nor, yet, with those that lose an
+// answer on its way: the idempotency keys are lost with Redis.
+var losesHot = []string{"redis-empty", "redis-older"}
+
+// DefaultFaults lists the faults that may be mixed at will.
+func DefaultFaults() []string {
+	return slices.DeleteFunc(Faults(), func(name string) bool { return slices.Contains(losesHot, name) })
+}
 
 func any1[T any](x *rand.Rand, list []T) T { return list[x.IntN(len(list))] }
 

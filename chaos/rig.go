@@ -83,7 +83,10 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 // a run need not last for minutes.
 func (r *rig) program(name string, args []string, addr string, env ...string) *program {
 	env = append(env, r.urls()...)
-	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN")
+	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
+		// On a busy machine an ack may take longer than 50 ms; what is answered
+		// "hot" is not promised to outlive Redis.
+		"PUBLISH_TIMEOUT=1s")
 	return &program{name: name, addr: addr, cfg: stack.ProcessConfig{
 		Name: name, Path: filepath.Join(r.bin, name), Args: args,
 		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,

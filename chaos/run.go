@@ -19,7 +19,7 @@ type Config struct {
 	Bin      string        // directory of the gateway and saver programs
 	Seed     uint64        // of the clients and of the schedule
 	Duration time.Duration // of the play; mending and checking come after it
-	// Faults are the names of those that may happen. Defaults to all.
+	// Faults are the names of those that may happen. Defaults to DefaultFaults.
 	Faults []string
 	// Pause is the time between two faults. Defaults to 500 ms.
 	Pause      time.Duration
@@ -41,7 +41,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Clients, 8)
 	def(&c.Characters, 5)
 	if len(c.Faults) == 0 {
-		c.Faults = Faults()
+		c.Faults = DefaultFaults()
 	}
 	if c.Pause <= 0 {
 		c.Pause = 500 * time.Millisecond

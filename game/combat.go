@@ -83,10 +83,7 @@ func (c *Change) endFight(s *State, id uuid.UUID, in Result, loot []events.ItemC
 	if c.Sessions == nil {
 		c.Sessions = map[uuid.UUID]Session{}
 	}
-	if c.Contexts == nil {
-		c.Contexts = map[Context]uuid.UUID{}
-	}
-	c.Contexts[ContextCombat] = uuid.Nil
+	c.setContext(ContextCombat, uuid.Nil)
 	c.Sessions[id] = session
 	c.Progress = &Progress{xp, c.Version}
 	c.Events = append(c.Events, result)

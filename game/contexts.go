@@ -38,7 +38,7 @@ func Enter(s *State, v events.Version, in Entry) (*Change, []Preempted, error) {
 		// row, when a scenario is left for itself.
 		c.Version++
 	}
-	c.Contexts[in.Context] = in.SessionID
+	c.setContext(in.Context, in.SessionID)
 	session := Session{Context: in.Context, OpenedAt: c.Version, Version: c.Version, ScenarioID: in.ScenarioID}
 	if in.Context == ContextScenario {
 		c.setScenario(s, in.ScenarioID, resume(c.scenario(s, in.ScenarioID), in.SessionID), events.CauseAction)
@@ -71,7 +71,6 @@ func Abandon(s *State, v events.Version) *Change {
 // endAll ends the open sessions. The causes that end a session differ in what
 // becomes of it: a pre-empted scenario can be resumed, a lost one was abandoned.
 func (c *Change) endAll(s *State, cause events.Cause) []Preempted {
-	c.Contexts = map[Context]uuid.UUID{}
 	c.Sessions = map[uuid.UUID]Session{}
 	ended := []Preempted{}
 	for _, context := range AllContexts {
@@ -101,10 +100,7 @@ func statusAfter(cause events.Cause) string {
 
 // close ends a session that leaves nothing to save.
 func (c *Change) close(context Context, id uuid.UUID) {
-	if c.Contexts == nil {
-		c.Contexts = map[Context]uuid.UUID{}
-	}
-	c.Contexts[context] = uuid.Nil
+	c.setContext(context, uuid.Nil)
 	c.Ended = append(c.Ended, id)
 }
 

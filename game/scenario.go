@@ -20,8 +20,11 @@ func Advance(s *State, v events.Version, in Step) (*Change, error) {
 	if err := mustBeOpen(s, ContextScenario, in.SessionID); err != nil {
 		return nil, err
 	}
+	id := s.scenarioOf(in.SessionID)
+	if id == "" {
+		return nil, &NotOpenError{Context: ContextScenario, SessionID: in.SessionID}
+	}
 	c := newChange(s, v, PartContexts, PartScenarios)
-	id := s.Sessions[in.SessionID].ScenarioID
 	scenario := s.Scenarios[id]
 	scenario.Step, scenario.Status, scenario.SessionID = in.Step, StatusActive, in.SessionID
 	if in.Data != nil {
@@ -42,14 +45,28 @@ func FinishScenario(s *State, v events.Version, session uuid.UUID) (*Change, err
 }
 
 func (c *Change) endScenario(s *State, session uuid.UUID, status string, cause events.Cause) {
-	id := s.Sessions[session].ScenarioID
 	c.close(ContextScenario, session)
+	id := s.scenarioOf(session)
 	if id == "" {
-		return // the session's own record was lost; its last progress is saved
+		return // nothing is known of it but that it was open
 	}
 	scenario := s.Scenarios[id]
 	scenario.Status, scenario.SessionID = status, session
 	c.setScenario(s, id, scenario, cause)
+}
+
+// scenarioOf names the scenario of an open session: by the session's record, or
+// where that was lost with a Redis, by the progress that the session made.
+func (s *State) scenarioOf(session uuid.UUID) string {
+	if id := s.Sessions[session].ScenarioID; id != "" {
+		return id
+	}
+	for id, scenario := range s.Scenarios {
+		if scenario.SessionID == session && scenario.Status == StatusActive {
+			return id
+		}
+	}
+	return ""
 }
 
 // setScenario writes a scenario's progress and says so.

@@ -5,6 +5,7 @@ package game
 
 import (
 	"encoding/json"
+	"maps"
 
 	"github.com/google/uuid"
 
@@ -139,6 +140,8 @@ type Change struct {
 	Scenarios map[string]Scenario
 	// Contexts holds the contexts that change; uuid.Nil closes one.
 	Contexts map[Context]uuid.UUID
+	// Active is the whole map of contexts that Contexts leads to.
+	Active map[Context]uuid.UUID
 	// Sessions are written whole; Ended ones are removed.
 	Sessions map[uuid.UUID]Session
 	Ended    []uuid.UUID
@@ -171,5 +174,22 @@ func newChange(s *State, v events.Version, parts ...Part) *Change {
 	for _, part := range parts {
 		c.Expect[part] = s.Parts[part]
 	}
+	c.Active = maps.Clone(s.Contexts.Active)
 	return c
+}
+
+// setContext opens a session of a context, or closes it with uuid.Nil.
+func (c *Change) setContext(context Context, session uuid.UUID) {
+	if c.Contexts == nil {
+		c.Contexts = map[Context]uuid.UUID{}
+	}
+	c.Contexts[context] = session
+	if session == uuid.Nil {
+		delete(c.Active, context)
+		return
+	}
+	if c.Active == nil {
+		c.Active = map[Context]uuid.UUID{}
+	}
+	c.Active[context] = session
 }

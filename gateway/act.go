@@ -57,11 +57,17 @@ type Quantity struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// record is what is kept for an idempotency key.
+// record is what is kept for an idempotency key: an answer or a refusal.
 type record struct {
-	Fingerprint string `json:"fingerprint"`
-	Answer      Answer `json:"answer"`
+	Fingerprint string   `json:"fingerprint"`
+	Answer      *Answer  `json:"answer,omitempty"`
+	Refusal     *Problem `json:"refusal,omitempty"`
 }
+
+// A RefusedError is the repeat of a request that the rules had refused.
+type RefusedError struct{ Problem *Problem }
+
+func (e *RefusedError) Error() string { return "refused before: " + e.Problem.Detail }
 
 // ErrKeyReused is returned for an idempotency key that another request had.
 var ErrKeyReused = errors.New("the idempotency key was used for another request")
@@ -76,6 +82,9 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	// committed is also published. Each step has its own deadline.
 	ctx = context.WithoutCancel(ctx)
 	change, answer, err := s.commit(ctx, a)
+	if a.opts.Key != "" && errors.Is(err, game.ErrConflict) {
+		err = s.refuse(ctx, a, err)
+	}
 	var replay *game.ReplayError
 	if errors.As(err, &replay) {
 		return s.replay(ctx, a, replay.Record)
@@ -152,11 +161,31 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	return err
 }
 
+// refuse keeps a refusal: the same request may still be on its way through a
+// gateway that sleeps, and must not be taken when the state has changed.
+func (s *Service) refuse(ctx context.Context, a action, refusal error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	defer cancel()
+	request, err := a.keep(record{Refusal: newProblem(refusal)})
+	if err == nil {
+		err = s.Hot.Refuse(ctx, a.char, request)
+	}
+	if err != nil {
+		return err // perhaps a *game.ReplayError: it was answered meanwhile
+	}
+	return refusal
+}
+
 func (a *action) request(answer *Answer) (game.Request, error) {
 	if a.opts.Key == "" {
 		return game.Request{}, nil
 	}
-	text, err := json.Marshal(record{Fingerprint: a.opts.Fingerprint, Answer: *answer})
+	return a.keep(record{Answer: answer})
+}
+
+func (a *action) keep(r record) (game.Request, error) {
+	r.Fingerprint = a.opts.Fingerprint
+	text, err := json.Marshal(r)
 	return game.Request{Key: a.opts.Key, Record: string(text)}, err
 }
 
@@ -170,8 +199,10 @@ func (s *Service) replay(ctx context.Context, a action, text string) (*Answer, e
 	if kept.Fingerprint != a.opts.Fingerprint {
 		return nil, ErrKeyReused
 	}
-	answer := kept.Answer
-	answer.Replayed = true
-	answer.Durability = s.publishAgain(ctx, a)
-	return &answer, nil
+	if kept.Refusal != nil {
+		return nil, &RefusedError{kept.Refusal}
+	}
+	kept.Answer.Replayed = true
+	kept.Answer.Durability = s.publishAgain(ctx, a)
+	return kept.Answer, nil
 }

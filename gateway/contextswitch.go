@@ -67,8 +67,13 @@ func (s *Service) RefreshMirror(ctx context.Context, char events.CharID) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Mirror.Put(ctx, char, l.Contexts); err != nil {
+	return s.show(ctx, char, l.Contexts)
+}
+
+// show brings contexts into the mirror and clears their mark.
+func (s *Service) show(ctx context.Context, char events.CharID, contexts game.Contexts) error {
+	if err := s.Mirror.Put(ctx, char, contexts); err != nil {
 		return err
 	}
-	return s.Hot.ClearRows(ctx, char, map[events.RowKey]events.Version{game.RowContexts: l.Contexts.Version})
+	return s.Hot.ClearRows(ctx, char, map[events.RowKey]events.Version{game.RowContexts: contexts.Version})
 }

@@ -38,7 +38,8 @@ func (s *Service) publish(ctx context.Context, c *game.Change, opts Options) Dur
 	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()
 	if len(c.Contexts) > 0 {
-		if err := s.RefreshMirror(short, c.Char); err != nil {
+		// What was committed, not what Redis has now: it may have lost it since.
+		if err := s.show(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
 			s.Log.Debug("mirror is behind; the dirty mark stays", "char_id", c.Char, "err", err)
 			return DurabilityHot
 		}

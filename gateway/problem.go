@@ -46,8 +46,11 @@ func newProblem(err error) *Problem {
 		parameter   *parameterError
 		field       *events.FieldError
 		unavailable *events.UnavailableError
+		refused     *RefusedError
 	)
 	switch {
+	case errors.As(err, &refused):
+		return refused.Problem
 	case errors.As(err, &parameter):
 		return fieldProblem(http.StatusBadRequest, parameter.name, parameter.err)
 	case errors.Is(err, events.ErrTooLarge):

@@ -19,6 +19,7 @@ type Hot interface {
 	Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error)
 	Commit(ctx context.Context, c *game.Change, r game.Request) error
 	CommitBlind(ctx context.Context, c *game.Change, r game.Request) error
+	Refuse(ctx context.Context, char events.CharID, r game.Request) error
 	CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row) error
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
 	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error

@@ -31,6 +31,13 @@ func (s *Store) CommitBlind(ctx context.Context, c *game.Change, r game.Request)
 	return s.commit(ctx, "blind", c, r)
 }
 
+// Refuse keeps the answer of a request that changes nothing, so that the same
+// request, late on its way, is not decided anew when the state has changed. It
+// returns a *game.ReplayError where the key is known already.
+func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) error {
+	return s.run(ctx, newArgs(s, "refuse", &game.Change{Char: char, Unseen: true}, r))
+}
+
 // CommitJoin writes a copy that was joined from all sources over loaded, marks
 // the rows of dirty, and calls the copy verified. It returns a
 // *game.MovedError where the character changed meanwhile.

@@ -18,7 +18,7 @@ import (
 type cli struct {
 	Duration time.Duration `name:"for" env:"CHAOS_FOR" default:"60s" help:"How long to play and break."`
 	Seed     uint64        `env:"SEED" default:"1" help:"Of the clients and of the schedule of faults."`
-	Faults   []string      `env:"FAULTS" help:"Which faults may happen; all of them by default."`
+	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default those that may be mixed at will."`
 	Clients  int           `default:"8" help:"How many clients play at once."`
 }
 

@@ -3,8 +3,9 @@
 -- KEYS  1 ac hash   2 marks   3 requests   4 requests:old
 --       5 index of dirty characters   6 of idle ones   7 of those in a context
 --       8… the keys that the writes name by their number
--- ARGV  1 mode: "commit", "blind" (the copy need not be verified) or "join"
---         (copies are brought together: verifies, and no version has to rise)
+-- ARGV  1 mode: "commit"; "blind" (the copy need not be verified); "join" (copies
+--         are brought together: verifies, and no version has to rise); "refuse"
+--         (nothing changes, only the answer is kept)
 --       2 new version   3 char_id   4 last seen, "" to leave it
 --       5 how many idempotency keys a generation holds
 --       6 idempotency key, "" for none   7 the record to keep for it
@@ -23,6 +24,17 @@ local mode, version, char, seen, generation, request = ARGV[1], ARGV[2], ARGV[3]
 if request ~= '' then
   local record = redis.call('HGET', KEYS[3], request) or redis.call('HGET', KEYS[4], request)
   if record then return {'replay', record} end
+end
+
+local function keep()
+  if request == '' then return end
+  if redis.call('HLEN', KEYS[3]) >= tonumber(generation) then redis.call('RENAME', KEYS[3], KEYS[4]) end
+  redis.call('HSET', KEYS[3], request, ARGV[7])
+  redis.call('EXPIRE', KEYS[3], 86400)
+end
+if mode == 'refuse' then
+  keep()
+  return {'ok'}
 end
 
 local state = redis.call('HMGET', KEYS[1], 'version', 'run')
@@ -70,11 +82,5 @@ if ARGV[8] ~= '0' then
     redis.call('ZREM', KEYS[7], char)
   end
 end
-if request ~= '' then
-  if redis.call('HLEN', KEYS[3]) >= tonumber(generation) then
-    redis.call('RENAME', KEYS[3], KEYS[4])
-  end
-  redis.call('HSET', KEYS[3], request, ARGV[7])
-  redis.call('EXPIRE', KEYS[3], 86400)
-end
+keep()
 return {'ok'}
