@@ -1,0 +1,112 @@
+package events_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+func TestSubjectIsReadAsItWasMade(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		scope := events.Scope(anyWord().Draw(t, "scope"))
+		char := events.CharID(rapid.Int64Min(1).Draw(t, "char"))
+		for subject, want := range map[string]events.CharID{
+			events.Subject(scope, char):                           char,
+			events.ScopeSubject(scope):                            0,
+			events.ScopeSubject(scope) + "." + events.NoCharacter: 0,
+		} {
+			gotScope, gotChar, err := events.ParseSubject(subject)
+			if gotScope != scope || gotChar != want || err != nil {
+				t.Fatalf("%s: scope %q, character %d, %v", subject, gotScope, gotChar, err)
+			}
+		}
+	})
+}
+
+func TestForeignSubjectIsRefused(t *testing.T) {
+	for subject, want := range map[string]error{
+		"":                                events.ErrSubject,
+		"sync":                            events.ErrSubject,
+		"sync.":                           events.ErrSubject,
+		"Sync.vitals.42":                  events.ErrSubject,
+		"dlq.vitals.42":                   events.ErrSubject,
+		"sync.vitals.":                    events.ErrCharID,
+		"sync.vitals.0":                   events.ErrCharID,
+		"sync.vitals.-1":                  events.ErrCharID,
+		"sync.vitals.042":                 events.ErrCharID,
+		"sync.vitals.+42":                 events.ErrCharID,
+		"sync.vitals.42.1":                events.ErrCharID,
+		"sync.vitals.ANY":                 events.ErrCharID,
+		"sync.vitals.9223372036854775808": events.ErrCharID,
+	} {
+		if _, char, err := events.ParseSubject(subject); !errors.Is(err, want) || char != 0 {
+			t.Errorf("%q: character %d, %v, want %v", subject, char, err, want)
+		}
+	}
+}
+
+func TestDeadLetterIsFoundByCharacter(t *testing.T) {
+	for char, want := range map[events.CharID]string{42: "dlq.vitals.42", 0: "dlq.vitals.any", -1: "dlq.vitals.any"} {
+		if got := events.DeadLetterSubject(events.ScopeVitals, char); got != want {
+			t.Errorf("character %d: %s, want %s", char, got, want)
+		}
+	}
+}
+
+func TestScopesWithStateAreTheFour(t *testing.T) {
+	want := []events.Scope{"combat", "inventory", "scenario", "vitals"}
+	if diff := cmp.Diff(want, events.Scopes()); diff != "" {
+		t.Error(diff)
+	}
+	if events.ScopeCleanup.HasState() {
+		t.Error("the sweeper's ticks are no state")
+	}
+}
+
+// rumour is a scope of somebody else's game.
+type rumour struct {
+	Text string `json:"text"`
+}
+
+func (r rumour) Validate(*events.StateChanged) error { return events.CheckText(r.Text) }
+func (r rumour) Rows(e *events.StateChanged) []events.Row {
+	return []events.Row{{Key: "rumour", Version: e.Version}}
+}
+
+func TestDefinedScopeGoesTheSameWay(t *testing.T) {
+	events.Define("rumour", func([]byte) (events.Data, error) { return rumour{"they say"}, nil })
+	t.Cleanup(func() { events.Undefine("rumour") })
+	if !slices.Contains(events.Scopes(), "rumour") {
+		t.Fatalf("rumour is not among %v", events.Scopes())
+	}
+	said := events.New(1, 1000, events.CauseAction, uuid.Nil, "rumour", rumour{"they say"})
+	if diff := cmp.Diff(said, mustDecode(t, mustEncode(t, &said))); diff != "" {
+		t.Errorf("(-said +understood)\n%s", diff)
+	}
+	said.Data = rumour{}
+	_, err := events.Encode(&said)
+	refusal{"data", events.ErrText}.is(t, err)
+}
+
+func TestScopeDefinedWronglyPanics(t *testing.T) {
+	for _, scope := range []events.Scope{
+		events.ScopeVitals, events.ScopeCleanup, "", "two words", "Upper", "a.b", "*", ">",
+		"a-name-of-more-than-thirty-two-bytes",
+	} {
+		t.Run(string(scope), func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					events.Undefine(scope)
+					t.Errorf("scope %q was defined", scope)
+				}
+			}()
+			events.Define(scope, func([]byte) (events.Data, error) { return rumour{}, nil })
+		})
+	}
+}
