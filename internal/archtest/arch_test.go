@@ -49,7 +49,7 @@ var table = map[string][]string{
 // outside lists foreign modules that only these packages may link: who knows a
 // driver is part of the architecture.
 var outside = map[string][]string{
-	"github.com/redis/go-redis":      {"hot", "internal/stack", "internal/stack/stacktest"},
+	"github.com/redis/go-redis":      {"chaos", "hot", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats.go":     {"bus", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"chaos", "cold", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/savepoint-games/savepoint/internal/stack"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
 func TestSecondStackInOneDirIsRefused(t *testing.T) {
@@ -150,8 +151,9 @@ func kill(t *testing.T, program *exec.Cmd) {
 func checkGone(t *testing.T, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
-		if words := stack.CommandLine(pid); words != "" {
-			t.Errorf("process %d is left: %s", pid, words)
-		}
+		// A process that was killed takes some moments to be gone.
+		stacktest.Eventually(t, fmt.Sprintf("process %d is gone: %s", pid, stack.CommandLine(pid)), func() bool {
+			return stack.CommandLine(pid) == ""
+		})
 	}
 }
