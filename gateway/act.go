@@ -93,6 +93,7 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 		return answer, err
 	}
 	answer.Durability = s.publish(ctx, change, a.opts)
+	s.Metrics.acted(answer.Durability)
 	return answer, nil
 }
 

@@ -34,6 +34,9 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 		return nil // nobody knows it
 	}
 	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty)
+	if err == nil {
+		s.Metrics.joined()
+	}
 	var moved *game.MovedError
 	if err == nil || errors.As(err, &moved) {
 		return errJoined

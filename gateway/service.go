@@ -53,6 +53,8 @@ type Service struct {
 	Mirror Mirror
 	Cold   Cold
 	Log    *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
 
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time

@@ -87,8 +87,10 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	defer pool.Close()
 	saved := cold.New(pool)
 
+	reg := program.NewMetrics()
+	metrics := gateway.NewMetrics(reg)
 	service := gateway.Service{
-		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log,
+		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log, Metrics: metrics,
 		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
 	}.WithDefaults()
 	checks := []program.Check{
@@ -96,11 +98,10 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 		{Name: "nats", Ping: stream.Ping},
 		{Name: "postgresql", Ping: saved.Ping},
 	}
-	reg := program.NewMetrics()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ensureTopology(ctx, log, stream, cfg.Topology()) })
 	group.Go(func() error {
-		return program.Serve(ctx, cfg.GatewayAddr, public(gateway.Measured(reg, service.Handler()), checks))
+		return program.Serve(ctx, cfg.GatewayAddr, public(metrics.Measured(service.Handler()), checks))
 	})
 	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, program.Admin(reg, checks)) })
 	log.Info("gateway is up", "addr", cfg.GatewayAddr, "admin", cfg.AdminAddr)
