@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -29,8 +30,8 @@ var decoders = map[Scope]DataDecoder{
 // Decode. It panics where the scope is defined already or its name is not one
 // token of a subject, because both are mistakes in the program.
 func Define(s Scope, decode DataDecoder) {
-	if decoders[s] != nil || s == ScopeCleanup {
-		panic(fmt.Sprintf("events: scope %q is defined twice", s))
+	if decoders[s] != nil || s == ScopeCleanup || decode == nil {
+		panic(fmt.Sprintf("events: scope %q is defined twice, or without a decoder", s))
 	}
 	if !IsWord(string(s)) {
 		panic(fmt.Sprintf("events: scope %q must be lower-case letters, digits, - and _", s))
@@ -136,11 +137,12 @@ func newerSchema(body []byte, schema int64, err error) error {
 	if schema != 0 {
 		return err
 	}
-	var probe struct {
-		Schema int64 `json:"schema"`
+	var fields map[string]json.RawMessage // a struct would match Schema, too
+	if json.Unmarshal(body, &fields) != nil {
+		return err
 	}
-	if json.Unmarshal(body, &probe) == nil && probe.Schema > Schema {
-		return wrong("schema", fmt.Errorf("%w: %d, and this build reads up to %d", ErrSchemaNewer, probe.Schema, Schema))
+	if n, bad := strconv.ParseInt(string(fields["schema"]), 10, 64); bad == nil && n > Schema {
+		return wrong("schema", fmt.Errorf("%w: %d, and this build reads up to %d", ErrSchemaNewer, n, Schema))
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -35,7 +36,11 @@ func (v Combat) MarshalJSON() ([]byte, error) {
 	if v.Loot == nil {
 		v.Loot = []ItemChange{}
 	}
-	return json.Marshal(plain(v))
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false) // as Encode does; escapes could make it too large
+	err := enc.Encode(plain(v))
+	return out.Bytes(), err
 }
 
 // Validate implements Data.
@@ -52,6 +57,8 @@ func (v Combat) Validate(e *StateChanged) error {
 	}
 	return validateItems("loot", v.Loot, e.Version)
 }
+
+func (Combat) scope() Scope { return ScopeCombat }
 
 // Rows implements Data.
 func (v Combat) Rows(e *StateChanged) []Row {

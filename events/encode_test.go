@@ -59,7 +59,14 @@ func TestEncodeRefusesWhatDecodeWouldRefuse(t *testing.T) {
 		{scenario("[]"), refusal{"data.data", events.ErrData}},
 		{scenario(`{"a":`), refusal{"data.data", events.ErrData}},
 		{scenario(`{"a":"\u0000"}`), refusal{"data.data", events.ErrData}},
-		{scenario(`{"a":"` + strings.Repeat("x", events.MaxBytes) + `"}`), refusal{"", events.ErrTooLarge}},
+		{scenario(`{"a":"` + strings.Repeat("x", 192<<10) + `"}`), refusal{"data.data", events.ErrData}},
+		{scenario(`{"a":"\xff"}`), refusal{"data.data", events.ErrData}},
+		{scenario("{\"a\":\"\xff\"}"), refusal{"data.data", events.ErrData}},
+		{scenario(`{} x`), refusal{"data.data", events.ErrData}},
+		{items(manyItems(3000)...), refusal{"", events.ErrTooLarge}},
+		{edit(good, func(e *events.StateChanged) { e.Scope = "nope" }), refusal{"scope", events.ErrScope}},
+		{edit(good, func(e *events.StateChanged) { e.Scope = events.ScopeInventory }), refusal{"scope", events.ErrScope}},
+		{edit(good, func(e *events.StateChanged) { e.Version = 1 << 60 }), refusal{"version", events.ErrVersionAhead}},
 	} {
 		t.Run(fmt.Sprint(c.event.Scope, " ", c.want.field), func(t *testing.T) {
 			body, err := events.Encode(&c.event)
@@ -154,7 +161,9 @@ func anyVitals() *rapid.Generator[events.Data] {
 	})
 }
 
-func anyCoordinate() *rapid.Generator[float64] { return rapid.Float64Range(-1e9, 1e9) }
+func anyCoordinate() *rapid.Generator[float64] {
+	return rapid.Float64Range(-math.MaxFloat64, math.MaxFloat64)
+}
 
 func anyInventory(v events.Version) *rapid.Generator[events.Data] {
 	return rapid.Custom(func(t *rapid.T) events.Data {
@@ -205,8 +214,16 @@ func anyScenario() *rapid.Generator[events.Data] {
 	})
 }
 
-// The largest document that Encode writes is one that Decode reads.
-func TestEncodeWritesUpToTheLimit(t *testing.T) {
+func manyItems(n int) []events.ItemChange {
+	items := make([]events.ItemChange, n)
+	for i := range items {
+		items[i].ItemID = fmt.Sprintf("%0128d", i)
+	}
+	return items
+}
+
+// The largest free-form data that Encode writes is one that Decode reads.
+func TestEncodeWritesFreeFormDataUpToItsLimit(t *testing.T) {
 	e := mustDecode(t, []byte(golden(t, "scenario_paused")))
 	free := e.Data.(events.Scenario)
 	fill := func(n int) error {
@@ -218,11 +235,12 @@ func TestEncodeWritesUpToTheLimit(t *testing.T) {
 		}
 		return err
 	}
-	room := events.MaxBytes - len(golden(t, "scenario_paused")) - len(`"a":""`)
+	const limit = 192 << 10
+	room := limit - len(`{"a":""}`)
 	if err := fill(room); err != nil {
-		t.Errorf("exactly %d bytes: %v", events.MaxBytes, err)
+		t.Errorf("exactly %d bytes: %v", limit, err)
 	}
-	if err := fill(room + 1); !errors.Is(err, events.ErrTooLarge) {
+	if err := fill(room + 1); !errors.Is(err, events.ErrData) {
 		t.Errorf("one byte more: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ var (
 	// ErrText: a name that is empty, too long, or holds control characters.
 	ErrText = errors.New("must be 1 to 128 bytes of text without control characters")
 	// ErrData: free-form data that PostgreSQL could not take.
-	ErrData = errors.New("must be an object, at most 32 levels deep, without the character \\u0000")
+	ErrData = errors.New("must be an object of at most 192 KiB, at most 32 levels deep, without the character \\u0000")
 	// ErrTooLarge: the document is over MaxBytes.
 	ErrTooLarge = errors.New("must be at most 256 KiB")
 	// ErrEmpty: a list that must have an element has none.

@@ -102,8 +102,15 @@ func (e *StateChanged) Validate() error {
 		return wrong("cause", fmt.Errorf("%w: %q", ErrCause, e.Cause))
 	case e.SessionID == uuid.Nil && (e.Scope == ScopeCombat || e.Scope == ScopeScenario):
 		return wrong("session_id", ErrMissingField)
+	case e.Version > maxVersion:
+		return wrong("version", ErrVersionAhead)
+	case !e.Scope.HasState():
+		return wrong("scope", fmt.Errorf("%w: %q", ErrScope, e.Scope))
 	case e.Data == nil:
 		return wrong("data", ErrMissingField)
+	}
+	if data, ok := e.Data.(interface{ scope() Scope }); ok && data.scope() != e.Scope {
+		return wrong("scope", fmt.Errorf("%w: %q with data of %q", ErrScope, e.Scope, data.scope()))
 	}
 	if err := e.Data.Validate(e); err != nil {
 		return inData(err)

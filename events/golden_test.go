@@ -181,3 +181,28 @@ func TestDecodeKeepsNoPartOfTheBody(t *testing.T) {
 		}
 	}
 }
+
+// The messages that docs/events.md shows are good ones, as Encode writes them.
+func TestDocumentedMessagesAreGood(t *testing.T) {
+	page, err := os.ReadFile("../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, "{") {
+			shown++
+			e := mustDecode(t, []byte(line))
+			if diff := cmp.Diff(strings.TrimSpace(line), string(mustEncode(t, &e))); diff != "" {
+				t.Error(diff)
+			}
+			again := events.New(e.CharID, e.Version, e.Cause, e.SessionID, e.Scope, e.Data)
+			if again.ID != e.ID || !again.OccurredAt.Equal(e.OccurredAt) {
+				t.Errorf("id %s and time %s should be %s and %s", e.ID, e.OccurredAt, again.ID, again.OccurredAt)
+			}
+		}
+	}
+	if shown < 4 {
+		t.Errorf("%d messages are shown, want one of each scope", shown)
+	}
+}

@@ -35,6 +35,8 @@ func (v Inventory) Validate(e *StateChanged) error {
 	return validateItems("items", v.Items, e.Version)
 }
 
+func (Inventory) scope() Scope { return ScopeInventory }
+
 // Rows implements Data.
 func (v Inventory) Rows(e *StateChanged) []Row { return itemRows(nil, v.Items, e.Version) }
 

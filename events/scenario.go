@@ -39,6 +39,8 @@ func (v Scenario) Validate(*StateChanged) error {
 
 var errWord = fmt.Errorf("%w: must be 1 to %d lower-case letters, digits, - and _", ErrText, maxWord)
 
+func (Scenario) scope() Scope { return ScopeScenario }
+
 // Rows implements Data.
 func (v Scenario) Rows(e *StateChanged) []Row {
 	return []Row{{RowScenario(v.ScenarioID), e.Version}}

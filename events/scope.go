@@ -73,6 +73,9 @@ func ParseSubject(subject string) (Scope, CharID, error) {
 		return "", 0, fmt.Errorf("%w: %q", ErrSubject, subject)
 	}
 	scope, character, named := strings.Cut(rest, ".")
+	if scope == "" {
+		return "", 0, fmt.Errorf("%w: %q", ErrSubject, subject)
+	}
 	if !named || character == NoCharacter {
 		return Scope(scope), 0, nil
 	}

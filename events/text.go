@@ -8,7 +8,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-faster/jx"
+
+	"github.com/savepoint-games/savepoint/internal/strictjson"
 )
+
+// maxData is the largest free-form data, in bytes: an event and a request that
+// carry it stay below MaxBytes.
+const maxData = 192 << 10
 
 const (
 	maxText  = 128
@@ -43,10 +49,15 @@ func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 // CheckData checks free-form data: a JSON object that PostgreSQL can store as
 // it is. The error is ErrData.
 func CheckData(raw json.RawMessage) error {
-	d := jx.GetDecoder()
-	defer jx.PutDecoder(d)
-	d.ResetBytes(raw)
-	if d.Next() != jx.Object || !storable(d, maxDepth) {
+	if len(raw) > maxData {
+		return ErrData
+	}
+	good := false
+	err := strictjson.Document(raw, func(d *jx.Decoder) error {
+		good = d.Next() == jx.Object && storable(d, maxDepth)
+		return stopUnless(good)
+	})
+	if err != nil {
 		return ErrData
 	}
 	return nil

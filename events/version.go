@@ -21,6 +21,9 @@ func NextVersion(previous Version, now time.Time) Version {
 	return max(previous+1, Version(now.UnixMicro()))
 }
 
+// maxVersion is the end of the year 9999, the last that RFC 3339 can write.
+var maxVersion = Version(time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).UnixMicro())
+
 // Time is the moment the version reads as.
 func (v Version) Time() time.Time { return time.UnixMicro(int64(v)).UTC() }
 

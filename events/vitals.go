@@ -41,6 +41,8 @@ func (v Vitals) Validate(*StateChanged) error {
 	return nil
 }
 
+func (Vitals) scope() Scope { return ScopeVitals }
+
 // Rows implements Data.
 func (v Vitals) Rows(e *StateChanged) []Row { return []Row{{RowVitals, e.Version}} }
 

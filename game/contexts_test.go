@@ -2,6 +2,7 @@ package game_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/google/uuid"
@@ -130,8 +131,10 @@ func TestLostCharacterLeavesItsSessionsAbandoned(t *testing.T) {
 func TestScenarioWhoseRecordIsLostIsKnownByItsProgress(t *testing.T) {
 	s := in(game.ContextScenario, trip)
 	s.Sessions = nil
-	s.Scenarios["mill"] = game.Scenario{Status: "paused", SessionID: trip, Version: 96}
-	s.Scenarios["crypt"] = game.Scenario{Status: "active", SessionID: other, Version: 97}
+	for i := range 20 { // others, which it must not be mistaken for
+		s.Scenarios[fmt.Sprint("mill ", i)] = game.Scenario{Status: "paused", SessionID: trip, Version: 96}
+		s.Scenarios[fmt.Sprint("crypt ", i)] = game.Scenario{Status: "active", SessionID: other, Version: 97}
+	}
 	advanced := decided(t)(game.Advance(s, 101, game.Step{SessionID: trip, Step: 4}))
 	finished := decided(t)(game.FinishScenario(s, 101, trip))
 	left, _ := enter(t, s, game.Entry{Context: game.ContextInventory, SessionID: bag})

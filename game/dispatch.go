@@ -3,6 +3,7 @@ package game
 import (
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -48,7 +49,11 @@ func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
 			changes[i] = events.ItemChange{ItemID: id, Quantity: item.Quantity, Version: item.Version}
 			newest = max(newest, item.Version)
 		}
-		out = append(out, events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes}))
+		e := events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes})
+		if len(out) > 0 { // two parts of one bag may have the same version, but are not the same event
+			e.ID = uuid.NewSHA1(e.ID, []byte(strconv.Itoa(len(out))))
+		}
+		out = append(out, e)
 	}
 	return out
 }

@@ -103,8 +103,9 @@ func (s *State) CloseEnded() {
 	}
 	travel := s.Contexts.Active[ContextScenario]
 	for _, scenario := range s.Scenarios {
-		if scenario.SessionID == travel && scenario.Status != StatusActive {
-			delete(s.Contexts.Active, ContextScenario)
+		if scenario.SessionID == travel && scenario.Status == StatusActive {
+			return
 		}
 	}
+	delete(s.Contexts.Active, ContextScenario) // no scenario goes on in it
 }

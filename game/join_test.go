@@ -189,7 +189,8 @@ func TestEndedSessionsAreClosed(t *testing.T) {
 		"scenario that is paused":       {game.ContextScenario, ended(game.StatusPaused, session), true},
 		"scenario that is completed":    {game.ContextScenario, ended(game.StatusCompleted, session), true},
 		"scenario that was abandoned":   {game.ContextScenario, ended(game.StatusAbandoned, session), true},
-		"scenario of another session":   {game.ContextScenario, ended(game.StatusCompleted, other), false},
+		"scenario of another session":   {game.ContextScenario, ended(game.StatusActive, other), true},
+		"scenario that nobody knows":    {game.ContextScenario, &game.State{}, true},
 		"bag, of which nothing is said": {game.ContextInventory, game.FromEvent(&result), false},
 	} {
 		s := c.copy

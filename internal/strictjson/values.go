@@ -3,6 +3,7 @@ package strictjson
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -54,7 +55,12 @@ func Float64(d *jx.Decoder) (float64, error) {
 	if d.Next() != jx.Number {
 		return 0, wrongType(d, "must be a number")
 	}
-	f, err := d.Float64()
+	// Not d.Float64: its fast path rounds twice, and wraps beyond 64 bits.
+	text, err := d.Num()
+	if err != nil {
+		return 0, &FieldError{Err: fmt.Errorf("%w: must be a number", ErrType)}
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
 	if err != nil {
 		return 0, &FieldError{Err: fmt.Errorf("%w: must be a finite number of 64 bits", ErrType)}
 	}
@@ -66,7 +72,11 @@ func String(d *jx.Decoder) (string, error) {
 	if d.Next() != jx.String {
 		return "", wrongType(d, "must be a string")
 	}
-	return d.Str()
+	text, err := d.Str()
+	if err != nil {
+		return "", &FieldError{Err: fmt.Errorf("%w: %w", ErrSyntax, err)}
+	}
+	return text, nil
 }
 
 // UUID reads a UUID in its usual form of 36 characters.
@@ -97,11 +107,14 @@ func Time(d *jx.Decoder) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	// Not time.Parse, which takes more than RFC 3339.
+	var t time.Time
+	err = t.UnmarshalText([]byte(text))
+	t = t.UTC()
+	if err != nil || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, &FieldError{Err: fmt.Errorf("%w: must be an RFC 3339 time", ErrType)}
 	}
-	return t.UTC(), nil
+	return t, nil
 }
 
 // Array reads an array and calls read before each element; read must consume it.
