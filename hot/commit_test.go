@@ -301,6 +301,32 @@ func TestRefusedRequestIsNotRemembered(t *testing.T) {
 	})
 }
 
+// A refusal is an answer, too: it is kept, changes nothing else, and needs no
+// character.
+func TestRefusalIsKeptAndChangesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		known, unknown := r.character(), r.newcomer()
+		r.commit(everyPart(known, r.next()))
+		for _, char := range []events.CharID{known, unknown} {
+			requests := fmt.Sprintf("{ac:%d}:requests", char)
+			before := r.dump()
+
+			r.must(r.store.Refuse(r.ctx, char, game.Request{Key: "k", Record: "no"}))
+
+			after := r.dump()
+			delete(after, requests)
+			equal(t, "all but the answers", after, before)
+			if ttl := r.raw.TTL(r.ctx, requests).Val(); ttl <= 0 || ttl > 24*time.Hour {
+				t.Errorf("the answer goes in %s, want at most a day", ttl)
+			}
+			r.unchanged(func() {
+				wantReplay(t, r.store.Refuse(r.ctx, char, game.Request{Key: "k", Record: "yes"}), "no")
+				wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 1), game.Request{Key: "k", Record: "yes"}), "no")
+			})
+		}
+	})
+}
+
 // At least the newest 256 answers of a character are kept, never more than
 // twice as many, and none without a time at which it goes.
 func TestNewestAnswersAreKept(t *testing.T) {

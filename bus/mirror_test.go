@@ -1,0 +1,177 @@
+package bus_test
+
+import (
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+func (r *rig) bucket() jetstream.KeyValue {
+	r.t.Helper()
+	kv, err := r.js.KeyValue(r.t.Context(), bus.BucketMirror)
+	r.must(err)
+	return kv
+}
+
+func contexts(v events.Version, active ...game.Context) game.Contexts {
+	c := game.Contexts{Version: v, Active: map[game.Context]uuid.UUID{}}
+	for _, context := range active {
+		c.Active[context] = uuid.New()
+	}
+	return c
+}
+
+// shows fails where the mirror of the character is not want.
+func (r *rig) shows(mirror *bus.Mirror, char events.CharID, want game.Contexts) {
+	r.t.Helper()
+	got, err := mirror.Get(r.t.Context(), char)
+	r.must(err)
+	equal(r.t, "mirror", got, want)
+}
+
+func TestMirrorShowsWhatWasPut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	mirror := r.bus.Mirror()
+	for char, want := range map[events.CharID]game.Contexts{
+		1: contexts(7), 2: contexts(8, game.ContextCombat),
+		3: contexts(9, game.ContextCombat, game.ContextInventory, game.ContextScenario),
+	} {
+		r.must(mirror.Put(t.Context(), char, want))
+		r.shows(mirror, char, want)
+		r.shows(connect(t, r.server.URL()).Mirror(), char, want) // of another process
+	}
+}
+
+// The value is a contract with other services: the map ac:<char_id> as JSON.
+func TestMirrorIsReadableByOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	shown := contexts(1790000000123456, game.ContextScenario)
+	r.must(r.bus.Mirror().Put(t.Context(), 42, shown))
+
+	entry, err := r.bucket().Get(t.Context(), "42")
+	r.must(err)
+	var got map[string]any
+	r.must(json.Unmarshal(entry.Value(), &got))
+	equal(t, "value", got, map[string]any{
+		"char_id": 42.0, "version": 1790000000123456.0, "scenario_session_id": shown.Active[game.ContextScenario].String(),
+	})
+}
+
+func TestMirrorWithoutTheCharacterShowsVersionZero(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.shows(r.bus.Mirror(), 42, contexts(0))
+}
+
+func TestMirrorNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	mirror := r.bus.Mirror()
+	newer := contexts(9, game.ContextCombat)
+	r.must(mirror.Put(t.Context(), 42, newer))
+
+	r.must(mirror.Put(t.Context(), 42, contexts(8, game.ContextScenario)))
+	r.must(mirror.Put(t.Context(), 42, contexts(9)))
+	r.shows(mirror, 42, newer)
+
+	newest := contexts(10)
+	r.must(mirror.Put(t.Context(), 42, newest))
+	r.shows(mirror, 42, newest)
+}
+
+// Gateways put what they committed at the same moment; the newest stays.
+func TestConcurrentPutsEndAtTheHighestVersion(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	seed := uint64(os.Getpid())
+	t.Log("seed", seed)
+	versions := rand.New(rand.NewPCG(seed, 0)).Perm(80)
+	var group errgroup.Group
+	for worker := range 8 {
+		mirror := connect(t, r.server.URL()).Mirror()
+		group.Go(func() error {
+			for i := worker; i < len(versions); i += 8 {
+				if err := mirror.Put(t.Context(), 42, game.Contexts{Version: events.Version(versions[i] + 1)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	r.must(group.Wait())
+
+	r.shows(r.bus.Mirror(), 42, contexts(80))
+}
+
+func TestGarbageInTheMirrorIsOverwritten(t *testing.T) {
+	t.Parallel()
+	for name, garbage := range map[string]string{
+		"empty": "", "text": "hello", "list": "[]", "other type": `{"version":"new"}`, "no session": `{"version":3,"combat_session_id":"me"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, seldom)
+			_, err := r.bucket().PutString(t.Context(), "42", garbage)
+			r.must(err)
+			mirror := r.bus.Mirror()
+			r.shows(mirror, 42, contexts(0))
+
+			want := contexts(2, game.ContextCombat)
+			r.must(mirror.Put(t.Context(), 42, want))
+
+			r.shows(mirror, 42, want)
+		})
+	}
+}
+
+func TestMirrorOfADeletedKeyShowsVersionZero(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	mirror := r.bus.Mirror()
+	r.must(mirror.Put(t.Context(), 42, contexts(5, game.ContextCombat)))
+
+	r.must(r.bucket().Delete(t.Context(), "42"))
+
+	r.shows(mirror, 42, contexts(0))
+}
+
+func TestMirrorWithoutAServerIsUnavailable(t *testing.T) {
+	t.Parallel()
+	r := newEmptyRig(t)
+	mirror := r.bus.Mirror()
+	_, err := mirror.Get(t.Context(), 42) // no bucket yet
+	isUnavailable(t, err)
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	r.must(mirror.Put(t.Context(), 42, contexts(1)))
+
+	stop(t, r.server)
+
+	within(t, "answers", func() {
+		_, err := mirror.Get(t.Context(), 42)
+		isUnavailable(t, err)
+		isUnavailable(t, mirror.Put(t.Context(), 42, contexts(2)))
+	})
+}
+
+// The caller's contexts are only read.
+func TestPutLeavesItsArgumentAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	given := contexts(1, game.ContextCombat)
+	before := maps.Clone(given.Active)
+
+	r.must(r.bus.Mirror().Put(t.Context(), 42, given))
+
+	equal(t, "contexts", given.Active, before)
+}

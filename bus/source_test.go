@@ -1,0 +1,348 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+// fetched is what one Fetch returned.
+type fetched struct {
+	msgs []jetstream.Msg
+	err  error
+}
+
+// begin fetches in the background, and returns when the server knows that
+// somebody waits: nothing is there to be fetched.
+func (r *rig) begin(ctx context.Context, source *bus.Source, limit int) <-chan fetched {
+	r.t.Helper()
+	waiting := r.saver(events.ScopeVitals).NumWaiting
+	done := make(chan fetched, 1)
+	go func() {
+		msgs, err := source.Fetch(ctx, limit)
+		done <- fetched{msgs, err}
+	}()
+	stacktest.Eventually(r.t, "the fetch waits at the server", func() bool {
+		return r.saver(events.ScopeVitals).NumWaiting > waiting
+	})
+	return done
+}
+
+func (r *rig) end(done <-chan fetched) []jetstream.Msg {
+	r.t.Helper()
+	select {
+	case got := <-done:
+		r.must(got.err)
+		return got.msgs
+	case <-time.After(patience):
+		r.t.Fatal("never: the end of the fetch")
+		return nil
+	}
+}
+
+func TestFetchReturnsWhatWaits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for i := range 3 {
+		r.put("sync.vitals.42", fmt.Sprint(i))
+	}
+	r.put("sync.inventory.42", "another scope")
+
+	r.await(3, 1)
+
+	// It would wait for ever for a fourth.
+	within(t, "the end of the fetch", func() {
+		msgs, err := r.source(events.ScopeVitals).Fetch(context.Background(), 100)
+		if err != nil {
+			t.Error(err)
+		}
+		equal(t, "sequences", sequences(t, msgs), []uint64{1, 2, 3})
+	})
+}
+
+func TestFetchReturnsAtMostItsLimit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for range 10 {
+		r.put("sync.vitals.42", "x")
+	}
+	r.await(10, 0)
+	source := r.source(events.ScopeVitals)
+
+	var all []uint64
+	for _, limit := range []int{1, 4, 100} {
+		msgs := r.fetch(source, limit)
+		if len(msgs) > limit {
+			t.Errorf("%d messages, the limit is %d", len(msgs), limit)
+		}
+		all = append(all, sequences(t, msgs)...)
+	}
+	equal(t, "sequences", all, []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
+}
+
+func TestFetchBlocksUntilSomethingComes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	done := r.begin(t.Context(), r.source(events.ScopeVitals), 100)
+	r.put("sync.inventory.42", "another scope")
+	select {
+	case got := <-done:
+		t.Fatalf("fetched %d messages (%v) before one was there", len(got.msgs), got.err)
+	default:
+	}
+
+	r.put("sync.vitals.42", "first")
+
+	msgs := r.end(done)
+	if len(msgs) != 1 || string(msgs[0].Data()) != "first" {
+		t.Errorf("fetched %d messages", len(msgs))
+	}
+	r.ack(msgs...)
+	if left := r.saver(events.ScopeVitals).NumAckPending; left != 0 {
+		t.Errorf("%d events are in flight after the ack", left)
+	}
+}
+
+func TestFetchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	source := r.source(events.ScopeVitals)
+
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := r.begin(ctx, source, 100)
+		cancel()
+		if msgs := r.end(done); len(msgs) != 0 {
+			t.Errorf("fetched %d messages of none", len(msgs))
+		}
+	})
+	t.Run("deadline", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		within(t, "the end of the fetch", func() {
+			if msgs, err := source.Fetch(ctx, 100); len(msgs) != 0 || err != nil {
+				t.Errorf("fetched %d messages, %v", len(msgs), err)
+			}
+		})
+	})
+}
+
+// What a fetch that was given up asked for must not be handed out to nobody:
+// it would wait for its AckWait while all savers are idle.
+func TestGivenUpFetchTakesNothing(t *testing.T) {
+	t.Parallel()
+	topology := seldom
+	topology.AckWait = time.Hour
+	r := newRig(t, topology)
+	source := r.source(events.ScopeVitals)
+	other, err := connect(t, r.server.URL()).Source(t.Context(), events.ScopeVitals)
+	r.must(err)
+
+	for range 10 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := r.begin(ctx, source, 100)
+		cancel()
+		r.end(done)
+		stacktest.Eventually(t, "the server knows", func() bool { return r.saver(events.ScopeVitals).NumWaiting == 0 })
+
+		sequence := r.put("sync.vitals.42", "x")
+
+		r.await(1, 0)
+		if n := r.saver(events.ScopeVitals).NumAckPending; n != 0 {
+			t.Fatal("the event is in flight, and nobody has it")
+		}
+		msgs := r.fetch(other, 100)
+		equal(t, "sequences", sequences(t, msgs), []uint64{sequence})
+		r.ack(msgs...)
+	}
+}
+
+// A saver that dies holds its events for AckWait; then another gets them.
+func TestUnackedEventsComeBackToAnotherSource(t *testing.T) {
+	t.Parallel()
+	topology := seldom
+	topology.AckWait = 300 * time.Millisecond
+	r := newRig(t, topology)
+	for i := range 4 {
+		r.put("sync.vitals.42", fmt.Sprint(i))
+	}
+	dead := connect(t, r.server.URL())
+	source, err := dead.Source(t.Context(), events.ScopeVitals)
+	r.must(err)
+	msgs := r.take(source, 4)
+	r.ack(msgs[1])
+	dead.Conn().Close()
+
+	again := r.take(r.source(events.ScopeVitals), 3)
+
+	got := sequences(t, again)
+	slices.Sort(got)
+	equal(t, "sequences", got, []uint64{1, 3, 4})
+	for _, msg := range again {
+		meta, err := msg.Metadata()
+		r.must(err)
+		if meta.NumDelivered < 2 {
+			t.Errorf("event %d is delivered for the %d. time", meta.Sequence.Stream, meta.NumDelivered)
+		}
+	}
+	r.ack(again...)
+}
+
+func TestGivenBackEventComesAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	topology := seldom
+	topology.AckWait = time.Hour
+	r := newRig(t, topology)
+	r.put("sync.vitals.42", "x")
+	source := r.source(events.ScopeVitals)
+	r.must(r.take(source, 1)[0].Nak())
+
+	again := r.take(source, 1)
+
+	if got := string(again[0].Data()); got != "x" {
+		t.Errorf("got %q", got)
+	}
+	r.ack(again...)
+}
+
+// Two savers of a scope share its events: each event goes to one of them.
+func TestSourcesShareTheEvents(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	one, two := r.source(events.ScopeVitals), r.source(events.ScopeVitals)
+	for range 20 {
+		r.put("sync.vitals.42", "x")
+	}
+
+	var all []uint64
+	for len(all) < 20 {
+		for _, source := range []*bus.Source{one, two} {
+			if len(all) < 20 {
+				msgs := r.fetch(source, 3)
+				all = append(all, sequences(t, msgs)...)
+				r.ack(msgs...)
+			}
+		}
+	}
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 20 {
+		t.Errorf("sequences %v", all)
+	}
+}
+
+// A source outlives an outage, and what was stored before it.
+func TestSourceGoesOnAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	source := r.source(events.ScopeVitals)
+	r.put("sync.vitals.42", "before")
+
+	stop(t, r.server)
+	stacktest.Eventually(t, "the connection is known to be broken", func() bool { return !r.bus.Conn().IsConnected() })
+	_, err := source.Fetch(t.Context(), 10)
+	isUnavailable(t, err)
+	stacktest.RestartNATS(t, r.server.Config())
+
+	stacktest.Eventually(t, "the event of before the outage", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		msgs, err := source.Fetch(ctx, 10)
+		return err == nil && len(msgs) == 1 && string(msgs[0].Data()) == "before"
+	})
+}
+
+func TestSourceWithoutAConsumerIsUnavailable(t *testing.T) {
+	t.Parallel()
+	r := newEmptyRig(t)
+	_, err := r.bus.Source(t.Context(), events.ScopeVitals)
+	isUnavailable(t, err)
+}
+
+// The server's schedule is the sweeper's clock: exactly one saver sweeps at a
+// tick.
+func TestEachTickGoesToOneSource(t *testing.T) {
+	t.Parallel()
+	const ticks = 3
+	r := newRig(t, bus.Topology{CleanupEvery: time.Second})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got := make(chan jetstream.Msg)
+	for range 2 {
+		source, err := connect(t, r.server.URL()).Source(ctx, events.ScopeCleanup)
+		r.must(err)
+		go func() {
+			for ctx.Err() == nil {
+				msgs, _ := source.Fetch(ctx, 10) // what it cannot fetch, the test misses
+				for _, msg := range msgs {
+					select {
+					case got <- msg:
+					case <-ctx.Done():
+					}
+				}
+			}
+		}()
+	}
+
+	seen := make(map[uint64]bool)
+	for range ticks {
+		select {
+		case msg := <-got:
+			if msg.Subject() != "sync.cleanup" {
+				t.Errorf("subject %q", msg.Subject())
+			}
+			if seq := sequence(t, msg); seen[seq] {
+				t.Errorf("tick %d came twice", seq)
+			} else {
+				seen[seq] = true
+			}
+			r.ack(msg)
+		case <-ctx.Done():
+			t.Fatal("no tick")
+		}
+	}
+}
+
+// Changing the interval replaces the schedule; there is never a second one.
+func TestTickIsArmedAnewWhenItsIntervalChanges(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	equal(t, "schedule", r.schedule(), []string{"@every 1h0m0s", "sync.cleanup"})
+
+	r.must(r.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Second}))
+
+	equal(t, "schedule", r.schedule(), []string{"@every 1s", "sync.cleanup"})
+	source := r.source(events.ScopeCleanup)
+	for range 2 {
+		r.ack(r.take(source, 1)...)
+	}
+
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	equal(t, "schedule", r.schedule(), []string{"@every 1h0m0s", "sync.cleanup"})
+	stream, err := r.js.Stream(t.Context(), bus.StreamClock)
+	r.must(err)
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("clock.>"))
+	r.must(err)
+	equal(t, "schedules", info.State.Subjects, map[string]uint64{"clock.cleanup": 1})
+}
+
+// Ticks that nobody takes are of no use later.
+func TestTicksDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, bus.Topology{CleanupEvery: time.Second})
+	stacktest.Eventually(t, "a second tick", func() bool { return r.stream(bus.StreamClock).State.LastSeq >= 3 })
+
+	msgs := r.fetch(r.source(events.ScopeCleanup), 100)
+
+	if len(msgs) != 1 {
+		t.Errorf("%d ticks at once", len(msgs))
+	}
+	r.ack(msgs...)
+}
