@@ -35,7 +35,7 @@ generate: ## internal/db from sql/
 	$(TOOL) sqlc generate -f sql/sqlc.yaml
 
 bin: deps
-	@echo "building (about 90 s the first time) ..."
+	@test -x bin/savepoint || echo "building, about 90 s the first time ..."
 	@go build -o bin/ ./cmd/...
 
 deps:
