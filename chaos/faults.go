@@ -57,7 +57,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func killed(ctx context.Context, p *program, x *rand.Rand) error {
+func killed(ctx context.Context, p *part, x *rand.Rand) error {
 	if err := p.kill(); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func killed(ctx context.Context, p *program, x *rand.Rand) error {
 
 // paused stops a program for longer than the ack wait, so that what it holds is
 // given to others before it goes on.
-func paused(ctx context.Context, p *program, x *rand.Rand) error {
+func paused(ctx context.Context, p *part, x *rand.Rand) error {
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/savepoint-games/savepoint/internal/migrate"
+	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/internal/stack"
 )
 
@@ -27,12 +27,12 @@ type rig struct {
 	postgres *stack.Postgres
 	redis    *stack.Redis
 	nats     *stack.NATS
-	gateways []*program
-	savers   []*program
+	gateways []*part
+	savers   []*part
 }
 
-// program is one of the product's programs.
-type program struct {
+// part is one of the product's programs.
+type part struct {
 	mu   sync.Mutex
 	name string
 	cfg  stack.ProcessConfig
@@ -71,7 +71,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 	for _, admin := range addrs[2*gateways:] {
 		r.savers = append(r.savers, r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+admin))
 	}
-	for _, p := range append(append([]*program{}, r.gateways...), r.savers...) {
+	for _, p := range append(append([]*part{}, r.gateways...), r.savers...) {
 		if err = p.start(ctx); err != nil {
 			return r, err
 		}
@@ -81,13 +81,13 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 
 // program prepares one of the product's programs. The sweeper is quick, so that
 // a run need not last for minutes.
-func (r *rig) program(name string, args []string, addr string, env ...string) *program {
+func (r *rig) program(name string, args []string, addr string, env ...string) *part {
 	env = append(env, r.urls()...)
 	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
 		// On a busy machine an ack may take longer than 50 ms; what is answered
 		// "hot" is not promised to outlive Redis.
 		"PUBLISH_TIMEOUT=1s")
-	return &program{name: name, addr: addr, cfg: stack.ProcessConfig{
+	return &part{name: name, addr: addr, cfg: stack.ProcessConfig{
 		Name: name, Path: filepath.Join(r.bin, name), Args: args,
 		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,
 	}}
@@ -97,7 +97,7 @@ func (r *rig) urls() []string {
 	return []string{"NATS_URL=" + r.nats.URL(), "REDIS_URL=" + r.redis.URL(), "DATABASE_URL=" + r.postgres.URL()}
 }
 
-func (p *program) start(ctx context.Context) (err error) {
+func (p *part) start(ctx context.Context) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.proc, err = stack.StartProcess(ctx, p.cfg)
@@ -105,19 +105,19 @@ func (p *program) start(ctx context.Context) (err error) {
 }
 
 // kill ends the program as a crash would.
-func (p *program) kill() error {
+func (p *part) kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.proc.Kill()
 }
 
-func (p *program) signal(s syscall.Signal) error {
+func (p *part) signal(s syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.proc.Signal(s)
 }
 
-func (p *program) stop(ctx context.Context) error {
+func (p *part) stop(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.proc == nil {
@@ -127,32 +127,17 @@ func (p *program) stop(ctx context.Context) error {
 }
 
 func (r *rig) awaitGateways(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	for _, g := range r.gateways {
-		for !healthy(ctx, g.addr) {
-			select {
-			case <-time.After(20 * time.Millisecond):
-			case <-ctx.Done():
-				return fmt.Errorf("gateway %s never answered: %w", g.addr, ctx.Err())
-			}
+		if err := program.AwaitReady(ctx, g.addr); err != nil {
+			return fmt.Errorf("gateway %s: %w", g.addr, err)
 		}
 	}
 	return nil
 }
 
-func healthy(ctx context.Context, addr string) bool {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	_ = answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
-}
+const startTimeout = time.Minute
 
 const stopTimeout = 30 * time.Second
 
@@ -161,7 +146,7 @@ func (r *rig) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	var errs []error
-	for _, p := range append(append([]*program{}, r.gateways...), r.savers...) {
+	for _, p := range append(append([]*part{}, r.gateways...), r.savers...) {
 		errs = append(errs, p.stop(ctx))
 	}
 	if r.redis != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/internal/migrate"
+	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/internal/stack"
 )
 
@@ -171,30 +171,11 @@ func wasKilled(err error) bool {
 // awaitReady waits until the gateway and the savers have all they need.
 func (r *runCmd) awaitReady(ctx context.Context) error {
 	for _, addr := range append([]string{r.AdminAddr}, r.SaverAddrs...) {
-		for !ready(ctx, addr) {
-			select {
-			case <-time.After(50 * time.Millisecond):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if err := program.AwaitReady(ctx, addr); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func ready(ctx context.Context, addr string) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = answer.Body.Close() }()
-	return answer.StatusCode == http.StatusOK
 }
 
 type resetCmd struct {

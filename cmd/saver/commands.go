@@ -51,27 +51,24 @@ type scopeStatus struct {
 func (s statusCmd) Run(ctx context.Context, c *cli, out *output) error {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	conns, err := openConnected(ctx, c, out)
-	if err != nil {
-		return err
-	}
-	defer conns.close(ctx)
-	var lines []scopeStatus
-	for _, scope := range events.Scopes() {
-		line, err := conns.status(ctx, scope)
+	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
+		var lines []scopeStatus
+		for _, scope := range events.Scopes() {
+			line, err := conns.status(ctx, scope)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, line)
+		}
+		dirty, err := conns.hot.CountDirty(ctx)
 		if err != nil {
 			return err
 		}
-		lines = append(lines, line)
-	}
-	dirty, err := conns.hot.CountDirty(ctx)
-	if err != nil {
-		return err
-	}
-	if s.JSON {
-		return json.NewEncoder(out.Out).Encode(map[string]any{"scopes": lines, "dirty_characters": dirty})
-	}
-	return printStatus(out.Out, lines, dirty)
+		if s.JSON {
+			return json.NewEncoder(out.Out).Encode(map[string]any{"scopes": lines, "dirty_characters": dirty})
+		}
+		return printStatus(out.Out, lines, dirty)
+	})
 }
 
 func (c *connections) status(ctx context.Context, scope events.Scope) (scopeStatus, error) {
@@ -144,22 +141,17 @@ type tailCmd struct {
 
 // Run prints what is published until ctx is done.
 func (t tailCmd) Run(ctx context.Context, c *cli, out *output) error {
-	wait, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	conns, err := openConnected(wait, c, out)
-	if err != nil {
-		return err
-	}
-	defer conns.close(ctx)
-	sub, err := conns.bus.Conn().Subscribe(t.Subject, func(m *nats.Msg) {
-		fmt.Fprintf(out.Out, "%s %s\n", m.Subject, m.Data)
+	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
+		sub, err := conns.bus.Conn().Subscribe(t.Subject, func(m *nats.Msg) {
+			fmt.Fprintf(out.Out, "%s %s\n", m.Subject, m.Data)
+		})
+		if err != nil {
+			return fmt.Errorf("subscribe to %s: %w", t.Subject, err)
+		}
+		fmt.Fprintf(out.Err, "listening to %s; Ctrl-C ends\n", t.Subject)
+		<-ctx.Done()
+		return sub.Drain()
 	})
-	if err != nil {
-		return fmt.Errorf("subscribe to %s: %w", t.Subject, err)
-	}
-	fmt.Fprintf(out.Err, "listening to %s; Ctrl-C ends\n", t.Subject)
-	<-ctx.Done()
-	return sub.Drain()
 }
 
 type healthcheckCmd struct{ admin }
@@ -169,22 +161,32 @@ func (h healthcheckCmd) Run(ctx context.Context) error {
 	return program.Healthcheck(ctx, h.AdminAddr)
 }
 
-// openConnected is open for commands that need NATS at once.
-func openConnected(ctx context.Context, c *cli, out *output) (*connections, error) {
+// connected runs a command that needs NATS at once.
+func connected(ctx context.Context, c *cli, out *output, do func(context.Context, *connections) error) error {
 	conns, err := open(ctx, c, "savepoint-tool", c.Logger(out.Err))
 	if err != nil {
-		return nil, err
+		return err
 	}
+	defer conns.close(ctx)
+	if err := conns.await(ctx); err != nil {
+		return fmt.Errorf("%w (NATS_URL is %s)", err, c.NATSURL)
+	}
+	return do(ctx, conns)
+}
+
+// await returns when NATS answers, or with what it last said.
+func (c *connections) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
 	for {
-		err := conns.bus.Ping(ctx)
+		err := c.bus.Ping(ctx)
 		if err == nil {
-			return conns, nil
+			return nil
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			conns.close(ctx)
-			return nil, fmt.Errorf("%w (NATS_URL is %s)", err, c.NATSURL)
+			return err
 		}
 	}
 }

@@ -58,11 +58,11 @@ type dlqListCmd struct {
 
 // Run lists.
 func (d dlqListCmd) Run(ctx context.Context, c *cli, out *output) error {
-	return withBus(ctx, c, out, func(ctx context.Context, b *bus.Bus) error {
+	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
 		table := tabwriter.NewWriter(out.Out, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(table, "sequence\tscope\tcharacter\tstored\treason")
 		n := 0
-		err := b.Letters(ctx, d.Scope, d.Char, func(l bus.Letter) bool {
+		err := conns.bus.Letters(ctx, d.Scope, d.Char, func(l bus.Letter) bool {
 			char := "unknown"
 			if l.Char != 0 {
 				char = l.Char.String()
@@ -81,8 +81,8 @@ type dlqShowCmd struct {
 
 // Run shows one.
 func (d dlqShowCmd) Run(ctx context.Context, c *cli, out *output) error {
-	return withBus(ctx, c, out, func(ctx context.Context, b *bus.Bus) error {
-		l, err := b.Letter(ctx, d.Sequence)
+	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
+		l, err := conns.bus.Letter(ctx, d.Sequence)
 		if err != nil {
 			return err
 		}
@@ -111,29 +111,17 @@ func (d dlqDropCmd) Run(ctx context.Context, c *cli, out *output) error {
 
 // each does something to the letters that w names, and says to how many.
 func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, bus.Letter) error) error {
-	return withBus(ctx, c, out, func(ctx context.Context, b *bus.Bus) error {
-		letters, err := w.letters(ctx, b)
+	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
+		letters, err := w.letters(ctx, conns.bus)
 		if err != nil {
 			return err
 		}
 		for i, l := range letters {
-			if err := do(ctx, b, l); err != nil {
+			if err := do(ctx, conns.bus, l); err != nil {
 				return fmt.Errorf("%w (%d of %d were %s)", err, i, len(letters), done)
 			}
 		}
 		_, err = fmt.Fprintf(out.Out, "%d dead letters %s\n", len(letters), done)
 		return err
 	})
-}
-
-// withBus runs a command that needs NATS.
-func withBus(ctx context.Context, c *cli, out *output, do func(context.Context, *bus.Bus) error) error {
-	wait, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	conns, err := openConnected(wait, c, out)
-	if err != nil {
-		return err
-	}
-	defer conns.close(ctx)
-	return do(ctx, conns.bus)
 }

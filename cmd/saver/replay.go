@@ -31,19 +31,16 @@ type replayCmd struct {
 // Run saves stored events once more, beside the live ones: versions make that
 // safe. It ends when it has reached the event that was the newest when it began.
 func (r replayCmd) Run(ctx context.Context, c *cli, out *output) error {
-	wait, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	conns, err := openConnected(wait, c, out)
-	if err != nil {
-		return err
-	}
-	defer conns.close(ctx)
-	target, err := conns.bus.LastSequence(wait)
-	if err != nil {
-		return err
-	}
 	if len(r.Scope) == 0 {
 		r.Scope = events.Scopes()
+	}
+	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error { return r.replay(ctx, c, conns, out) })
+}
+
+func (r replayCmd) replay(ctx context.Context, c *cli, conns *connections, out *output) error {
+	target, err := conns.bus.LastSequence(ctx)
+	if err != nil {
+		return err
 	}
 	rep := &replay{cmd: r, conns: conns, target: target, registry: stateSavers(), log: c.Logger(out.Err), progress: program.NewProgress(out.Err)}
 	err = rep.run(ctx)

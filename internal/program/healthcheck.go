@@ -3,6 +3,7 @@ package program
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,18 +15,44 @@ const healthcheckTimeout = 2 * time.Second
 // Healthcheck asks a program on this machine, by the address its flags say,
 // whether it runs. It is what the health check of a container calls: the image
 // has no shell and no wget.
-func Healthcheck(ctx context.Context, adminAddr string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("healthcheck: %w", err)
+func Healthcheck(ctx context.Context, adminAddr string) error {
+	if err := get(ctx, adminAddr, "/healthz"); err != nil {
+		return fmt.Errorf("healthcheck: %w", err)
+	}
+	return nil
+}
+
+// Ready asks a program on this machine whether it has all that it requires.
+func Ready(ctx context.Context, adminAddr string) error {
+	if err := get(ctx, adminAddr, "/readyz"); err != nil {
+		return fmt.Errorf("ready: %w", err)
+	}
+	return nil
+}
+
+// AwaitReady asks until the program is ready or ctx is done.
+func AwaitReady(ctx context.Context, adminAddr string) error {
+	for {
+		err := Ready(ctx, adminAddr)
+		if err == nil {
+			return nil
 		}
-	}()
-	host, port, err := net.SplitHostPort(adminAddr)
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// get wants 200 from a path of a program.
+func get(ctx context.Context, addr, path string) error {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
 	}
 	// net.Dial takes the address of all interfaces for this machine.
-	url := "http://" + net.JoinHostPort(cmp.Or(host, "0.0.0.0"), port) + "/healthz"
+	url := "http://" + net.JoinHostPort(cmp.Or(host, "0.0.0.0"), port) + path
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
