@@ -64,30 +64,55 @@ func startMachine(t *testing.T) *machine {
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}
-	addrs, err := stack.FreeAddrs(5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &machine{
-		t: t, bin: filepath.Join(dir, "bin"), dir: filepath.Join(dir, "data"), out: &lockedBuffer{},
-		gateway: addrs[0], nats: "nats://" + addrs[1],
-	}
+	m := &machine{t: t, bin: filepath.Join(dir, "bin")}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", m.bin+"/", "./cmd/...")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	t.Cleanup(func() { _ = m.stop() })
+	// Another test may take a port between our look and the start.
+	for try := 1; ; try++ {
+		m.dir = filepath.Join(dir, fmt.Sprint("data", try))
+		if m.start(); m.awaitUp() {
+			return m
+		}
+		_ = m.stop()
+		if try == 3 || !strings.Contains(m.out.String(), "address already in use") {
+			t.Fatalf("it does not come up:\n%s", m.out)
+		}
+	}
+}
+
+// start runs the program on addresses that are free now.
+func (m *machine) start() {
+	m.t.Helper()
+	addrs, err := stack.FreeAddrs(7)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+	m.out, m.gateway, m.nats = &lockedBuffer{}, addrs[0], "nats://"+addrs[1]
 	m.command = exec.Command(filepath.Join(m.bin, "savepoint"), "run")
 	m.command.Env = append(os.Environ(),
 		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+addrs[1], "GATEWAY_ADDR="+addrs[0],
-		"ADMIN_ADDR="+addrs[2], "SAVER_ADMIN_ADDRS="+addrs[3]+","+addrs[4])
+		"ADMIN_ADDR="+addrs[2], "SAVER_ADMIN_ADDRS="+addrs[3]+","+addrs[4],
+		"POSTGRES_PORT="+port(addrs[5]), "REDIS_PORT="+port(addrs[6]))
 	m.command.Stdout, m.command.Stderr = m.out, m.out
 	if err := m.command.Start(); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
-	t.Cleanup(func() { m.stop() })
-	m.eventually("Savepoint is up", func() bool { return strings.Contains(m.out.String(), "Savepoint is up") })
-	return m
+}
+
+// awaitUp returns false where the program says that it cannot.
+func (m *machine) awaitUp() (up bool) {
+	m.t.Helper()
+	m.eventually("it is up, or says why not", func() bool {
+		text := m.out.String()
+		up = strings.Contains(text, "Savepoint is up")
+		return up || strings.Contains(text, "does not stay up") || strings.Contains(text, "already in use")
+	})
+	return up
 }
 
 // stop sends SIGTERM and returns what the program exits with.
