@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"math/rand/v2"
@@ -94,25 +95,36 @@ func TestMirrorNeverGoesBack(t *testing.T) {
 // Gateways put what they committed at the same moment; the newest stays.
 func TestConcurrentPutsEndAtTheHighestVersion(t *testing.T) {
 	t.Parallel()
+	const rounds, writers = 20, 8
 	r := newRig(t, seldom)
+	mirrors := make([]*bus.Mirror, writers)
+	for i := range mirrors {
+		mirrors[i] = connect(t, r.server.URL()).Mirror()
+	}
 	seed := uint64(os.Getpid())
 	t.Log("seed", seed)
-	versions := rand.New(rand.NewPCG(seed, 0)).Perm(80)
-	var group errgroup.Group
-	for worker := range 8 {
-		mirror := connect(t, r.server.URL()).Mirror()
-		group.Go(func() error {
-			for i := worker; i < len(versions); i += 8 {
-				if err := mirror.Put(t.Context(), 42, game.Contexts{Version: events.Version(versions[i] + 1)}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range rounds {
+		char := events.CharID(round + 1)
+		var group errgroup.Group
+		begin := make(chan struct{}) // together: all find the mirror empty
+		for i, n := range random.Perm(writers) {
+			group.Go(func() error {
+				<-begin
+				return mirrors[i].Put(bounded(t), char, game.Contexts{Version: events.Version(n + 1)})
+			})
+		}
+		close(begin)
+		r.must(group.Wait())
+		r.shows(mirrors[0], char, contexts(writers))
 	}
-	r.must(group.Wait())
+}
 
-	r.shows(r.bus.Mirror(), 42, contexts(80))
+// bounded ends when something would never come.
+func bounded(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func TestGarbageInTheMirrorIsOverwritten(t *testing.T) {
@@ -128,7 +140,7 @@ func TestGarbageInTheMirrorIsOverwritten(t *testing.T) {
 			r.shows(mirror, 42, contexts(0))
 
 			want := contexts(2, game.ContextCombat)
-			r.must(mirror.Put(t.Context(), 42, want))
+			r.must(mirror.Put(bounded(t), 42, want))
 
 			r.shows(mirror, 42, want)
 		})

@@ -111,6 +111,24 @@ func TestFetchBlocksUntilSomethingComes(t *testing.T) {
 	}
 }
 
+// When it is woken, more may wait than it was asked for.
+func TestWokenFetchReturnsAtMostItsLimit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	source := r.source(events.ScopeVitals)
+	for _, limit := range []int{1, 3} {
+		done := r.begin(t.Context(), source, limit)
+		r.publish(slices.Repeat([]events.StateChanged{r.vitals(42)}, 100)...)
+
+		msgs := r.end(done)
+		if len(msgs) < 1 || len(msgs) > limit {
+			t.Errorf("%d messages, the limit is %d", len(msgs), limit)
+		}
+		r.ack(msgs...)
+		r.ack(r.take(source, 100-len(msgs))...)
+	}
+}
+
 func TestFetchEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
