@@ -107,11 +107,14 @@ func (b *Bus) DropLetter(ctx context.Context, seq uint64) error {
 	}
 	err = stream.DeleteMsg(ctx, seq)
 	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == errNoMessage {
+	if errors.As(err, &api) && (api.ErrorCode == errNoMessage || api.ErrorCode == errNotDeleted) {
 		return nil
 	}
 	return named("drop dead letter "+strconv.FormatUint(seq, 10), unavailable(err))
 }
 
-// errNoMessage is the server's code for a sequence that is not there.
-const errNoMessage jetstream.ErrorCode = 10043
+// The server's codes for a sequence that is not there.
+const (
+	errNotDeleted jetstream.ErrorCode = 10057
+	errNoMessage  jetstream.ErrorCode = 10043
+)

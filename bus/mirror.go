@@ -91,12 +91,23 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 		if err != nil || shown.Version >= contexts.Version {
 			return err
 		}
-		// Revision 0 asks that there be none, which Update does as Create would.
-		_, err = m.kv.Update(ctx, char.String(), body, revision)
-		if !errors.Is(err, jetstream.ErrKeyExists) {
+		if revision == 0 {
+			_, err = m.kv.Create(ctx, char.String(), body) // also over the mark of a deletion
+		} else {
+			_, err = m.kv.Update(ctx, char.String(), body, revision)
+		}
+		if !movedOn(err) {
 			return named(fmt.Sprintf("mirror of character %d", char), unavailable(err))
 		}
 	}
+}
+
+// movedOn reports whether somebody else wrote the key meanwhile. A replicated
+// bucket has a code of its own for it.
+func movedOn(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) ||
+		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
 }
 
 func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {

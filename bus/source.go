@@ -13,6 +13,7 @@ import (
 
 // Source hands out the events of one scope that nobody has saved yet.
 type Source struct {
+	nc       *nats.Conn
 	consumer jetstream.Consumer
 	scope    events.Scope
 }
@@ -27,13 +28,16 @@ func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", consumerName(scope), unavailable(err))
 	}
-	return &Source{consumer: consumer, scope: scope}, nil
+	return &Source{nc: b.nc, consumer: consumer, scope: scope}, nil
 }
 
 // Fetch returns what is waiting, at most limit messages. When nothing is
 // waiting it blocks until something is, or ctx is done; it never waits for more
 // than there is. What it returns is the caller's to acknowledge.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
+	if !s.nc.IsConnected() {
+		return nil, s.wrap(errNotConnected) // the client would leave a subscription behind
+	}
 	msgs, err := s.waiting(limit)
 	if err != nil || len(msgs) > 0 {
 		return msgs, err

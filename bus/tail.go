@@ -46,15 +46,40 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	}
 	floor := stream.CachedInfo().State.LastSeq // where all is settled
 	consumers := stream.ListConsumers(ctx)
+	seen := make(map[string]bool)
 	for info := range consumers.Info() {
-		if strings.HasPrefix(info.Name, consumerPrefix) && info.NumPending+uint64(info.NumAckPending) > 0 {
-			floor = min(floor, info.AckFloor.Stream)
+		if !strings.HasPrefix(info.Name, consumerPrefix) {
+			continue
+		}
+		seen[info.Name] = true
+		oldest, err := unsettled(ctx, stream, info)
+		if err != nil {
+			return nil, 0, err
+		}
+		if oldest != nil {
+			floor = min(floor, oldest.Sequence-1)
 		}
 	}
 	if err := consumers.Err(); err != nil {
 		return nil, 0, unavailable(err)
 	}
+	for _, scope := range events.Scopes() {
+		if !seen[consumerName(scope)] { // then nobody can say what is settled
+			return nil, 0, unavailable(fmt.Errorf("consumer %s: %w", consumerName(scope), jetstream.ErrConsumerNotFound))
+		}
+	}
 	return stream, floor, nil
+}
+
+// unsettled is the oldest event that a saver's consumer has not settled, or
+// nil. It asks what is stored: the consumer's own count of what is pending
+// follows some moments after the publisher's ack.
+func unsettled(ctx context.Context, stream jetstream.Stream, info *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
+	msg, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(info.Config.FilterSubject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	return msg, unavailable(err)
 }
 
 // Backlog is how far the savers of one scope are behind.
@@ -79,17 +104,16 @@ func (b *Bus) Backlog(ctx context.Context, scope events.Scope) (out Backlog, err
 	}
 	info := consumer.CachedInfo()
 	out.Pending, out.InFlight = info.NumPending, info.NumAckPending
-	if out.Pending == 0 && out.InFlight == 0 {
-		return out, nil
-	}
-	oldest, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(events.ScopeSubject(scope)+".*"))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return out, nil // settled meanwhile
-	}
+	oldest, err := unsettled(ctx, stream, info)
 	if err != nil {
-		return out, fmt.Errorf("backlog of %s: %w", scope, unavailable(err))
+		return out, fmt.Errorf("backlog of %s: %w", scope, err)
 	}
-	out.SavedUpTo = oldest.Time
+	if oldest != nil {
+		out.SavedUpTo = oldest.Time
+		if out.Unsaved() == 0 {
+			out.Pending = 1 // the consumer's count is behind
+		}
+	}
 	return out, nil
 }
 

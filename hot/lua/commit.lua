@@ -45,7 +45,9 @@ if mode == 'commit' and state[2] ~= run then return {'unverified'} end
 local at = 9
 local n = tonumber(ARGV[at])
 for i = at + 1, at + 2 * n, 2 do
-  if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return {'conflict', current} end
+  local have = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  if have == '0' then have = '' end -- joined when nobody knew the character yet
+  if have ~= ARGV[i + 1] then return {'conflict', current} end
 end
 at = at + 2 * n + 1
 
