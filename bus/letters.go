@@ -106,15 +106,10 @@ func (b *Bus) DropLetter(ctx context.Context, seq uint64) error {
 		return fmt.Errorf("drop dead letter %d: %w", seq, unavailable(err))
 	}
 	err = stream.DeleteMsg(ctx, seq)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.ErrorCode == errNoMessage || api.ErrorCode == errNotDeleted) {
-		return nil
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		if _, gone := b.Letter(ctx, seq); errors.Is(gone, ErrNoLetter) {
+			return nil
+		}
 	}
 	return named("drop dead letter "+strconv.FormatUint(seq, 10), unavailable(err))
 }
-
-// The server's codes for a sequence that is not there.
-const (
-	errNotDeleted jetstream.ErrorCode = 10057
-	errNoMessage  jetstream.ErrorCode = 10043
-)
