@@ -192,7 +192,7 @@ func (s *Store) before(ctx context.Context, index string, t time.Time, limit int
 	var chars []events.CharID
 	for _, members := range found {
 		for _, member := range members.Val() {
-			char, err := parseChar(member)
+			char, err := events.ParseCharID(member)
 			if err != nil {
 				return nil, fmt.Errorf("index %s: %w", index, err)
 			}
@@ -215,7 +215,7 @@ func (s *Store) Each(ctx context.Context, yield func(events.CharID) bool) error 
 				return fmt.Errorf("scan index %s: %w", key, unavailable(err))
 			}
 			for i := 0; i < len(members); i += 2 {
-				char, err := parseChar(members[i])
+				char, err := events.ParseCharID(members[i])
 				if err != nil {
 					return fmt.Errorf("index %s: %w", key, err)
 				}

@@ -116,5 +116,3 @@ var (
 	clearScript  = redis.NewScript(clearSource)
 	evictScript  = redis.NewScript(evictSource)
 )
-
-func parseChar(member string) (events.CharID, error) { return events.ParseCharID(member) }

@@ -173,7 +173,8 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch) e
 	for try := 1; ; try++ {
 		err := w.transact(ctx, b.events)
 		if err == nil {
-			return w.settle(ctx, b)
+			w.settle(ctx, b)
+			return nil
 		}
 		kind := KindOf(err)
 		w.Metrics.failed(w.Saver.Scope(), kind)
@@ -222,7 +223,7 @@ func (w *Worker) transact(ctx context.Context, batch []events.StateChanged) (err
 
 // settle acknowledges what is committed and tells those who wait for it. From
 // here on nothing can be lost: an ack that is lost makes the event come again.
-func (w *Worker) settle(ctx context.Context, b *batch) error {
+func (w *Worker) settle(ctx context.Context, b *batch) {
 	b.ack(w.Log)
 	ctx, cancel := context.WithTimeout(ctx, afterCommitTimeout)
 	defer cancel()
@@ -236,7 +237,6 @@ func (w *Worker) settle(ctx context.Context, b *batch) error {
 			w.Log.Warn("after commit", "events", len(b.events), "err", err)
 		}
 	}
-	return nil
 }
 
 // afterCommitTimeout bounds what follows a commit, so that a slow Redis holds
