@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -58,7 +59,7 @@ func (s *Store) LoadMany(ctx context.Context, chars []events.CharID) (map[events
 	ids := make([]int64, len(chars))
 	for i, char := range chars {
 		ids[i] = int64(char)
-		states[char] = &game.State{Char: char, Items: map[string]game.Item{}, Scenarios: map[string]game.Scenario{}}
+		states[char] = &game.State{Char: char, Items: map[string]game.Item{}, Scenarios: map[string]game.Scenario{}, Transfers: map[uuid.UUID]events.Transfer{}}
 	}
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
@@ -95,10 +96,13 @@ func loadRows(ctx context.Context, q *db.Queries, ids []int64, states map[events
 		s.Items[row.ItemID] = game.Item{Quantity: row.Quantity, Version: seen(s, row.Version)}
 	}
 	scenarios, err := q.ScenariosOf(ctx, ids)
+	if err != nil {
+		return err
+	}
 	for _, row := range scenarios {
 		addScenario(states[events.CharID(row.CharID)], row)
 	}
-	return err
+	return loadEscrow(ctx, q, ids, states)
 }
 
 // seen raises the state's version to that of a row.

@@ -22,6 +22,8 @@ type Combat struct {
 	XPGained   int64        `json:"xp_gained"` // at least 0
 	XP         int64        `json:"xp"`        // the resulting total, at least 0
 	Loot       []ItemChange `json:"loot"`      // may be empty
+	// Transfers are as those of Inventory.
+	Transfers []Transfer `json:"transfers,omitempty"`
 }
 
 // RowProgress is the key of the one row of progress a character has.
@@ -55,7 +57,10 @@ func (v Combat) Validate(e *StateChanged) error {
 	case v.XP < 0:
 		return wrong("xp", ErrQuantity)
 	}
-	return validateItems("loot", v.Loot, e.Version)
+	if err := validateItems("loot", v.Loot, e.Version); err != nil {
+		return err
+	}
+	return validateTransfers(v.Transfers)
 }
 
 func (Combat) scope() Scope { return ScopeCombat }
@@ -64,10 +69,10 @@ func (Combat) scope() Scope { return ScopeCombat }
 func (v Combat) Rows(e *StateChanged) []Row {
 	rows := make([]Row, 0, 2+len(v.Loot))
 	rows = append(rows, Row{RowFight(e.SessionID), e.Version}, Row{RowProgress, e.Version})
-	return itemRows(rows, v.Loot, e.Version)
+	return transferRows(itemRows(rows, v.Loot, e.Version), v.Transfers)
 }
 
-var combatFields = strictjson.NewFields("outcome", "started_at", "finished_at", "rounds", "xp_gained", "xp", "loot")
+var combatFields = strictjson.NewFields("outcome", "started_at", "finished_at", "rounds", "xp_gained", "xp", "loot", "transfers?")
 
 func decodeCombat(raw []byte) (Data, error) {
 	var v Combat
@@ -93,6 +98,8 @@ func (v *Combat) decodeField(d *jx.Decoder, i int) (err error) {
 		v.XP, err = strictjson.Int64(d)
 	case 6:
 		v.Loot, err = decodeItems(d)
+	case 7:
+		v.Transfers, err = decodeTransfers(d)
 	}
 	return err
 }

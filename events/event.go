@@ -131,5 +131,10 @@ func (e *StateChanged) CheckDelivery(scope Scope, c CharID, storedAt time.Time) 
 	if err := e.Version.Check(storedAt); err != nil {
 		return wrong("version", err)
 	}
+	for i, t := range e.Transfers() {
+		if err := max(t.Version, t.ToVersion).Check(storedAt); err != nil {
+			return wrong(fmt.Sprintf("data.transfers[%d].version", i), err)
+		}
+	}
 	return nil
 }

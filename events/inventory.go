@@ -12,6 +12,9 @@ import (
 // not name are as they were. It is the data of ScopeInventory.
 type Inventory struct {
 	Items []ItemChange `json:"items"` // at least one, each item once
+	// Transfers are the trades that the items come from and that may not be
+	// saved yet.
+	Transfers []Transfer `json:"transfers,omitempty"`
 }
 
 // An ItemChange is one item's change and the quantity that it led to.
@@ -32,13 +35,18 @@ func (v Inventory) Validate(e *StateChanged) error {
 	if len(v.Items) == 0 {
 		return wrong("items", ErrEmpty)
 	}
-	return validateItems("items", v.Items, e.Version)
+	if err := validateItems("items", v.Items, e.Version); err != nil {
+		return err
+	}
+	return validateTransfers(v.Transfers)
 }
 
 func (Inventory) scope() Scope { return ScopeInventory }
 
 // Rows implements Data.
-func (v Inventory) Rows(e *StateChanged) []Row { return itemRows(nil, v.Items, e.Version) }
+func (v Inventory) Rows(e *StateChanged) []Row {
+	return transferRows(itemRows(nil, v.Items, e.Version), v.Transfers)
+}
 
 // VersionIn is the item's version in an event of version v.
 func (c ItemChange) VersionIn(v Version) Version {
@@ -91,14 +99,18 @@ func itemRows(rows []Row, items []ItemChange, v Version) []Row {
 }
 
 var (
-	inventoryFields  = strictjson.NewFields("items")
+	inventoryFields  = strictjson.NewFields("items", "transfers?")
 	itemChangeFields = strictjson.NewFields("item_id", "delta", "quantity", "version?")
 )
 
 func decodeInventory(raw []byte) (Data, error) {
 	var v Inventory
 	err := strictjson.Document(raw, func(d *jx.Decoder) error {
-		return inventoryFields.Read(d, func(int) (err error) {
+		return inventoryFields.Read(d, func(i int) (err error) {
+			if i == 1 {
+				v.Transfers, err = decodeTransfers(d)
+				return err
+			}
 			v.Items, err = decodeItems(d)
 			return err
 		})

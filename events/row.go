@@ -22,6 +22,13 @@ func (k RowKey) Fight() (uuid.UUID, bool) {
 	return id, ok && err == nil
 }
 
+// Transfer returns the trade of a trade's row.
+func (k RowKey) Transfer() (uuid.UUID, bool) {
+	text, ok := strings.CutPrefix(string(k), transferPrefix)
+	id, err := uuid.Parse(text)
+	return id, ok && err == nil
+}
+
 // Scope is the scope whose dispatch saves the row; "" for a row that no saver
 // stores.
 func (k RowKey) Scope() Scope {
@@ -29,7 +36,7 @@ func (k RowKey) Scope() Scope {
 	switch kind {
 	case "vitals":
 		return ScopeVitals
-	case "item":
+	case "item", "transfer":
 		return ScopeInventory
 	case "fight", "progress":
 		return ScopeCombat

@@ -77,7 +77,7 @@ func (c *Change) endFight(s *State, id uuid.UUID, in Result, loot []events.ItemC
 	xp := s.Progress.XP + in.XP
 	result := events.New(s.Char, c.Version, cause, id, events.ScopeCombat, events.Combat{
 		Outcome: in.Outcome, StartedAt: session.OpenedAt.Time(), FinishedAt: c.Version.Time(),
-		Rounds: session.Round, XPGained: in.XP, XP: xp, Loot: loot,
+		Rounds: session.Round, XPGained: in.XP, XP: xp, Loot: loot, Transfers: s.Carry(s.Char, idsOf(in.Loot)...),
 	})
 	session.Version, session.Result = c.Version, &result
 	if c.Sessions == nil {

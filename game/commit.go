@@ -19,6 +19,7 @@ type Want struct {
 	AllItems  bool
 	Scenarios bool
 	Sessions  bool // the open sessions, and ended fights that are not saved
+	Transfers bool // the trades that are not saved
 	// Shown is what the mirror of the contexts shows. It saves a round trip
 	// where it is right and costs nothing where it is not.
 	Shown   Contexts
@@ -27,7 +28,7 @@ type Want struct {
 }
 
 // Everything wants all parts.
-var Everything = Want{Vitals: true, Progress: true, AllItems: true, Scenarios: true, Sessions: true, Dirty: true}
+var Everything = Want{Vitals: true, Progress: true, AllItems: true, Scenarios: true, Sessions: true, Transfers: true, Dirty: true}
 
 // Loaded is what was found.
 type Loaded struct {

@@ -67,5 +67,8 @@ func (s *State) describe() map[events.RowKey]string {
 			rows[events.RowFight(id)] = fmt.Sprintf("fight that is not saved, version %d", session.Version)
 		}
 	}
+	for id, t := range s.Transfers {
+		rows[events.RowTransfer(id)] = fmt.Sprintf("trade that is not saved, versions %d and %d", t.Version, t.ToVersion)
+	}
 	return rows
 }

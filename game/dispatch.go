@@ -49,7 +49,9 @@ func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
 			changes[i] = events.ItemChange{ItemID: id, Quantity: item.Quantity, Version: item.Version}
 			newest = max(newest, item.Version)
 		}
-		e := events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes})
+		e := events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{
+			Items: changes, Transfers: s.Carry(s.Char, ids...),
+		})
 		if len(out) > 0 { // two parts of one bag may have the same version, but are not the same event
 			e.ID = uuid.NewSHA1(e.ID, []byte(strconv.Itoa(len(out))))
 		}

@@ -23,9 +23,19 @@ func ChangeItems(s *State, v events.Version, deltas []ItemDelta) (*Change, error
 		return nil, err
 	}
 	c.Events = []events.StateChanged{
-		events.New(s.Char, v, events.CauseAction, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes}),
+		events.New(s.Char, v, events.CauseAction, uuid.Nil, events.ScopeInventory, events.Inventory{
+			Items: changes, Transfers: s.Carry(s.Char, idsOf(deltas)...),
+		}),
 	}
 	return c, nil
+}
+
+func idsOf(deltas []ItemDelta) []string {
+	ids := make([]string, len(deltas))
+	for i, d := range deltas {
+		ids[i] = d.ItemID
+	}
+	return ids
 }
 
 // applyItems puts the resulting quantities into the change and returns them

@@ -23,7 +23,18 @@ func Join(a, b *State) {
 	}
 	a.Items = joinRows(a.Items, b.Items, func(x Item) events.Version { return x.Version })
 	a.Scenarios = joinRows(a.Scenarios, b.Scenarios, func(x Scenario) events.Version { return x.Version })
+	a.Transfers = joinTransfers(a.Transfers, b.Transfers)
 	a.Sessions = joinRows(a.Sessions, b.Sessions, func(x Session) events.Version { return x.Version })
+}
+
+func joinTransfers(a, b map[uuid.UUID]events.Transfer) map[uuid.UUID]events.Transfer {
+	if a == nil {
+		a = make(map[uuid.UUID]events.Transfer, len(b))
+	}
+	for id, theirs := range b {
+		a[id] = newerTransfer(a[id], theirs)
+	}
+	return a
 }
 
 func joinRows[K comparable, V any](a, b map[K]V, version func(V) events.Version) map[K]V {
@@ -40,7 +51,10 @@ func joinRows[K comparable, V any](a, b map[K]V, version func(V) events.Version)
 
 // FromEvent is what one event knows of its character.
 func FromEvent(e *events.StateChanged) *State {
-	s := &State{Char: e.CharID, Version: e.Version}
+	s := &State{Char: e.CharID, Version: e.Version, Transfers: make(map[uuid.UUID]events.Transfer)}
+	for _, t := range e.Transfers() {
+		s.Transfers[t.ID] = t
+	}
 	switch data := e.Data.(type) {
 	case events.Vitals:
 		s.Vitals = &Vitals{data, e.Version}
@@ -89,6 +103,9 @@ func (s *State) Rows() map[events.RowKey]events.Version {
 		if session.Result != nil {
 			rows[events.RowFight(id)] = session.Version
 		}
+	}
+	for id, t := range s.Transfers {
+		rows[events.RowTransfer(id)] = t.Version
 	}
 	return rows
 }

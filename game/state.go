@@ -26,6 +26,9 @@ type State struct {
 	Items     map[string]Item
 	Scenarios map[string]Scenario
 	Sessions  map[uuid.UUID]Session // open sessions, and ended fights that are not saved yet
+	// Transfers are the trades that are not saved yet: those of the character
+	// itself, and those that the items it got by them come from.
+	Transfers map[uuid.UUID]events.Transfer
 	Dirty     map[events.RowKey]events.Version
 }
 
@@ -145,6 +148,8 @@ type Change struct {
 	// Sessions are written whole; Ended ones are removed.
 	Sessions map[uuid.UUID]Session
 	Ended    []uuid.UUID
+	// Transfers are kept until they are saved.
+	Transfers map[uuid.UUID]events.Transfer
 
 	// Events say what changed, for the savers.
 	Events []events.StateChanged
@@ -153,11 +158,14 @@ type Change struct {
 }
 
 // Marks names the rows that are dirty until somebody has saved them: those of
-// the events, and the mirror of the contexts.
+// the events, the trades, and the mirror of the contexts.
 func (c *Change) Marks() []events.Row {
 	var rows []events.Row
 	for i := range c.Events {
 		rows = append(rows, c.Events[i].Rows()...)
+	}
+	for id, t := range c.Transfers {
+		rows = append(rows, events.Row{Key: events.RowTransfer(id), Version: t.Version})
 	}
 	if len(c.Contexts) > 0 {
 		rows = append(rows, events.Row{Key: RowContexts, Version: c.Version})

@@ -47,6 +47,9 @@ type Answer struct {
 	XP         *int64           `json:"xp,omitempty"`
 	Items      []Quantity       `json:"items,omitzero"`
 	Durability Durability       `json:"durability"`
+	// Trade is kept for a trade between two characters, which has an answer of
+	// its own.
+	Trade *events.Transfer `json:"trade,omitempty"`
 	// Replayed tells that this is the answer of an earlier, equal request.
 	Replayed bool `json:"-"`
 }
@@ -81,20 +84,33 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	// A client that hangs up does not stop its action half way: what is
 	// committed is also published. Each step has its own deadline.
 	ctx = context.WithoutCancel(ctx)
+	change, answer, err := s.settle(ctx, a)
+	switch {
+	case err != nil:
+		return nil, err
+	case change != nil:
+		answer.Durability = s.publish(ctx, change, a.opts)
+		s.Metrics.acted(answer.Durability)
+	case answer != nil && answer.Replayed:
+		// The first may have died before it published.
+		answer.Durability = s.publishAgain(ctx, a)
+	}
+	return answer, nil
+}
+
+// settle commits an action. The repeat of an earlier request gets the answer of
+// the first, and no change; so does one that was refused.
+func (s *Service) settle(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	change, answer, err := s.commit(ctx, a)
 	if a.opts.Key != "" && errors.Is(err, game.ErrConflict) {
 		err = s.refuse(ctx, a, err)
 	}
 	var replay *game.ReplayError
 	if errors.As(err, &replay) {
-		return s.replay(ctx, a, replay.Record)
+		answer, err = a.kept(replay.Record)
+		return nil, answer, err
 	}
-	if err != nil || change == nil {
-		return answer, err
-	}
-	answer.Durability = s.publish(ctx, change, a.opts)
-	s.Metrics.acted(answer.Durability)
-	return answer, nil
+	return change, answer, err
 }
 
 func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
@@ -190,9 +206,8 @@ func (a *action) keep(r record) (game.Request, error) {
 	return game.Request{Key: a.opts.Key, Record: string(text)}, err
 }
 
-// replay answers a repeated request with the first answer. The first may have
-// died before it published, so what is still dirty is dispatched again.
-func (s *Service) replay(ctx context.Context, a action, text string) (*Answer, error) {
+// kept reads the first answer of a repeated request.
+func (a *action) kept(text string) (*Answer, error) {
 	var kept record
 	if err := json.Unmarshal([]byte(text), &kept); err != nil {
 		return nil, fmt.Errorf("kept answer of request %s: %w", a.opts.Key, err)
@@ -204,6 +219,5 @@ func (s *Service) replay(ctx context.Context, a action, text string) (*Answer, e
 		return nil, &RefusedError{kept.Refusal}
 	}
 	kept.Answer.Replayed = true
-	kept.Answer.Durability = s.publishAgain(ctx, a)
 	return kept.Answer, nil
 }

@@ -17,9 +17,13 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
+	completed, err := s.completeEscrow(ctx, &loaded.State)
+	if err != nil {
+		return 0, err
+	}
 	batch := game.Snapshot(&loaded.State, scope, s.Cause)
 	if len(batch) == 0 {
-		return 0, nil
+		return completed, nil
 	}
 	stored, err := s.Stream.Send("", batch...)
 	if err == nil {
@@ -28,13 +32,14 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
-	return len(batch), nil
+	return completed + len(batch), nil
 }
 
 func wantOf(scope events.Scope) game.Want {
 	return game.Want{
 		Vitals:    scope == events.ScopeVitals,
 		AllItems:  scope == events.ScopeInventory,
+		Transfers: scope == events.ScopeInventory,
 		Scenarios: scope == events.ScopeScenario,
 		Sessions:  scope == events.ScopeCombat,
 	}

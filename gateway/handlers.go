@@ -93,6 +93,18 @@ func badContext(context game.Context) error {
 	return badParameter("context", errors.New("must be combat, inventory or scenario, not "+strconv.Quote(string(context))))
 }
 
+func (a *Answer) replayed() bool         { return a.Replayed }
+func (a *TransferAnswer) replayed() bool { return a.Replayed }
+
+func (s *Service) postTransfer(ctx context.Context, c *call) (int, any, error) {
+	trade, err := decodeTrade(c.body)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := s.Transfer(ctx, trade, c.opts)
+	return http.StatusOK, answer, err
+}
+
 // dispatched is the answer of the dispatcher.
 type dispatched struct {
 	CharID     events.CharID `json:"char_id"`

@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -27,6 +28,7 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("PATCH /v1/characters/{char_id}/contexts/{context}", s.route(s.patchContext))
 	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}/finish", s.route(s.finishContext))
 	mux.Handle("POST /v1/characters/{char_id}/sync/{scope}", s.route(s.postSync))
+	mux.Handle("POST /v1/transfers", s.route(s.postTransfer))
 	mux.Handle("GET /v1/characters/{char_id}", s.route(s.getCharacter))
 	mux.Handle("GET /v1/characters/{char_id}/combats", s.route(s.getCombats))
 	return withProblems(mux)
@@ -53,15 +55,23 @@ func (s *Service) route(handle func(context.Context, *call) (int, any, error)) h
 			s.problem(w, r, err)
 			return
 		}
-		if answer, ok := body.(*Answer); ok && answer.Replayed {
+		if answer, ok := body.(interface{ replayed() bool }); ok && answer.replayed() {
 			w.Header().Set("Idempotency-Replayed", "true")
 		}
 		reply(w, status, body)
 	})
 }
 
+// pathChar is the character that the path names; 0 for a path that has none.
+func pathChar(r *http.Request) (events.CharID, error) {
+	if !strings.Contains(r.Pattern, "{char_id}") {
+		return 0, nil
+	}
+	return events.ParseCharID(r.PathValue("char_id"))
+}
+
 func newCall(w http.ResponseWriter, r *http.Request) (*call, error) {
-	char, err := events.ParseCharID(r.PathValue("char_id"))
+	char, err := pathChar(r)
 	if err != nil {
 		return nil, badParameter("char_id", err)
 	}

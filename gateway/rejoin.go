@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -85,7 +86,21 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []
 		return nil, nil, err
 	}
 	closeEnded(joined, fights)
+	if err := s.dropSavedTrades(ctx, joined); err != nil {
+		return nil, nil, err
+	}
 	return joined, unsaved(joined, saved, fights, shown), nil
+}
+
+// dropSavedTrades forgets the trades that PostgreSQL has completed.
+func (s *Service) dropSavedTrades(ctx context.Context, joined *game.State) error {
+	saved, err := s.Cold.Transfers(ctx, slices.Collect(maps.Keys(joined.Transfers)))
+	for id, t := range saved {
+		if t.Completed() {
+			delete(joined.Transfers, id)
+		}
+	}
+	return err
 }
 
 // fightsOf lists the fights that the state names, open or ended.
@@ -119,6 +134,9 @@ func unsaved(joined, saved *game.State, fights map[uuid.UUID]events.Version, sho
 	stored := saved.Rows()
 	for id, version := range fights {
 		stored[events.RowFight(id)] = version
+	}
+	for id := range joined.Transfers {
+		delete(stored, events.RowTransfer(id)) // one in escrow is not done with when it is stored
 	}
 	for key, version := range joined.Rows() {
 		if stored[key] < version {

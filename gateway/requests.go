@@ -24,6 +24,8 @@ var (
 	errZero     = errors.New("must not be 0")
 	errPositive = errors.New("must be at least 1")
 	errMany     = fmt.Errorf("must name at most %d items", maxDeltas)
+	errOneself  = errors.New("must not be the sender itself")
+	errNil      = errors.New("must not be the nil UUID")
 	errOutcome  = errors.New("must be 1 to 32 lower-case letters, digits, - and _")
 )
 
@@ -37,6 +39,7 @@ var (
 	sessionFields = strictjson.NewFields("session_id")
 	resultFields  = strictjson.NewFields("session_id", "outcome", "xp?", "loot?")
 	lootFields    = strictjson.NewFields("item_id", "quantity")
+	tradeFields   = strictjson.NewFields("transfer_id", "from", "to", "items")
 )
 
 func decodeDeltas(body []byte) (deltas []game.ItemDelta, err error) {
@@ -155,6 +158,50 @@ func decodeProgress(body []byte, fields strictjson.Fields) (session uuid.UUID, c
 	return session, count, data, err
 }
 
+func atLeastOne(quantity int64) error {
+	if quantity < 1 {
+		return strictjson.In("quantity", errPositive)
+	}
+	return nil
+}
+
+func decodeTrade(body []byte) (in game.Trade, err error) {
+	err = strictjson.Document(body, func(d *jx.Decoder) error {
+		return tradeFields.Read(d, func(i int) (err error) {
+			switch i {
+			case 0:
+				in.ID, err = strictjson.UUID(d)
+			case 1:
+				in.From, err = readChar(d)
+			case 2:
+				in.To, err = readChar(d)
+			case 3:
+				in.Items, err = readDeltas(d, lootFields, atLeastOne)
+			}
+			return err
+		})
+	})
+	switch {
+	case err != nil:
+		return in, err
+	case in.From == in.To:
+		return in, &events.FieldError{Field: "to", Err: errOneself}
+	case len(in.Items) == 0:
+		return in, &events.FieldError{Field: "items", Err: events.ErrEmpty}
+	case in.ID == uuid.Nil:
+		return in, &events.FieldError{Field: "transfer_id", Err: errNil}
+	}
+	return in, nil
+}
+
+func readChar(d *jx.Decoder) (events.CharID, error) {
+	n, err := strictjson.Int64(d)
+	if err == nil && n < 1 {
+		err = events.ErrCharID
+	}
+	return events.CharID(n), err
+}
+
 func decodeResult(body []byte) (session uuid.UUID, in game.Result, err error) {
 	err = strictjson.Document(body, func(d *jx.Decoder) error {
 		return resultFields.Read(d, func(i int) (err error) {
@@ -170,12 +217,7 @@ func decodeResult(body []byte) (session uuid.UUID, in game.Result, err error) {
 					err = events.ErrQuantity
 				}
 			case 3:
-				in.Loot, err = readDeltas(d, lootFields, func(n int64) error {
-					if n < 1 {
-						return strictjson.In("quantity", errPositive)
-					}
-					return nil
-				})
+				in.Loot, err = readDeltas(d, lootFields, atLeastOne)
 			}
 			return err
 		})

@@ -44,6 +44,7 @@ type Cold interface {
 	Load(ctx context.Context, char events.CharID) (*game.State, error)
 	Fights(ctx context.Context, char events.CharID, before events.Version, limit int32) ([]game.FightRecord, error)
 	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
+	Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error)
 }
 
 // Service answers actions. It is safe for concurrent use.

@@ -26,6 +26,17 @@ type View struct {
 	Scenarios []ScenarioView               `json:"scenarios"`
 	Contexts  map[game.Context]SessionView `json:"contexts,omitzero"`
 	Dirty     []DirtyView                  `json:"dirty,omitzero"`
+	// Escrow lists the trades whose items have left this character and not
+	// arrived yet.
+	Escrow []EscrowView `json:"escrow,omitempty"`
+}
+
+// EscrowView is a trade that is on its way.
+type EscrowView struct {
+	TransferID uuid.UUID      `json:"transfer_id"`
+	To         events.CharID  `json:"to"`
+	Version    events.Version `json:"version"`
+	Items      []Quantity     `json:"items"`
 }
 
 // VitalsView are the vitals at a version.
@@ -123,6 +134,11 @@ func newView(s *game.State) *View {
 	for _, id := range slices.Sorted(maps.Keys(s.Scenarios)) {
 		p := s.Scenarios[id]
 		view.Scenarios = append(view.Scenarios, ScenarioView{id, p.Step, p.Status, p.Data, p.SessionID, p.Version})
+	}
+	for _, t := range s.Transfers {
+		if t.From == s.Char && !t.Completed() {
+			view.Escrow = append(view.Escrow, EscrowView{t.ID, t.To, t.Version, newTransferAnswer(&t).Items})
+		}
 	}
 	return view
 }

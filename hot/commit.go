@@ -2,6 +2,7 @@ package hot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -45,6 +46,7 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirt
 	c := &game.Change{
 		Char: joined.Char, Version: joined.Version, Vitals: joined.Vitals,
 		Items: joined.Items, Scenarios: joined.Scenarios, Sessions: joined.Sessions,
+		Transfers: joined.Transfers,
 	}
 	for id := range loaded.Sessions {
 		if _, kept := joined.Sessions[id]; !kept {
@@ -199,7 +201,7 @@ func (a *args) writes() error {
 	}
 	a.writeItems()
 	a.writeContexts()
-	return errors.Join(a.writeScenarios(), a.writeSessions())
+	return errors.Join(a.writeScenarios(), a.writeSessions(), a.writeTransfers())
 }
 
 func (a *args) writeItems() {
@@ -244,6 +246,17 @@ func (a *args) writeScenarios() error {
 			return fmt.Errorf("scenario %q: %w", id, err)
 		}
 		a.write("HSET", keyScenarios(a.change.Char), id, text)
+	}
+	return nil
+}
+
+func (a *args) writeTransfers() error {
+	for id, t := range a.change.Transfers {
+		text, err := json.Marshal(t)
+		if err != nil {
+			return fmt.Errorf("trade %s: %w", id, err)
+		}
+		a.write("HSET", keyTransfers(a.change.Char), id.String(), string(text))
 	}
 	return nil
 }

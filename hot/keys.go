@@ -30,6 +30,9 @@ func keyProgress(c events.CharID) string { return part(c, "progress") }
 // keyScenarios is a hash: scenario_id to JSON.
 func keyScenarios(c events.CharID) string { return part(c, "scenarios") }
 
+// keyTransfers is a hash: transfer_id to JSON, of the trades that are not saved.
+func keyTransfers(c events.CharID) string { return part(c, "transfers") }
+
 // keySession is a hash: context, opened_at, version, and what the context adds.
 func keySession(c events.CharID, id uuid.UUID) string { return part(c, "session:"+id.String()) }
 

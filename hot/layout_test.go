@@ -17,7 +17,7 @@ func TestCharacterLivesUnderTheDocumentedKeys(t *testing.T) {
 		r.must(r.store.Commit(r.ctx, change, game.Request{Key: "k", Record: "r"}))
 
 		want := []string{fmt.Sprintf("ac:%d", char)}
-		for _, part := range []string{"vitals", "items", "progress", "scenarios", "dirty", "requests"} {
+		for _, part := range []string{"vitals", "items", "progress", "scenarios", "transfers", "dirty", "requests"} {
 			want = append(want, fmt.Sprintf("{ac:%d}:%s", char, part))
 		}
 		for id := range change.Sessions {

@@ -30,6 +30,7 @@ const runSource = "return string.match(redis.call('INFO', 'server'), 'run_id:(%x
 type replies struct {
 	ac, vitals, progress *redis.MapStringStringCmd
 	items, scenarios     *redis.MapStringStringCmd
+	transfers            *redis.MapStringStringCmd
 	some                 *redis.SliceCmd
 	marks                *redis.MapStringStringCmd
 	run                  *redis.Cmd
@@ -72,6 +73,9 @@ func (r *replies) send(ctx context.Context, p redis.Pipeliner, char events.CharI
 	}
 	if want.Scenarios {
 		r.scenarios = p.HGetAll(ctx, keyScenarios(char))
+	}
+	if want.Transfers {
+		r.transfers = p.HGetAll(ctx, keyTransfers(char))
 	}
 	if want.Sessions {
 		r.sessions = make(map[uuid.UUID]*redis.MapStringStringCmd)
@@ -136,6 +140,11 @@ func (r *replies) readRows(st *game.State, want game.Want) (err error) {
 	if want.Scenarios {
 		st.Scenarios, err = decodeRows(keyScenarios(st.Char), r.scenarios.Val(), decodeScenario)
 		if err != nil {
+			return err
+		}
+	}
+	if want.Transfers {
+		if st.Transfers, err = decodeTransfers(keyTransfers(st.Char), r.transfers.Val()); err != nil {
 			return err
 		}
 	}

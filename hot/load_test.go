@@ -27,9 +27,13 @@ func everyPart(char events.CharID, v events.Version) *game.Change {
 	vitals := events.Vitals{HP: 80, Energy: 55, Location: events.Location{Zone: "<harbor> 日本", X: 0.1, Y: -1e-7}}
 	loot := []events.ItemChange{{ItemID: "sword", Delta: 1, Quantity: 1}}
 	scenario := game.Scenario{Step: 3, Status: game.StatusActive, Data: json.RawMessage(awkward), SessionID: road, Version: v}
+	trade := events.Transfer{
+		ID: uuid.New(), From: char, To: char + 1, Version: v, ToVersion: v + 7,
+		Items: []events.Moved{{ItemID: "gone", Quantity: 2, ToQuantity: 9}},
+	}
 	result := events.New(char, v, events.CauseExplicit, fight, events.ScopeCombat, events.Combat{
 		Outcome: "victory", StartedAt: v.Time().Add(-time.Minute), FinishedAt: v.Time(),
-		Rounds: 7, XPGained: 120, XP: 1320, Loot: loot,
+		Rounds: 7, XPGained: 120, XP: 1320, Loot: loot, Transfers: []events.Transfer{trade},
 	})
 	return &game.Change{
 		Char: char, Version: v,
@@ -50,6 +54,7 @@ func everyPart(char events.CharID, v events.Version) *game.Change {
 			road:  {Context: game.ContextScenario, OpenedAt: v - 3, Version: v, ScenarioID: "old-road"},
 			bag:   {Context: game.ContextInventory, OpenedAt: v, Version: v},
 		},
+		Transfers: map[uuid.UUID]events.Transfer{trade.ID: trade},
 		Events: []events.StateChanged{
 			events.New(char, v, events.CauseAction, uuid.Nil, events.ScopeVitals, vitals),
 			game.ScenarioEvent(char, "old-road", scenario, events.CauseAction),
@@ -64,7 +69,7 @@ func asState(c *game.Change) game.State {
 		Char: c.Char, Version: c.Version, Parts: make(map[game.Part]events.Version),
 		Contexts: game.Contexts{Version: c.Version, Active: maps.Clone(c.Contexts)},
 		Vitals:   c.Vitals, Progress: *c.Progress, Items: c.Items, Scenarios: c.Scenarios, Sessions: c.Sessions,
-		Dirty: make(map[events.RowKey]events.Version),
+		Transfers: c.Transfers, Dirty: make(map[events.RowKey]events.Version),
 	}
 	maps.DeleteFunc(s.Contexts.Active, func(_ game.Context, id uuid.UUID) bool { return id == uuid.Nil })
 	for _, part := range game.Parts {

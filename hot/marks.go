@@ -74,7 +74,7 @@ func (s *Store) Clear(ctx context.Context, saved []Saved) error {
 }
 
 func (s *Store) clearArgs(saved *Saved) (keys []string, argv []any) {
-	keys = []string{keyMarks(saved.Char), s.indexes.key(indexDirty, saved.Char)}
+	keys = []string{keyMarks(saved.Char), s.indexes.key(indexDirty, saved.Char), keyTransfers(saved.Char)}
 	for _, id := range saved.Sessions {
 		keys = append(keys, keySession(saved.Char, id))
 	}
@@ -236,7 +236,7 @@ func (s *Store) Each(ctx context.Context, yield func(events.CharID) bool) error 
 func (s *Store) Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error) {
 	keys := []string{
 		keyContexts(char), keyMarks(char), s.indexes.key(indexIdle, char),
-		keyVitals(char), keyItems(char), keyProgress(char), keyScenarios(char),
+		keyVitals(char), keyItems(char), keyProgress(char), keyScenarios(char), keyTransfers(char),
 	}
 	gone, err := evictScript.Run(ctx, s.rdb, keys, char.String(), t.UnixMicro()).Int()
 	if err != nil {

@@ -113,6 +113,18 @@ func decodeScenario(key, id, text string) (game.Scenario, error) {
 	return game.Scenario{Step: in.Step, Status: in.Status, SessionID: in.SessionID, Version: in.Version, Data: in.Data}, nil
 }
 
+func decodeTransfers(key string, values map[string]string) (map[uuid.UUID]events.Transfer, error) {
+	transfers := make(map[uuid.UUID]events.Transfer, len(values))
+	for id, text := range values {
+		var t events.Transfer
+		if err := json.Unmarshal([]byte(text), &t); err != nil {
+			return nil, fmt.Errorf("redis key %s: field %s: %w", key, id, err)
+		}
+		transfers[t.ID] = t
+	}
+	return transfers, nil
+}
+
 func encodeSession(s game.Session) ([]string, error) {
 	out := []string{
 		"context", string(s.Context), "opened_at", itoa(s.OpenedAt), "version", itoa(s.Version),

@@ -23,7 +23,7 @@ func (CombatStateSaver) Scope() events.Scope { return events.ScopeCombat }
 // Save implements Saver.
 func (CombatStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
 	progress := make(newest[events.CharID, int64], len(batch))
-	items := make(itemRows)
+	items := newBelongings(0)
 	for i := range batch {
 		data, err := dataOf[events.Combat](&batch[i])
 		if err != nil {

@@ -28,6 +28,7 @@ func TestSaversConverge(t *testing.T) {
 var suites = map[string]savertest.Suite{
 	"vitals":    {Saver: savers.VitalsStateSaver{}, History: vitalsHistory, Tables: []string{"character_vitals"}},
 	"inventory": {Saver: savers.InventoryStateSaver{}, History: inventoryHistory, Tables: []string{"items"}},
+	"trades":    {Saver: savers.InventoryStateSaver{}, History: tradeHistory, Tables: []string{"items", "transfers"}},
 	"scenario":  {Saver: savers.ScenarioStateSaver{}, History: scenarioHistory, Tables: []string{"scenario_progress"}},
 	"combat": {
 		Saver: savers.CombatStateSaver{}, History: combatHistory,
@@ -88,7 +89,11 @@ func newHistorian(r *rand.Rand) *historian {
 
 // next is the next moment of a random character.
 func (h *historian) next() (events.CharID, events.Version) {
-	char := events.CharID(1 + h.r.IntN(historyChars))
+	return h.at(events.CharID(1 + h.r.IntN(historyChars)))
+}
+
+// at is the next moment of a character.
+func (h *historian) at(char events.CharID) (events.CharID, events.Version) {
 	h.versions[char] += events.Version(1 + h.r.IntN(3))
 	return char, 1_790_000_000_000_000 + h.versions[char]
 }

@@ -18,7 +18,7 @@ func (InventoryStateSaver) Scope() events.Scope { return events.ScopeInventory }
 
 // Save implements Saver.
 func (InventoryStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
-	rows := make(itemRows, len(batch))
+	rows := newBelongings(len(batch))
 	for i := range batch {
 		data, err := dataOf[events.Inventory](&batch[i])
 		if err != nil {

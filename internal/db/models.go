@@ -54,3 +54,12 @@ type ScenarioProgress struct {
 	Status     string
 	Data       []byte
 }
+
+type Transfer struct {
+	TransferID uuid.UUID
+	FromChar   int64
+	ToChar     int64
+	Version    int64
+	ToVersion  int64
+	Items      []byte
+}

@@ -1,0 +1,85 @@
+package cold
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/internal/db"
+)
+
+// Transfers reads the trades among ids that are saved, completed or in escrow.
+func (s *Store) Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error) {
+	saved := make(map[uuid.UUID]events.Transfer, len(ids))
+	if len(ids) == 0 {
+		return saved, nil
+	}
+	rows, err := db.New(s.pool).TransfersOf(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up %d trades: %w", len(ids), unavailable(err))
+	}
+	for _, row := range rows {
+		t, err := transferFrom(row)
+		if err != nil {
+			return nil, err
+		}
+		saved[t.ID] = t
+	}
+	return saved, nil
+}
+
+func transferFrom(row db.Transfer) (events.Transfer, error) {
+	t := events.Transfer{
+		ID: row.TransferID, From: events.CharID(row.FromChar), To: events.CharID(row.ToChar),
+		Version: events.Version(row.Version), ToVersion: events.Version(row.ToVersion),
+	}
+	if err := json.Unmarshal(row.Items, &t.Items); err != nil {
+		return t, fmt.Errorf("items of trade %s: %w", t.ID, err)
+	}
+	return t, nil
+}
+
+// loadEscrow reads the trades of which these characters are the senders and
+// that are not completed.
+func loadEscrow(ctx context.Context, q *db.Queries, ids []int64, states map[events.CharID]*game.State) error {
+	rows, err := q.Escrow(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		t, err := transferFrom(row)
+		if err != nil {
+			return err
+		}
+		s := states[t.From]
+		s.Transfers[t.ID] = t
+		seen(s, row.Version)
+	}
+	return nil
+}
+
+// addTransfers adds to rows the completed trades that wanted names.
+func (s *Store) addTransfers(ctx context.Context, rows, wanted map[events.RowKey]events.Version) error {
+	var ids []uuid.UUID
+	for row := range wanted {
+		if id, ok := row.Transfer(); ok {
+			ids = append(ids, id)
+		}
+	}
+	saved, err := s.Transfers(ctx, slices.Clip(ids))
+	if err != nil {
+		return err
+	}
+	for id, t := range saved {
+		delete(rows, events.RowTransfer(id))
+		if t.Completed() {
+			rows[events.RowTransfer(id)] = t.Version
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package events
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-faster/jx"
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/internal/strictjson"
+)
+
+// A Transfer is a trade: items that go from one character to another. It is in
+// escrow from the sender's change until the receiver's. An event of an item that
+// a trade has touched carries the trades that are not saved yet, so that whoever
+// saves the event makes both sides of each visible at once.
+type Transfer struct {
+	ID   uuid.UUID `json:"transfer_id"`
+	From CharID    `json:"from"`
+	To   CharID    `json:"to"`
+	// Version is that of the sender's change.
+	Version Version `json:"version"`
+	// ToVersion is that of the receiver's change; 0 while the trade is in escrow.
+	ToVersion Version `json:"to_version,omitempty"`
+	Items     []Moved `json:"items"` // at least one, each item once
+}
+
+// Moved is how many of an item changed hands, and what each side then had.
+type Moved struct {
+	ItemID       string `json:"item_id"`
+	Quantity     int64  `json:"quantity"`      // at least 1
+	FromQuantity int64  `json:"from_quantity"` // the sender's, at Version
+	ToQuantity   int64  `json:"to_quantity"`   // the receiver's, at ToVersion; 0 in escrow
+}
+
+// RowTransfer is the key of a trade's row.
+func RowTransfer(id uuid.UUID) RowKey { return RowKey(transferPrefix + id.String()) }
+
+const transferPrefix = "transfer:"
+
+// Completed reports whether the receiver has the items.
+func (t *Transfer) Completed() bool { return t.ToVersion != 0 }
+
+// Names reports whether the trade changed an item of a character.
+func (t *Transfer) Names(c CharID, itemID string) bool {
+	if c != t.From && c != t.To {
+		return false
+	}
+	for i := range t.Items {
+		if t.Items[i].ItemID == itemID {
+			return true
+		}
+	}
+	return false
+}
+
+// errOneself is the reason for a trade of a character with itself.
+var errOneself = errors.New("must be two characters")
+
+func (t *Transfer) validate() error {
+	switch {
+	case t.ID == uuid.Nil:
+		return wrong("transfer_id", ErrMissingField)
+	case t.From < 1:
+		return wrong("from", ErrCharID)
+	case t.To < 1:
+		return wrong("to", ErrCharID)
+	case t.From == t.To:
+		return wrong("to", errOneself)
+	case t.Version < 1 || t.Version > maxVersion:
+		return wrong("version", ErrVersion)
+	case t.ToVersion < 0 || t.ToVersion > maxVersion:
+		return wrong("to_version", ErrVersion)
+	case len(t.Items) == 0:
+		return wrong("items", ErrEmpty)
+	}
+	seen := make(map[string]bool, len(t.Items))
+	for i, m := range t.Items {
+		if err := m.validate(); err != nil {
+			return strictjson.In(fmt.Sprintf("items[%d]", i), err)
+		}
+		if seen[m.ItemID] {
+			return wrong(fmt.Sprintf("items[%d].item_id", i), fmt.Errorf("%w: %q", ErrRepeated, m.ItemID))
+		}
+		seen[m.ItemID] = true
+	}
+	return nil
+}
+
+func (m Moved) validate() error {
+	switch {
+	case CheckText(m.ItemID) != nil:
+		return wrong("item_id", ErrText)
+	case m.Quantity < 1:
+		return wrong("quantity", ErrQuantity)
+	case m.FromQuantity < 0:
+		return wrong("from_quantity", ErrQuantity)
+	case m.ToQuantity < 0:
+		return wrong("to_quantity", ErrQuantity)
+	}
+	return nil
+}
+
+func validateTransfers(list []Transfer) error {
+	for i := range list {
+		if err := list[i].validate(); err != nil {
+			return strictjson.In(fmt.Sprintf("transfers[%d]", i), err)
+		}
+	}
+	return nil
+}
+
+// A carrier is data that may carry trades.
+type carrier interface{ carried() []Transfer }
+
+func (v Inventory) carried() []Transfer { return v.Transfers }
+func (v Combat) carried() []Transfer    { return v.Transfers }
+
+// Transfers lists the trades that the event carries.
+func (e *StateChanged) Transfers() []Transfer {
+	if c, ok := e.Data.(carrier); ok {
+		return c.carried()
+	}
+	return nil
+}
+
+// transferRows adds the rows of the trades that the event completes.
+func transferRows(rows []Row, list []Transfer) []Row {
+	for i := range list {
+		if list[i].Completed() {
+			rows = append(rows, Row{RowTransfer(list[i].ID), list[i].Version})
+		}
+	}
+	return rows
+}
+
+var (
+	transferFields = strictjson.NewFields("transfer_id", "from", "to", "version", "to_version?", "items")
+	movedFields    = strictjson.NewFields("item_id", "quantity", "from_quantity", "to_quantity")
+)
+
+func decodeTransfers(d *jx.Decoder) (list []Transfer, err error) {
+	err = strictjson.Array(d, func(int) error {
+		var t Transfer
+		err := transferFields.Read(d, func(i int) error { return t.decodeField(d, i) })
+		list = append(list, t)
+		return err
+	})
+	return list, err
+}
+
+func (t *Transfer) decodeField(d *jx.Decoder, i int) (err error) {
+	switch i {
+	case 0:
+		t.ID, err = strictjson.UUID(d)
+	case 1:
+		t.From, err = decodeInt[CharID](d)
+	case 2:
+		t.To, err = decodeInt[CharID](d)
+	case 3:
+		t.Version, err = decodeInt[Version](d)
+	case 4:
+		t.ToVersion, err = decodeInt[Version](d)
+	case 5:
+		t.Items, err = decodeMoved(d)
+	}
+	return err
+}
+
+func decodeMoved(d *jx.Decoder) (items []Moved, err error) {
+	err = strictjson.Array(d, func(int) error {
+		var m Moved
+		err := movedFields.Read(d, func(i int) (err error) {
+			switch i {
+			case 0:
+				m.ItemID, err = strictjson.String(d)
+			case 1:
+				m.Quantity, err = strictjson.Int64(d)
+			case 2:
+				m.FromQuantity, err = strictjson.Int64(d)
+			case 3:
+				m.ToQuantity, err = strictjson.Int64(d)
+			}
+			return err
+		})
+		items = append(items, m)
+		return err
+	})
+	return items, err
+}

@@ -1,0 +1,72 @@
+package savers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/db"
+)
+
+// belongings are the items that a batch leads to, and the trades between
+// characters that they come from. They are saved in one transaction, so that
+// both sides of a trade become visible at once.
+type belongings struct {
+	items  itemRows
+	trades map[uuid.UUID]events.Transfer
+}
+
+func newBelongings(size int) *belongings {
+	return &belongings{items: make(itemRows, size), trades: map[uuid.UUID]events.Transfer{}}
+}
+
+// add folds one event into the batch.
+func (b *belongings) add(e *events.StateChanged, items []events.ItemChange) {
+	b.items.add(e, items)
+	for _, t := range e.Transfers() {
+		if have, ok := b.trades[t.ID]; !ok || have.ToVersion < t.ToVersion {
+			b.trades[t.ID] = t
+		}
+		if t.Completed() {
+			b.items.addSides(&t)
+		}
+	}
+}
+
+// addSides adds what a completed trade left to its two sides. One in escrow
+// adds nothing: its items are the row of the trade itself.
+func (r itemRows) addSides(t *events.Transfer) {
+	for _, m := range t.Items {
+		newest[rowName, int64](r).add(rowName{t.From, m.ItemID}, t.Version, m.FromQuantity)
+		newest[rowName, int64](r).add(rowName{t.To, m.ItemID}, t.ToVersion, m.ToQuantity)
+	}
+}
+
+func (b *belongings) save(ctx context.Context, tx pgx.Tx) error {
+	if err := b.items.save(ctx, tx); err != nil || len(b.trades) == 0 {
+		return err
+	}
+	var p db.SaveTransfersParams
+	ids := slices.SortedFunc(maps.Keys(b.trades), func(x, y uuid.UUID) int { return bytes.Compare(x[:], y[:]) })
+	for _, id := range ids {
+		t := b.trades[id]
+		items, err := json.Marshal(t.Items)
+		if err != nil {
+			return BadEvent(err)
+		}
+		p.TransferIds = append(p.TransferIds, id)
+		p.FromChars = append(p.FromChars, int64(t.From))
+		p.ToChars = append(p.ToChars, int64(t.To))
+		p.Versions = append(p.Versions, int64(t.Version))
+		p.ToVersions = append(p.ToVersions, int64(t.ToVersion))
+		p.Items = append(p.Items, items)
+	}
+	_, err := db.New(tx).SaveTransfers(ctx, p)
+	return err
+}

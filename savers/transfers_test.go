@@ -1,0 +1,177 @@
+package savers_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/savers"
+)
+
+// A market is a random history of trades, and of other changes of the same
+// items, as gateways make it: an event carries the trades that it rests on.
+type market struct {
+	*historian
+	bags   map[events.CharID]map[string]int64
+	trades []events.Transfer
+	// found counts what other changes gave, by item.
+	found map[string]int64
+}
+
+func newMarket(r *rand.Rand) *market {
+	m := &market{historian: newHistorian(r), bags: map[events.CharID]map[string]int64{}, found: map[string]int64{}}
+	for char := events.CharID(1); char <= historyChars; char++ {
+		m.bags[char] = map[string]int64{}
+	}
+	return m
+}
+
+func tradeHistory(r *rand.Rand) []events.StateChanged {
+	m := newMarket(r)
+	for range historyLength {
+		if r.IntN(3) == 0 {
+			m.find()
+		} else {
+			m.trade()
+		}
+	}
+	return m.history
+}
+
+func (m *market) item() string { return fmt.Sprint("item-", m.r.IntN(2)) }
+
+// find gives a character some of an item.
+func (m *market) find() {
+	char, v := m.next()
+	item, n := m.item(), 1+m.r.Int64N(3)
+	m.bags[char][item] += n
+	m.found[item] += n
+	m.say(char, v, uuid.Nil, events.ScopeInventory, events.Inventory{
+		Items:     []events.ItemChange{{ItemID: item, Delta: n, Quantity: m.bags[char][item]}},
+		Transfers: slices.Clone(m.trades),
+	})
+}
+
+// trade moves some of an item, where the sender has any. Now and then a change
+// of the sender's comes between: it carries the trade in escrow.
+func (m *market) trade() {
+	from, v := m.next()
+	to, item := 1+from%historyChars, m.item()
+	if m.bags[from][item] == 0 {
+		return
+	}
+	n := 1 + m.r.Int64N(m.bags[from][item])
+	m.bags[from][item] -= n
+	m.bags[to][item] += n
+	t := events.Transfer{ID: m.uuid(), From: from, To: to, Version: v, Items: []events.Moved{{
+		ItemID: item, Quantity: n, FromQuantity: m.bags[from][item],
+	}}}
+	if m.r.IntN(3) == 0 {
+		_, later := m.at(from)
+		m.bags[from][item]++
+		m.found[item]++
+		m.say(from, later, uuid.Nil, events.ScopeInventory, events.Inventory{
+			Items:     []events.ItemChange{{ItemID: item, Delta: 1, Quantity: m.bags[from][item]}},
+			Transfers: append(slices.Clone(m.trades), t),
+		})
+	}
+	_, t.ToVersion = m.at(to)
+	t.Items = []events.Moved{{ItemID: item, Quantity: n, FromQuantity: t.Items[0].FromQuantity, ToQuantity: m.bags[to][item]}}
+	m.trades = append(m.trades, t)
+	carried := slices.Clone(m.trades)
+	m.say(from, t.Version, uuid.Nil, events.ScopeInventory, events.Inventory{
+		Items: []events.ItemChange{{ItemID: item, Delta: -n, Quantity: t.Items[0].FromQuantity}}, Transfers: carried,
+	})
+	m.say(to, t.ToVersion, uuid.Nil, events.ScopeInventory, events.Inventory{
+		Items: []events.ItemChange{{ItemID: item, Delta: n, Quantity: m.bags[to][item]}}, Transfers: carried,
+	})
+}
+
+// Whatever the order in which events of trades are saved, no transaction shows
+// an item twice or nowhere: what characters have and what is in escrow adds up
+// to what was found by the events that are saved so far, or by some of them.
+func TestNoMomentShowsAnItemTwiceOrNowhere(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		m := newMarket(r)
+		// All that is ever found is there before the trades begin.
+		for range 6 {
+			m.find()
+		}
+		given, want := m.history, maps.Clone(m.found)
+		m.history = nil
+		for range 25 {
+			m.tradeOnly()
+		}
+		r.Shuffle(len(m.history), func(i, j int) { m.history[i], m.history[j] = m.history[j], m.history[i] })
+		for _, table := range []string{"items", "transfers"} {
+			if _, err := pool.Exec(t.Context(), "DELETE FROM "+table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		saveAll(t, pool, given)
+		for i := range m.history {
+			saveAll(t, pool, m.history[i:i+1])
+			if got := shown(t, pool); !maps.Equal(got, want) {
+				t.Fatalf("seed %d, after %d of %d events: %v are shown, %v were found", seed, i+1, len(m.history), got, want)
+			}
+		}
+	}
+}
+
+// tradeOnly is trade without changes that find something.
+func (m *market) tradeOnly() {
+	found, bags := maps.Clone(m.found), maps.Clone(m.bags)
+	for char := range bags {
+		bags[char] = maps.Clone(bags[char])
+	}
+	said, trades := len(m.history), len(m.trades)
+	m.trade()
+	if !maps.Equal(found, m.found) {
+		m.found, m.bags, m.history, m.trades = found, bags, m.history[:said], m.trades[:trades]
+	}
+}
+
+func saveAll(t *testing.T, pool interface {
+	BeginTx(context.Context, pgx.TxOptions) (pgx.Tx, error)
+}, batch []events.StateChanged) {
+	t.Helper()
+	err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		return savers.InventoryStateSaver{}.Save(t.Context(), tx, batch)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shown adds up, by item, what characters have and what is in escrow.
+func shown(t *testing.T, pool interface {
+	Query(context.Context, string, ...any) (pgx.Rows, error)
+}) map[string]int64 {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `
+		SELECT item_id, sum(quantity)::bigint FROM (
+			SELECT item_id, quantity FROM items
+			UNION ALL
+			SELECT i->>'item_id', (i->>'quantity')::bigint FROM transfers, jsonb_array_elements(items) i WHERE to_version = 0
+		) AS everything GROUP BY item_id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]int64{}
+	var item string
+	var n int64
+	if _, err := pgx.ForEachRow(rows, []any{&item, &n}, func() error { sums[item] = n; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return sums
+}

@@ -1,0 +1,17 @@
+-- SaveTransfers keeps each trade in its newest form. The input names a trade at
+-- most once, in ascending order.
+-- name: SaveTransfers :execrows
+INSERT INTO transfers (transfer_id, from_char, to_char, version, to_version, items)
+SELECT unnest(@transfer_ids::uuid[]), unnest(@from_chars::bigint[]), unnest(@to_chars::bigint[]),
+       unnest(@versions::bigint[]), unnest(@to_versions::bigint[]), unnest(@items::jsonb[])
+ON CONFLICT (transfer_id) DO UPDATE
+SET to_version = EXCLUDED.to_version, items = EXCLUDED.items
+WHERE transfers.to_version < EXCLUDED.to_version AND transfers.from_char = EXCLUDED.from_char;
+
+-- Escrow reads the trades of some senders that are not completed.
+-- name: Escrow :many
+SELECT * FROM transfers WHERE from_char = ANY(@char_ids::bigint[]) AND to_version = 0;
+
+-- TransfersOf reads trades by their ids.
+-- name: TransfersOf :many
+SELECT * FROM transfers WHERE transfer_id = ANY(@transfer_ids::uuid[]);
