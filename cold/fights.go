@@ -60,7 +60,7 @@ func (s *Store) Rows(ctx context.Context, char events.CharID, wanted map[events.
 	for session, version := range fights {
 		rows[events.RowFight(session)] = version
 	}
-	return rows, s.addTransfers(ctx, rows, wanted)
+	return rows, s.addTransfers(ctx, char, rows, wanted)
 }
 
 func fightsAmong(rows map[events.RowKey]events.Version) (sessions []uuid.UUID) {

@@ -63,8 +63,9 @@ func loadEscrow(ctx context.Context, q *db.Queries, ids []int64, states map[even
 	return nil
 }
 
-// addTransfers adds to rows the completed trades that wanted names.
-func (s *Store) addTransfers(ctx context.Context, rows, wanted map[events.RowKey]events.Version) error {
+// addTransfers adds to rows the trades that wanted names and that the character
+// is done with.
+func (s *Store) addTransfers(ctx context.Context, char events.CharID, rows, wanted map[events.RowKey]events.Version) error {
 	var ids []uuid.UUID
 	for row := range wanted {
 		if id, ok := row.Transfer(); ok {
@@ -77,8 +78,8 @@ func (s *Store) addTransfers(ctx context.Context, rows, wanted map[events.RowKey
 	}
 	for id, t := range saved {
 		delete(rows, events.RowTransfer(id))
-		if t.Completed() {
-			rows[events.RowTransfer(id)] = t.Version
+		if t.SettledFor(char) {
+			rows[events.RowTransfer(id)] = t.Row().Version
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func (Combat) scope() Scope { return ScopeCombat }
 func (v Combat) Rows(e *StateChanged) []Row {
 	rows := make([]Row, 0, 2+len(v.Loot))
 	rows = append(rows, Row{RowFight(e.SessionID), e.Version}, Row{RowProgress, e.Version})
-	return transferRows(itemRows(rows, v.Loot, e.Version), v.Transfers)
+	return transferRows(itemRows(rows, v.Loot, e.Version), v.Transfers, e.CharID)
 }
 
 var combatFields = strictjson.NewFields("outcome", "started_at", "finished_at", "rounds", "xp_gained", "xp", "loot", "transfers?")

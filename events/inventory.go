@@ -45,7 +45,7 @@ func (Inventory) scope() Scope { return ScopeInventory }
 
 // Rows implements Data.
 func (v Inventory) Rows(e *StateChanged) []Row {
-	return transferRows(itemRows(nil, v.Items, e.Version), v.Transfers)
+	return transferRows(itemRows(nil, v.Items, e.Version), v.Transfers, e.CharID)
 }
 
 // VersionIn is the item's version in an event of version v.

@@ -124,11 +124,26 @@ func (e *StateChanged) Transfers() []Transfer {
 	return nil
 }
 
-// transferRows adds the rows of the trades that the event completes.
-func transferRows(rows []Row, list []Transfer) []Row {
+// Row is the trade's row: at the version of the sender's change while it is in
+// escrow, and one above when it is completed.
+func (t *Transfer) Row() Row {
+	if t.Completed() {
+		return Row{RowTransfer(t.ID), t.Version + 1}
+	}
+	return Row{RowTransfer(t.ID), t.Version}
+}
+
+// SettledFor reports whether a character is done with the trade when PostgreSQL
+// has it as it is here: all are but the sender of one in escrow, who has to
+// complete it.
+func (t *Transfer) SettledFor(c CharID) bool { return t.Completed() || t.From != c }
+
+// transferRows adds the rows of the trades that a character is done with when
+// an event that carries them is saved.
+func transferRows(rows []Row, list []Transfer, c CharID) []Row {
 	for i := range list {
-		if list[i].Completed() {
-			rows = append(rows, Row{RowTransfer(list[i].ID), list[i].Version})
+		if list[i].SettledFor(c) {
+			rows = append(rows, list[i].Row())
 		}
 	}
 	return rows

@@ -104,8 +104,9 @@ func (s *State) Rows() map[events.RowKey]events.Version {
 			rows[events.RowFight(id)] = session.Version
 		}
 	}
-	for id, t := range s.Transfers {
-		rows[events.RowTransfer(id)] = t.Version
+	for _, t := range s.Transfers {
+		row := t.Row()
+		rows[row.Key] = row.Version
 	}
 	return rows
 }

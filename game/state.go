@@ -164,8 +164,8 @@ func (c *Change) Marks() []events.Row {
 	for i := range c.Events {
 		rows = append(rows, c.Events[i].Rows()...)
 	}
-	for id, t := range c.Transfers {
-		rows = append(rows, events.Row{Key: events.RowTransfer(id), Version: t.Version})
+	for _, t := range c.Transfers {
+		rows = append(rows, t.Row())
 	}
 	if len(c.Contexts) > 0 {
 		rows = append(rows, events.Row{Key: RowContexts, Version: c.Version})

@@ -56,16 +56,27 @@ func Receive(s *State, v events.Version, t events.Transfer, carried []events.Tra
 	for i, item := range changes {
 		t.Items[i].ToQuantity = item.Quantity
 	}
-	// The receiver keeps the sender's, too: what it does with the items rests on them.
-	c.Transfers = map[uuid.UUID]events.Transfer{t.ID: t}
-	for _, other := range Carried(carried) {
-		if other.ID != t.ID {
-			c.Transfers[other.ID] = other
-		}
-	}
-	all := slices.Concat(s.Carry(s.Char, itemsOf(t)...), slices.Collect(maps.Values(c.Transfers)))
+	// What the receiver does with the items rests on the sender's trades, so it
+	// keeps them, too.
+	c.Transfers = s.learn(carried)
+	c.Transfers[t.ID] = t
+	all := slices.Concat(slices.Collect(maps.Values(s.Transfers)), carried, []events.Transfer{t})
 	c.Events = []events.StateChanged{TransferEvent(t, t.To, Carried(all))}
 	return c, t, nil
+}
+
+// learn returns the trades that are news to the character: not its own, of
+// which it knows best whether they are done with, and none that it knows in a
+// newer form.
+func (s *State) learn(carried []events.Transfer) map[uuid.UUID]events.Transfer {
+	news := make(map[uuid.UUID]events.Transfer, 1+len(carried))
+	for _, t := range Carried(carried) {
+		if t.From == s.Char || newerTransfer(s.Transfers[t.ID], t).ToVersion != t.ToVersion {
+			continue
+		}
+		news[t.ID] = t
+	}
+	return news
 }
 
 func itemsOf(t events.Transfer) []string {

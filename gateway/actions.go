@@ -24,7 +24,7 @@ func (s *Service) ChangeItems(ctx context.Context, char events.CharID, deltas []
 	ids := itemIDs(deltas)
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: s.loader(char, game.Want{Items: ids, Request: opts.Key}),
+		load: s.loader(char, game.Want{Items: ids, Transfers: true, Request: opts.Key}),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.ChangeItems(&l.State, v, deltas)
 			if err != nil {
@@ -76,7 +76,7 @@ func (s *Service) FinishCombat(ctx context.Context, char events.CharID, session 
 	ids := itemIDs(in.Loot)
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: s.loader(char, game.Want{Sessions: true, Progress: true, Items: ids, Request: opts.Key}),
+		load: s.loader(char, game.Want{Sessions: true, Progress: true, Items: ids, Transfers: true, Request: opts.Key}),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.FinishCombat(&l.State, v, session, in)
 			if err != nil {

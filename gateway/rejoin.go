@@ -92,11 +92,12 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []
 	return joined, unsaved(joined, saved, fights, shown), nil
 }
 
-// dropSavedTrades forgets the trades that PostgreSQL has completed.
+// dropSavedTrades forgets the trades that PostgreSQL has and that the character
+// is done with.
 func (s *Service) dropSavedTrades(ctx context.Context, joined *game.State) error {
 	saved, err := s.Cold.Transfers(ctx, slices.Collect(maps.Keys(joined.Transfers)))
 	for id, t := range saved {
-		if t.Completed() {
+		if t.SettledFor(joined.Char) && t.ToVersion >= joined.Transfers[id].ToVersion {
 			delete(joined.Transfers, id)
 		}
 	}

@@ -131,8 +131,11 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 	h.trade, h.replayed = *answer.Trade, h.replayed || answer.Replayed
 	if change != nil {
 		h.carried = change.Events[0].Transfers()
+		return nil
 	}
-	return nil
+	known, err := s.carriedBy(ctx, t.To)
+	h.carried = append(h.carried, known...)
+	return err
 }
 
 // tradeOptions are those of both commits of a trade: each character remembers
@@ -143,7 +146,11 @@ func tradeOptions(id uuid.UUID, from, to events.CharID, items []game.ItemDelta) 
 	for _, d := range items {
 		parts = append(parts, d.ItemID, strconv.FormatInt(d.Delta, 10))
 	}
-	return Options{Key: "transfer:" + from.String() + ":" + id.String(), Fingerprint: fingerprint(parts...)}
+	return Options{Key: tradeKey(id, from), Fingerprint: fingerprint(parts...)}
+}
+
+func tradeKey(id uuid.UUID, from events.CharID) string {
+	return "transfer:" + from.String() + ":" + id.String()
 }
 
 func anyTrade(*events.Transfer) bool { return true }
@@ -266,6 +273,19 @@ func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Optio
 	return s.publishTrade(ctx, h, opts)
 }
 
+// arrived reports whether the receiver has the items of a trade. The sender's
+// copy shows the trade in escrow until it is saved, because what the receiver's
+// side rests on is the receiver's to know.
+func (s *Service) arrived(ctx context.Context, t *events.Transfer) (bool, error) {
+	key := tradeKey(t.ID, t.From)
+	l, err := s.Hot.Load(ctx, t.To, game.Want{Request: key, Transfers: true})
+	if err != nil {
+		return false, err
+	}
+	known := l.Transfers[t.ID]
+	return l.Record != "" || known.Completed(), nil
+}
+
 // completeEscrow goes on with the trades that a sender has in escrow, and
 // publishes them. It returns how many events it sent. A receiver that cannot be
 // reached leaves its trade in escrow, for the next time.
@@ -280,7 +300,6 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
 			continue
 		}
-		sender.Transfers[t.ID] = h.trade
 		stored, err := s.Stream.Send("", h.both()...)
 		if err == nil {
 			err = stored(ctx)

@@ -101,7 +101,23 @@ func (s *Service) Look(ctx context.Context, char events.CharID) (*View, error) {
 		view.Contexts[context] = newSessionView(id, loaded.Sessions[id])
 	}
 	view.Dirty = dirtyViews(loaded.Dirty)
-	return view, nil
+	view.Escrow, err = s.onTheWay(ctx, view.Escrow, &loaded.State)
+	return view, err
+}
+
+// onTheWay leaves out of escrow the trades that have arrived since.
+func (s *Service) onTheWay(ctx context.Context, escrow []EscrowView, sender *game.State) (left []EscrowView, err error) {
+	for _, e := range escrow {
+		t := sender.Transfers[e.TransferID]
+		arrived, err := s.arrived(ctx, &t)
+		if err != nil {
+			return nil, err
+		}
+		if !arrived {
+			left = append(left, e)
+		}
+	}
+	return left, nil
 }
 
 // LookCold returns a character as PostgreSQL has it, or ErrUnknown.

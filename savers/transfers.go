@@ -33,18 +33,18 @@ func (b *belongings) add(e *events.StateChanged, items []events.ItemChange) {
 		if have, ok := b.trades[t.ID]; !ok || have.ToVersion < t.ToVersion {
 			b.trades[t.ID] = t
 		}
-		if t.Completed() {
-			b.items.addSides(&t)
-		}
+		b.items.addSides(&t)
 	}
 }
 
-// addSides adds what a completed trade left to its two sides. One in escrow
-// adds nothing: its items are the row of the trade itself.
+// addSides adds what a trade left to the sender, and to the receiver where it is
+// completed. What one in escrow holds is in the trade's own row.
 func (r itemRows) addSides(t *events.Transfer) {
 	for _, m := range t.Items {
 		newest[rowName, int64](r).add(rowName{t.From, m.ItemID}, t.Version, m.FromQuantity)
-		newest[rowName, int64](r).add(rowName{t.To, m.ItemID}, t.ToVersion, m.ToQuantity)
+		if t.Completed() {
+			newest[rowName, int64](r).add(rowName{t.To, m.ItemID}, t.ToVersion, m.ToQuantity)
+		}
 	}
 }
 

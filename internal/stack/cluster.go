@@ -38,7 +38,7 @@ func StartRedisCluster(ctx context.Context, dir string, nodes int) (*RedisCluste
 		err = c.form(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start Redis Cluster: %w", err), c.kill())
+		return nil, errors.Join(fmt.Errorf("start Redis Cluster: %w", err), c.Kill())
 	}
 	return c, nil
 }
@@ -165,7 +165,7 @@ func (c *RedisCluster) Stop(ctx context.Context) error {
 	return c.each(func(node *Redis) error { return node.Stop(ctx) })
 }
 
-func (c *RedisCluster) kill() error {
+func (c *RedisCluster) Kill() error {
 	return c.each(func(node *Redis) error { return node.Kill() })
 }
 

@@ -85,6 +85,15 @@ func RedisCluster(t testing.TB) *stack.RedisCluster {
 	})
 }
 
+// OwnRedisCluster returns a cluster of the test's own.
+func OwnRedisCluster(t testing.TB) *stack.RedisCluster {
+	t.Helper()
+	dir := newDir(t, "c")
+	return own(t, func(ctx context.Context) (*stack.RedisCluster, error) {
+		return stack.StartRedisCluster(ctx, dir, clusterNodes)
+	})
+}
+
 // A numberPool hands out database numbers: new ones first, so that a failed
 // test's neighbour is not the one to find what it left.
 type numberPool struct {
