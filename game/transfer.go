@@ -65,16 +65,16 @@ func Receive(s *State, v events.Version, t events.Transfer, carried []events.Tra
 	return c, t, nil
 }
 
-// learn returns the trades that are news to the character: not its own, of
-// which it knows best whether they are done with, and none that it knows in a
-// newer form.
+// learn returns the trades that are news to the character: none that it knows
+// in a newer form, and none that it sent and does not know any more, because
+// those are saved.
 func (s *State) learn(carried []events.Transfer) map[uuid.UUID]events.Transfer {
 	news := make(map[uuid.UUID]events.Transfer, 1+len(carried))
 	for _, t := range Carried(carried) {
-		if t.From == s.Char || newerTransfer(s.Transfers[t.ID], t).ToVersion != t.ToVersion {
-			continue
+		known, ok := s.Transfers[t.ID]
+		if (ok || t.From != s.Char) && known.ToVersion <= t.ToVersion {
+			news[t.ID] = t
 		}
-		news[t.ID] = t
 	}
 	return news
 }
