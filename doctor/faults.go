@@ -33,7 +33,7 @@ func Faults(s Settings) []Fault {
 		s.redisFault("redis-killed", "Redis process killed", redis.killed(), redis.why(redis.killed())),
 		s.redisFault("redis-power", "Redis machine lost power", redis.power(), redis.why(redis.power())),
 		s.redisFault("redis-lost", "Redis lost entirely", redis.lost(),
-			"joined again from PostgreSQL and the stream; the marks, the idempotency keys and the rounds of open fights are gone"),
+			"joined again from PostgreSQL and the stream; idempotency keys and rounds of open fights are gone"),
 		s.natsFault("nats-killed", "NATS process killed", nats.killed()),
 		s.natsFault("nats-power", "NATS machine lost power", nats.power()),
 		s.natsFault("nats-lost", "NATS storage lost", unsaved),
@@ -120,9 +120,9 @@ func (s Settings) sharedPower() []Fault {
 	}
 	stream = both(inRedis, inNATS)
 	return []Fault{{
-		ID: "shared-power", Name: "their one machine lost power",
+		ID: "shared-power", Name: "their machine lost power",
 		Hot: worse(hot, cold), Stream: worse(stream, cold), Cold: cold,
-		Because: "on one machine: " + strings.Join(s.Shared, ", "),
+		Because: "on one machine by their addresses: " + strings.Join(s.Shared, ", ") + "; what both copies lose is lost",
 	}}
 }
 
@@ -190,9 +190,9 @@ func (r Redis) why(loss Loss) string {
 	case loss.Unknown:
 		return "its settings could not be read; what the stream has is joined again"
 	case loss.Nothing():
-		return "it is on disk before the answer"
+		return "it is on disk before the answer, and no replica takes over"
 	}
-	return "what the stream has is joined again on first touch; what was not published is gone, as are rounds of open fights"
+	return "what the stream has is joined again on first touch; what was not published is gone, so are rounds of open fights"
 }
 
 // evicts reports whether the server drops keys when its memory is full.

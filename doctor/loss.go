@@ -13,7 +13,8 @@ type Loss struct {
 	Window time.Duration
 	// Text says what, where a time does not.
 	Text string
-	// Unknown is set where the settings could not be read.
+	// Unknown is set where the settings could not be read. A Window is a bound
+	// then: it is no more than that.
 	Unknown bool
 }
 
@@ -38,8 +39,10 @@ func (l Loss) Certain() bool { return !l.Unknown && l.Window > 0 }
 // String is a cell of the table.
 func (l Loss) String() string {
 	switch {
-	case l.Unknown:
+	case l.Unknown && l.Window == 0:
 		return "unknown"
+	case l.Unknown:
+		return "at most " + Loss{Window: l.Window, Text: l.Text}.String()
 	case l.Window == 0:
 		return "nothing"
 	case l.Text != "":
@@ -53,32 +56,45 @@ func (l Loss) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Text    string   `json:"text"`
 		Seconds *float64 `json:"seconds,omitempty"` // absent: unknown, or no bound
-	}{Text: l.String()}
-	if !l.Unknown && l.Window != forever {
+		Unknown bool     `json:"unknown,omitempty"`
+	}{Text: l.String(), Unknown: l.Unknown}
+	if l.Window != forever && (!l.Unknown || l.Window > 0) {
 		seconds := l.Window.Seconds()
 		out.Seconds = &seconds
 	}
 	return json.Marshal(out)
 }
 
-// both is what is lost of a change that has two copies: what both lose.
+// both is what is lost of a change that has two copies: what both lose, which is
+// at most the smaller loss. So where one is not known the other is still a bound.
 func both(a, b Loss) Loss {
 	switch {
 	case a.Nothing() || b.Nothing():
 		return Loss{}
-	case a.Unknown || b.Unknown:
-		return unknown
+	case a.Unknown:
+		return b.atMost()
+	case b.Unknown:
+		return a.atMost()
 	case b.Window < a.Window:
 		return b
 	}
 	return a
 }
 
+// atMost is l as a bound of what is not known.
+func (l Loss) atMost() Loss {
+	if l.Window == forever {
+		return unknown
+	}
+	l.Unknown = true
+	return l
+}
+
 // worse is the larger loss. What is unknown is less than what has no bound, and
 // more than the rest.
 func worse(a, b Loss) Loss {
 	rank := func(l Loss) time.Duration {
-		if l.Unknown {
+		if l.Unknown && l.Window == 0 {
 			return forever - 1
 		}
 		return l.Window

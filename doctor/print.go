@@ -44,12 +44,11 @@ func (r Report) printFaults(out *bytes.Buffer) {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.Name, f.Hot, f.Stream, f.Cold)
 	}
 	_ = table.Flush()
-	out.WriteString("\n")
+	out.WriteString("\nWhy:\n\n")
 	for _, f := range r.Faults {
-		if !f.Hot.Nothing() || !f.Stream.Nothing() || !f.Cold.Nothing() {
-			fmt.Fprintf(out, "%s: %s\n", f.Name, f.Because)
-		}
+		fmt.Fprintf(table, "%s\t%s\n", f.Name, f.Because)
 	}
+	_ = table.Flush()
 }
 
 func (r Report) printFindings(out *bytes.Buffer) {
@@ -59,7 +58,7 @@ func (r Report) printFindings(out *bytes.Buffer) {
 			fmt.Fprintf(out, "          → %s\n", f.Fix)
 		}
 	}
-	fmt.Fprintf(out, "\n%d critical, %d warnings, %d notes\n", r.Count(Critical), r.Count(Warning), r.Count(Note))
+	fmt.Fprintf(out, "\ncritical %d, warnings %d, notes %d\n", r.Count(Critical), r.Count(Warning), r.Count(Note))
 }
 
 // short is a duration without digits that say nothing.

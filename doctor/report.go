@@ -46,7 +46,7 @@ func judgeShared(s Settings) []Finding {
 	f := &findings{part: partRedis}
 	for _, row := range s.sharedPower() {
 		if !row.Stream.Nothing() {
-			f.add(Warning, "Redis and NATS run on one machine", "it loses power: both copies of what is not saved, of what was answered stream "+row.Stream.String(), "a machine each; or appendfsync always and sync_interval: always")
+			f.add(Warning, "Redis and NATS run on one machine", "it loses power: both copies of what is not saved; of what was answered stream: "+row.Stream.String(), "a machine each; or appendfsync always and sync_interval: always")
 		}
 	}
 	return f.list
@@ -80,7 +80,7 @@ func (n RedisNode) summary() string {
 	if n.AppendOnly {
 		persists = "appendonly yes, appendfsync " + cmp.Or(n.AppendFsync, "unknown")
 	}
-	return fmt.Sprintf("%s %s, %s, %s, %s, %d replicas", n.Addr, n.Version, n.Role, persists, n.Policy, len(n.Replicas))
+	return fmt.Sprintf("%s %s, %s, %s, %s, replicas %d", n.Addr, n.Version, n.Role, persists, n.Policy, len(n.Replicas))
 }
 
 func (n NATS) summary() string {
@@ -89,7 +89,7 @@ func (n NATS) summary() string {
 	}
 	line := []string{n.Addr + " " + n.Version}
 	if s := n.Changes; s.read() {
-		line = append(line, fmt.Sprintf("SYNC in %s, %d replicas, %s of %s, max age %s",
+		line = append(line, fmt.Sprintf("SYNC in %s, R%d, %s of %s, max age %s",
 			strings.ToLower(s.Config.Storage.String()), s.Config.Replicas, size(int64(s.State.Bytes)), size(s.Config.MaxBytes), short(s.Config.MaxAge)))
 	}
 	interval, always, known := n.syncs()
@@ -108,7 +108,7 @@ func (p Postgres) summary() string {
 	if p.Err != "" {
 		return "not read"
 	}
-	return fmt.Sprintf("%s %s, fsync %s, synchronous_commit %s, full_page_writes %s, schema %d of %d, %d of %d connections, %d standbys",
+	return fmt.Sprintf("%s %s, fsync %s, synchronous_commit %s, full_page_writes %s, schema %d of %d, %d of %d connections, standbys %d",
 		p.Addr, p.version(), onOff(p.Fsync), p.SynchronousCommit, onOff(p.FullPageWrites), p.Schema, p.WantSchema, p.Connections, p.Slots, len(p.Standbys))
 }
 
