@@ -48,11 +48,11 @@ func Faults(s Settings) []Fault {
 // stream when the character is next touched. So "hot" loses what was not
 // published, and "stream" what the stream has dropped as well.
 func (s Settings) redisFault(id, name string, loss Loss, because string) Fault {
-	hot := loss
-	if hot.Window == forever && hot.Text == unsaved.Text {
+	hot, holds := loss, s.NATS.steady()
+	if hot == unsaved && !holds.Certain() {
 		hot.Text = "what was not published"
 	}
-	return Fault{ID: id, Name: name, Hot: hot, Stream: both(loss, s.NATS.steady()), Because: because, Promised: true}
+	return Fault{ID: id, Name: name, Hot: hot, Stream: both(loss, holds), Because: because, Promised: true}
 }
 
 // natsFault: what the stream forgets is still marked in Redis, and the sweeper
@@ -61,12 +61,23 @@ func (s Settings) natsFault(id, name string, loss Loss) Fault {
 	keeps := s.Redis.steady()
 	because := "JetStream keeps it"
 	if !loss.Nothing() {
-		because = fmt.Sprintf("JetStream loses %s; the dirty marks in Redis publish it again", loss)
+		because = fmt.Sprintf("JetStream loses %s; %s", loss, keeps.marks())
 	}
 	if loss.Unknown {
-		because = "what JetStream loses is not known; the dirty marks in Redis publish it again"
+		because = "what JetStream loses is not known; " + keeps.marks()
 	}
 	return Fault{ID: id, Name: name, Hot: keeps, Stream: both(loss, keeps), Because: because, Promised: true}
+}
+
+// marks says what becomes of the dirty marks in a Redis that loses l by itself.
+func (l Loss) marks() string {
+	switch {
+	case l.Nothing():
+		return "the dirty marks in Redis publish it again"
+	case l.Unknown:
+		return "whether Redis has its dirty marks is not known"
+	}
+	return "Redis may have dropped the dirty marks that would publish it again"
 }
 
 // postgresFault: what PostgreSQL had confirmed is acknowledged in the stream,

@@ -79,7 +79,7 @@ func TestFaultsFollowTheSettings(t *testing.T) {
 		{"the stream discards", func(s *Settings) { s.NATS.Changes.Config.Discard = jetstream.DiscardOld }, map[string]string{
 			"redis-killed": "2 s behind a slow disk | 2 s behind a slow disk | nothing",
 			"redis-power":  "the last 2s | the last 2s | nothing",
-			"redis-lost":   "what was not published | all that is not saved | nothing",
+			"redis-lost":   "all that is not saved | all that is not saved | nothing",
 		}},
 		{"the stream is in memory", func(s *Settings) { s.NATS.Changes.Config.Storage = jetstream.MemoryStorage }, nil},
 		{"redis is down", func(s *Settings) { s.Redis = Redis{Err: "refused"} }, map[string]string{

@@ -138,7 +138,7 @@ func judgeDead(f *findings, s Stream) {
 			"it drops dead letters: events that were acknowledged and are nowhere else once SYNC has aged", "file storage, discard new, no max age; restart a saver")
 	}
 	if s.State.Msgs > 0 {
-		f.add(Warning, fmt.Sprintf("%d dead letters", s.State.Msgs), "each is an acknowledged change that PostgreSQL does not have", "`saver dlq list` says why; then `saver dlq retry`")
+		f.add(Warning, fmt.Sprintf("%d dead letters", s.State.Msgs), "each is an event that PostgreSQL does not have, and will not get by itself", "`saver dlq list` says why; then `saver dlq retry`")
 	}
 	if s.Config.MaxBytes > 0 {
 		judgeFill(f, s)
