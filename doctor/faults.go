@@ -93,20 +93,22 @@ func postgresFault(id, name string, loss Loss, promised bool) Fault {
 
 // postgresLost: `saver replay` brings back what the stream has, a backup what
 // is older. Whether there is a backup cannot be seen from here, so the line is
-// not one of those that decide.
+// not one of those that decide. That the stream has its first event does not
+// mean that it has all: it may have been made anew since.
 func (s Settings) postgresLost() Fault {
 	row := postgresFault("postgres-lost", "PostgreSQL lost", s.NATS.beforeReplay(), false)
-	first := s.NATS.Changes.State.FirstTime
+	state := s.NATS.Changes.State
 	switch {
 	case s.Postgres.hasSyncStandby():
 		row.Hot, row.Stream, row.Cold = Loss{}, Loss{}, Loss{}
 		row.Because = "a synchronous standby has every commit"
 	case row.Cold.Unknown:
 		row.Because = "how far back a replay reaches could not be read"
-	case row.Cold.Nothing():
-		row.Because = "the stream still has its first event: `saver replay` into an empty database brings all back"
+	case state.Msgs == 0:
+		row.Because = "the stream is empty: only a backup brings anything back"
 	default:
-		row.Because = "a backup must be newer than " + first.UTC().Format("2006-01-02 15:04 MST") + ", the stream's oldest event; `saver replay` does the rest"
+		row.Because = "`saver replay` brings back what is newer than " + state.FirstTime.UTC().Format("2006-01-02 15:04 MST") +
+			", the stream's oldest event; a backup has to have the rest"
 	}
 	return row
 }
@@ -314,13 +316,10 @@ func (n NATS) syncs() (interval time.Duration, always, known bool) {
 
 // beforeReplay is what a replay of the stream cannot bring back.
 func (n NATS) beforeReplay() Loss {
-	switch {
-	case !n.Changes.read():
+	if !n.Changes.read() {
 		return unknown
-	case n.Changes.State.FirstSeq <= 1:
-		return Loss{}
 	}
-	return Loss{Window: forever, Text: "what only a backup has"}
+	return Loss{Window: forever, Text: "what is older than the stream"}
 }
 
 // killed is what PostgreSQL loses whose processes die at once.

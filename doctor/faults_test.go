@@ -32,7 +32,7 @@ var ofOneServerEach = map[string]string{
 	"nats-lost":       "nothing | nothing | nothing",
 	"postgres-killed": "nothing | nothing | nothing",
 	"postgres-power":  "nothing | nothing | nothing",
-	"postgres-lost":   "nothing | nothing | nothing",
+	"postgres-lost":   "what is older than the stream | what is older than the stream | what is older than the stream",
 }
 
 // Each case says which lines differ from those of one server each.
@@ -107,12 +107,11 @@ func TestFaultsFollowTheSettings(t *testing.T) {
 		{"postgres does not sync", func(s *Settings) { s.Postgres.Fsync = false }, map[string]string{
 			"postgres-power": "anything | anything | anything",
 		}},
-		{"the stream has aged", func(s *Settings) { s.NATS.Changes.State.FirstSeq = 1000 }, map[string]string{
-			"postgres-lost": "what only a backup has | what only a backup has | what only a backup has",
+		{"a standby has every commit", func(s *Settings) { s.Postgres.Standbys = []Standby{{Sync: "sync"}} }, map[string]string{
+			"postgres-lost": "nothing | nothing | nothing",
 		}},
-		{"the stream has aged, beside a standby", func(s *Settings) {
-			s.NATS.Changes.State.FirstSeq = 1000
-			s.Postgres.Standbys = []Standby{{Sync: "sync"}}
+		{"a standby, and commits that do not wait for it", func(s *Settings) {
+			s.Postgres.Standbys, s.Postgres.SynchronousCommit = []Standby{{Sync: "sync"}}, "local"
 		}, nil},
 		{"all on one machine", func(s *Settings) { s.Shared = []string{partRedis, partNATS, partPostgres} }, map[string]string{
 			"shared-power": "the last 2s | the last 1s | nothing",

@@ -20,7 +20,6 @@ func TestReportPrintsAsInTheGoldenFile(t *testing.T) {
 	s.Shared = []string{partRedis, partNATS}
 	s.Redis.Nodes[0].Policy, s.Redis.Nodes[0].MaxMemory = "allkeys-lru", 512<<20
 	s.NATS.Changes.Config.Discard = jetstream.DiscardOld
-	s.NATS.Changes.State.FirstSeq = 5000
 	s.NATS.OldestUnsaved = at.Add(-3 * time.Hour)
 	s.NATS.Monitors[0].SyncInterval = 2 * time.Minute
 	s.NATS.Dead.State.Msgs = 2

@@ -16,7 +16,7 @@ var at = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 // with a replica each.
 func sound() Settings {
 	stream := func(name string) Stream {
-		return Stream{Name: name, State: jetstream.StreamState{FirstSeq: 1, FirstTime: at.Add(-time.Hour), Bytes: 1 << 20},
+		return Stream{Name: name, State: jetstream.StreamState{Msgs: 5000, FirstSeq: 1, FirstTime: at.Add(-time.Hour), Bytes: 1 << 20},
 			Config: jetstream.StreamConfig{
 				Name: name, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, Retention: jetstream.LimitsPolicy,
 				Replicas: 3, MaxBytes: 1 << 30, MaxMsgs: -1, MaxMsgsPerSubject: -1,
@@ -47,6 +47,7 @@ func sound() Settings {
 		},
 	}
 	s.NATS.Changes.Config.MaxAge = 168 * time.Hour
+	s.NATS.Dead.State.Msgs = 0
 	s.NATS.Clock.Config.AllowMsgSchedules = true
 	s.NATS.Clock.Config.Discard, s.NATS.Clock.Config.MaxMsgsPerSubject = jetstream.DiscardOld, 1
 	for _, scope := range events.Scopes() {
