@@ -20,6 +20,7 @@ type cli struct {
 	Verify      verifyCmd      `cmd:"" help:"Compare hot and cold row by row; exit 1 and a diff where they differ."`
 	Replay      replayCmd      `cmd:"" help:"Save stored events once more: after a database was restored, or to look."`
 	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Look after the dead letters."`
+	Doctor      doctorCmd      `cmd:"" help:"Read the settings of the servers and say what could be lost in which fault; exit 1 where that breaks a promise."`
 	Tail        tailCmd        `cmd:"" help:"Show events as they are published."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the saver on this machine whether it runs; exit 1 if not."`
 }

@@ -27,6 +27,7 @@ var table = map[string][]string{
 	"savers/savertest":         {"events", "savers"},
 	"gateway":                  {"events", "game", "internal/strictjson"},
 	"verify":                   {"events", "game"},
+	"doctor":                   {"bus", "events", "hot", "internal/migrate"},
 	"sql":                      {},
 	"internal/strictjson":      {},
 	"internal/db":              {},
@@ -40,7 +41,7 @@ var table = map[string][]string{
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
-		"bus", "cold", "events", "gateway", "hot", "savers", "verify",
+		"bus", "cold", "doctor", "events", "gateway", "hot", "savers", "verify",
 		"internal/migrate", "internal/program",
 	},
 	"cmd/savepoint": {"internal/migrate", "internal/program", "internal/stack", "internal/world"},
@@ -49,10 +50,10 @@ var table = map[string][]string{
 // outside lists foreign modules that only these packages may link: who knows a
 // driver is part of the architecture.
 var outside = map[string][]string{
-	"github.com/redis/go-redis":      {"chaos", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bus", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/redis/go-redis":      {"chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bus", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
-	"github.com/jackc/pgx":           {"chaos", "cold", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
+	"github.com/jackc/pgx":           {"chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
 }
 
