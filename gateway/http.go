@@ -30,6 +30,7 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle("POST /v1/characters/{char_id}/sync/{scope}", s.route(s.postSync))
 	mux.Handle("POST /v1/transfers", s.route(s.postTransfer))
 	mux.Handle("GET /v1/characters/{char_id}", s.route(s.getCharacter))
+	mux.Handle("GET /v1/characters/{char_id}/saved", s.route(s.getSaved))
 	mux.Handle("GET /v1/characters/{char_id}/combats", s.route(s.getCombats))
 	return withProblems(mux)
 }

@@ -1,0 +1,98 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/savers"
+)
+
+func (s *system) saved(path string) (view gateway.SavedView) {
+	s.t.Helper()
+	r := s.do(0, http.MethodGet, path, "")
+	if r.Status != http.StatusOK {
+		s.t.Fatalf("%s: %d %s", path, r.Status, r.Body)
+	}
+	r.into(s.t, &view)
+	return view
+}
+
+// Each scope is saved up to just below its oldest change that is not; a caller
+// can wait for a version of one scope while another is behind.
+func TestSavedUpToFollowsTheSaversOfEachScope(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	vitals := s.want(200, "PUT", "1/vitals", harbor)
+	first := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"gem","delta":1}]}`)
+	last := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"rope","delta":1}]}`)
+
+	view := s.saved("1/saved")
+	if view.Saved || view.Version != last.Version || view.UpTo["vitals"] != vitals.Version-1 ||
+		view.UpTo["inventory"] != first.Version-1 || view.UpTo["combat"] != last.Version {
+		t.Errorf("nothing is saved: %+v", view)
+	}
+	s.saveWith(savers.InventoryStateSaver{})
+	view = s.saved(fmt.Sprintf("1/saved?version=%d&scope=inventory&wait=20s", last.Version))
+	if !view.Saved || view.UpTo["inventory"] != last.Version || view.UpTo["vitals"] != vitals.Version-1 {
+		t.Errorf("the inventory is saved: %+v", view)
+	}
+	if n := s.count("SELECT count(*) FROM items WHERE char_id = 1 AND quantity = 1"); n != 2 {
+		t.Errorf("%d rows after the answer that they are saved", n)
+	}
+	if view = s.saved(fmt.Sprintf("1/saved?version=%d&wait=10ms", last.Version)); view.Saved {
+		t.Errorf("the vitals are not saved: %+v", view)
+	}
+	s.saveWith(savers.VitalsStateSaver{})
+	if view = s.saved(fmt.Sprintf("1/saved?version=%d", last.Version)); !view.Saved {
+		t.Errorf("all is saved: %+v", view)
+	}
+}
+
+func (s *system) count(sql string) (n int64) {
+	s.t.Helper()
+	if err := s.pool.QueryRow(s.t.Context(), sql).Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// A Redis that came back without marks does not make anybody believe that what
+// it forgot is saved.
+func TestSavedUpToOfAForgottenCharacterIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	a := s.want(200, "PUT", "1/vitals", harbor)
+	s.flush()
+	if view := s.saved("1/saved"); view.Saved || view.UpTo[events.ScopeVitals] != a.Version-1 {
+		t.Errorf("%+v", view)
+	}
+	if r := s.do(0, "GET", "2/saved", ""); r.Status != 404 {
+		t.Errorf("a character that nobody knows: %d %s", r.Status, r.Body)
+	}
+	for query, field := range map[string]string{
+		"version=x": "version", "version=0": "version", "scope=cleanup": "scope", "wait=-1s": "wait", "wait=x": "wait",
+	} {
+		r := s.do(0, "GET", "1/saved?"+query, "")
+		var p gateway.Problem
+		r.into(t, &p)
+		if r.Status != 400 || len(p.Errors) != 1 || p.Errors[0].Field != field {
+			t.Errorf("%s: %d %s", query, r.Status, r.Body)
+		}
+	}
+}
+
+// Once a caller was told "cold", everything may be killed: the row is there.
+func TestColdAnswerIsInPostgreSQL(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	for i := range 50 {
+		a := s.want(200, "PUT", "1/vitals?durability=cold", edit(harbor, `"hp":80`, fmt.Sprintf(`"hp":%d`, i)))
+		if n := s.count(fmt.Sprintf("SELECT count(*) FROM character_vitals WHERE char_id = 1 AND version >= %d", a.Version)); a.Durability != "cold" || n != 1 {
+			t.Fatalf("answer %+v, %d rows", a, n)
+		}
+	}
+}
