@@ -48,6 +48,8 @@ var (
 	ErrEmpty = errors.New("must not be empty")
 	// ErrRepeated: a list names the same thing twice.
 	ErrRepeated = errors.New("named twice")
+	// ErrOneself: a trade of a character with itself.
+	ErrOneself = errors.New("must be another character")
 )
 
 // wrong returns a FieldError of one field.

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/go-faster/jx"
@@ -54,9 +53,6 @@ func (t *Transfer) Names(c CharID, itemID string) bool {
 	return false
 }
 
-// errOneself is the reason for a trade of a character with itself.
-var errOneself = errors.New("must be two characters")
-
 func (t *Transfer) validate() error {
 	switch {
 	case t.ID == uuid.Nil:
@@ -66,7 +62,7 @@ func (t *Transfer) validate() error {
 	case t.To < 1:
 		return wrong("to", ErrCharID)
 	case t.From == t.To:
-		return wrong("to", errOneself)
+		return wrong("to", ErrOneself)
 	case t.Version < 1 || t.Version > maxVersion:
 		return wrong("version", ErrVersion)
 	case t.ToVersion < 0 || t.ToVersion > maxVersion:

@@ -24,7 +24,6 @@ var (
 	errZero     = errors.New("must not be 0")
 	errPositive = errors.New("must be at least 1")
 	errMany     = fmt.Errorf("must name at most %d items", maxDeltas)
-	errOneself  = errors.New("must not be the sender itself")
 	errNil      = errors.New("must not be the nil UUID")
 	errOutcome  = errors.New("must be 1 to 32 lower-case letters, digits, - and _")
 )
@@ -185,7 +184,7 @@ func decodeTrade(body []byte) (in game.Trade, err error) {
 	case err != nil:
 		return in, err
 	case in.From == in.To:
-		return in, &events.FieldError{Field: "to", Err: errOneself}
+		return in, &events.FieldError{Field: "to", Err: events.ErrOneself}
 	case len(in.Items) == 0:
 		return in, &events.FieldError{Field: "items", Err: events.ErrEmpty}
 	case in.ID == uuid.Nil:
