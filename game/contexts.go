@@ -11,7 +11,7 @@ import (
 // An Entry asks to enter a context with a new session.
 type Entry struct {
 	Context    Context
-	SessionID  uuid.UUID // of the new session, made by the caller
+	SessionID  uuid.UUID // of the new session, made by the caller; a repeat names the same
 	ScenarioID string    // for a scenario
 	Force      bool      // abandon a fight that is going on
 }
@@ -26,8 +26,12 @@ var noData = json.RawMessage("{}")
 
 // Enter switches the character to a context: every other open session is ended
 // and its progress goes into the change's events, then the new one opens. A
-// fight is not pre-empted unless the entry forces it.
+// fight is not pre-empted unless the entry forces it. The change is nil where
+// the session is the open one already.
 func Enter(s *State, v events.Version, in Entry) (*Change, []Preempted, error) {
+	if s.Contexts.Is(in.Context, in.SessionID) {
+		return nil, []Preempted{}, nil // a repeat: the answer of the first was lost with Redis
+	}
 	if fight := s.Contexts.Active[ContextCombat]; fight != uuid.Nil && !in.Force {
 		return nil, nil, &InCombatError{SessionID: fight}
 	}

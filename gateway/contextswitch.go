@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 )
@@ -14,7 +16,7 @@ import (
 // they still are the open ones, so a mirror that is behind costs a round trip
 // and nothing else.
 func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, opts Options) (*Answer, error) {
-	in.SessionID = s.NewID()
+	in.SessionID = s.sessionID(char, opts.Key)
 	return s.act(ctx, action{
 		char: char, opts: opts,
 		load: func(ctx context.Context) (*game.Loaded, error) {
@@ -25,9 +27,23 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, preempted, err := game.Enter(&l.State, v, in)
-			return change, &Answer{SessionID: in.SessionID, Preempted: preempted}, err
+			answer := &Answer{CharID: char, SessionID: in.SessionID, Preempted: preempted}
+			if err == nil && change == nil {
+				answer.Version, answer.Replayed = l.Contexts.Version, true
+			}
+			return change, answer, err
 		},
 	})
+}
+
+// sessionID makes the id of a session. A request that may be repeated always
+// makes the same: an open session is then recognised as its own, even where
+// Redis has forgotten the answer.
+func (s *Service) sessionID(char events.CharID, key string) uuid.UUID {
+	if key == "" {
+		return s.NewID()
+	}
+	return uuid.NewSHA1(uuid.Nil, []byte("session/"+char.String()+"/"+key))
 }
 
 // shown is what the mirror shows; nothing where it cannot be asked now.
