@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 )
 
 // HeaderTrace carries the W3C trace context. It is written in lower case:
@@ -21,24 +22,30 @@ const HeaderTrace = "traceparent"
 //
 // trace is the caller's W3C trace context, or "".
 func (b *Bus) Publish(ctx context.Context, trace string, batch ...events.StateChanged) error {
-	wait, err := b.Send(trace, batch...)
+	wait, err := b.Send(game.Origin{Trace: trace}, batch...)
 	if err != nil {
 		return err
 	}
 	return wait(ctx)
 }
 
+// HeaderRequest keeps, beside an event, the request that led to it and its
+// answer: the idempotency key, a space, and the record.
+const HeaderRequest = "Savepoint-Request"
+
 // Send is Publish in two steps: it returns when the events are on their way,
-// with the function that waits for their acks.
-func (b *Bus) Send(trace string, batch ...events.StateChanged) (wait func(context.Context) error, err error) {
+// with the function that waits for their acks. The first event keeps the
+// request.
+func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error) {
 	if !b.nc.IsConnected() {
 		return nil, fmt.Errorf("publish: %w", unavailable(errNotConnected))
 	}
 	acks := make([]jetstream.PubAckFuture, len(batch))
 	for i := range batch {
-		if acks[i], err = b.send(&batch[i], trace); err != nil {
+		if acks[i], err = b.send(&batch[i], origin); err != nil {
 			return nil, fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, err)
 		}
+		origin.Request = game.Request{}
 	}
 	return func(ctx context.Context) error {
 		for i, ack := range acks {
@@ -50,17 +57,28 @@ func (b *Bus) Send(trace string, batch ...events.StateChanged) (wait func(contex
 	}, nil
 }
 
-func (b *Bus) send(e *events.StateChanged, trace string) (jetstream.PubAckFuture, error) {
+func (b *Bus) send(e *events.StateChanged, origin game.Origin) (jetstream.PubAckFuture, error) {
 	body, err := events.Encode(e)
 	if err != nil {
 		return nil, err
 	}
 	msg := &nats.Msg{Subject: events.Subject(e.Scope, e.CharID), Data: body}
-	if trace != "" {
-		msg.Header = nats.Header{HeaderTrace: []string{trace}}
+	if origin != (game.Origin{}) {
+		msg.Header = headerOf(origin)
 	}
 	ack, err := b.js.PublishMsgAsync(msg)
 	return ack, unavailable(err)
+}
+
+func headerOf(origin game.Origin) nats.Header {
+	header := nats.Header{}
+	if origin.Trace != "" {
+		header[HeaderTrace] = []string{origin.Trace}
+	}
+	if r := origin.Request; r.Key != "" {
+		header[HeaderRequest] = []string{r.Key + " " + r.Record}
+	}
+	return header
 }
 
 func stored(ctx context.Context, ack jetstream.PubAckFuture) error {

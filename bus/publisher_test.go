@@ -12,6 +12,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -104,7 +105,7 @@ func TestConcurrentPublishersAllGetTheirAcks(t *testing.T) {
 func TestSentEventIsStoredWhenTheWaitReturns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	wait, err := r.bus.Send("", r.vitals(42), r.items(42))
+	wait, err := r.bus.Send(game.Origin{}, r.vitals(42), r.items(42))
 	r.must(err)
 
 	r.must(wait(t.Context()))

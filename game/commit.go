@@ -48,6 +48,14 @@ type Request struct {
 	Record string // what to keep for it
 }
 
+// An Origin says where a change comes from. It travels beside its events.
+type Origin struct {
+	Trace string // the W3C trace context, or ""
+	// Request is the request that the change answers, so that its answer is not
+	// forgotten with the hot state.
+	Request Request
+}
+
 // ErrUnverified is returned by a commit where the store does not have the
 // character, or has a copy that was not verified under this run: it may be older
 // than what was acknowledged. Join it with what others know and commit again.

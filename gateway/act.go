@@ -89,7 +89,11 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	case err != nil:
 		return nil, err
 	case change != nil:
-		answer.Durability = s.publish(ctx, change, a.opts)
+		request, err := a.request(answer) // as it was committed, before the answer is told how far it has come
+		if err != nil {
+			return nil, err
+		}
+		answer.Durability = s.publish(ctx, change, request, a.opts)
 		s.Metrics.acted(answer.Durability)
 	case answer != nil && answer.Replayed:
 		// The first may have died before it published.

@@ -25,7 +25,7 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 	if len(batch) == 0 {
 		return completed, nil
 	}
-	stored, err := s.Stream.Send("", batch...)
+	stored, err := s.Stream.Send(game.Origin{}, batch...)
 	if err == nil {
 		err = stored(ctx)
 	}

@@ -26,11 +26,11 @@ func (d Durability) Valid() bool {
 // publish sends the change's events and shows its contexts in the mirror, waits
 // as long as the caller wants to, and tells how far the change has come. It
 // cannot fail: what it does not reach, the dirty marks make up for.
-func (s *Service) publish(ctx context.Context, c *game.Change, opts Options) Durability {
+func (s *Service) publish(ctx context.Context, c *game.Change, r game.Request, opts Options) Durability {
 	if len(c.Events)+len(c.Contexts) == 0 {
 		return DurabilityHot // the state of an open fight lives in Redis only
 	}
-	stored, err := s.Stream.Send(opts.Trace, c.Events...)
+	stored, err := s.Stream.Send(game.Origin{Trace: opts.Trace, Request: r}, c.Events...)
 	if err != nil {
 		s.Log.Debug("not published; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot

@@ -28,7 +28,7 @@ type Hot interface {
 // Stream is the way to the savers; see bus.Bus.
 type Stream interface {
 	// Send puts events on their way; wait returns when all are stored.
-	Send(trace string, batch ...events.StateChanged) (wait func(context.Context) error, err error)
+	Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error)
 	// Tail returns a character's events that may not be saved yet.
 	Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error)
 }

@@ -60,11 +60,11 @@ type cutStream struct {
 	cut atomic.Bool
 }
 
-func (s *cutStream) Send(trace string, batch ...events.StateChanged) (func(context.Context) error, error) {
+func (s *cutStream) Send(origin game.Origin, batch ...events.StateChanged) (func(context.Context) error, error) {
 	if s.cut.Load() {
 		return nil, events.Unavailable("nats", errors.New("cut off by the test"))
 	}
-	return s.Stream.Send(trace, batch...)
+	return s.Stream.Send(origin, batch...)
 }
 
 func newSystem(t *testing.T) *system {

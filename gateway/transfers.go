@@ -232,7 +232,7 @@ func (h *handover) both() []events.StateChanged {
 // publishTrade is publish for both sides of a trade.
 func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) Durability {
 	both := h.both()
-	stored, err := s.Stream.Send(opts.Trace, both...)
+	stored, err := s.Stream.Send(game.Origin{Trace: opts.Trace}, both...)
 	if err == nil && opts.Durability != DurabilityHot {
 		short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 		defer cancel()
@@ -300,7 +300,7 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
 			continue
 		}
-		stored, err := s.Stream.Send("", h.both()...)
+		stored, err := s.Stream.Send(game.Origin{}, h.both()...)
 		if err == nil {
 			err = stored(ctx)
 		}
