@@ -67,7 +67,8 @@ func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		postponed[char] = s.now.Add(s.backoff(lost))
+		// At least a little, so that one sweep looks at nobody twice.
+		postponed[char] = s.now.Add(max(s.backoff(lost), time.Millisecond))
 		if len(lost) > 0 {
 			group.Go(func() error { return s.dispatch(ctx, char, lost) })
 		}
