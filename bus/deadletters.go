@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,8 +22,10 @@ const (
 )
 
 // Bury keeps msg among the dead letters with its reason, and returns when it is
-// stored. Burying the same message twice within two minutes keeps it once.
-// char is 0 where it is not known.
+// stored. Burying the same message twice within two minutes keeps it once. Older
+// letters of the same character go where this one says as much of their rows, so
+// that a row that is refused again and again keeps one letter. char is 0 where
+// it is not known.
 func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, char events.CharID, reason string) error {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -38,8 +41,32 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 	letter.Header.Set(HeaderSubject, msg.Subject())
 	letter.Header.Set(HeaderSequence, sequence)
 	letter.Header.Set(HeaderTime, meta.Timestamp.UTC().Format(time.RFC3339Nano))
-	if _, err := b.js.PublishMsg(ctx, letter, jetstream.WithMsgID(meta.Stream+"/"+sequence)); err != nil {
+	ack, err := b.js.PublishMsg(ctx, letter, jetstream.WithMsgID(meta.Stream+"/"+sequence))
+	if err != nil {
 		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
+	}
+	if err := b.dropCovered(ctx, letter, ack.Sequence); err != nil {
+		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
+	}
+	return nil
+}
+
+// dropCovered drops letters before sequence that say nothing that letter does
+// not say as new or newer. It looks at the oldest few hundred of the character.
+func (b *Bus) dropCovered(ctx context.Context, letter *nats.Msg, sequence uint64) error {
+	if strings.HasSuffix(letter.Subject, "."+events.NoCharacter) {
+		return nil
+	}
+	older, err := b.page(ctx, StreamDead, letter.Subject, 1, readMessages)
+	if err != nil {
+		return err
+	}
+	for i := range older {
+		if older[i].Sequence < sequence && covers(letter.Data, older[i].Data) {
+			if err := b.DropLetter(ctx, older[i].Sequence); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -53,4 +80,27 @@ func headerText(text string) string {
 		}
 	}
 	return string(clean[:min(len(clean), 1024)])
+}
+
+// covers reports whether everything that an older event says of the rows of its
+// character is also said, as new or newer, by another.
+func covers(newer, older []byte) bool {
+	a, err := events.Decode(newer)
+	if err != nil {
+		return false
+	}
+	b, err := events.Decode(older)
+	if err != nil || a.CharID != b.CharID {
+		return false
+	}
+	said := make(map[events.RowKey]events.Version)
+	for _, row := range a.Rows() {
+		said[row.Key] = max(said[row.Key], row.Version)
+	}
+	for _, row := range b.Rows() {
+		if said[row.Key] < row.Version {
+			return false
+		}
+	}
+	return true
 }

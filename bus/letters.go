@@ -15,15 +15,7 @@ import (
 )
 
 // A Letter is one of the dead letters.
-type Letter struct {
-	Sequence uint64 // among the dead letters
-	Scope    events.Scope
-	Char     events.CharID // 0 where it is not known
-	Reason   string
-	Subject  string    // where it was published
-	Stored   time.Time // when the stream of changes stored it
-	Body     []byte    // the original one
-}
+type Letter = events.DeadLetter
 
 // ErrNoLetter is returned for a sequence that no dead letter has.
 var ErrNoLetter = errors.New("no such dead letter")
@@ -38,23 +30,23 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 	if char != 0 {
 		filter[2] = char.String()
 	}
-	stream, err := b.js.Stream(ctx, StreamDead)
-	if err != nil {
-		return fmt.Errorf("dead letters: %w", unavailable(err))
+	err := b.pages(ctx, StreamDead, strings.Join(filter, "."), 1, func(msg *jetstream.RawStreamMsg) bool {
+		return yield(newLetter(msg))
+	})
+	return named("dead letters", err)
+}
+
+// LettersFrom returns up to limit dead letters from a sequence on, oldest first,
+// and the sequence that goes on after them; 0 where these are the last.
+func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters []Letter, next uint64, err error) {
+	page, err := b.page(ctx, StreamDead, "dlq.*.*", from, limit)
+	if err != nil || len(page) == 0 {
+		return nil, 0, named("dead letters", err)
 	}
-	for seq := uint64(1); ; {
-		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(strings.Join(filter, ".")))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("dead letters: %w", unavailable(err))
-		}
-		if !yield(newLetter(msg)) {
-			return nil
-		}
-		seq = msg.Sequence + 1
+	for i := range page {
+		letters = append(letters, newLetter(&page[i]))
 	}
+	return letters, page[len(page)-1].Sequence + 1, nil
 }
 
 // Letter returns one dead letter, or ErrNoLetter.

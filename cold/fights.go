@@ -44,30 +44,3 @@ func (s *Store) SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid
 	}
 	return saved, nil
 }
-
-// Rows returns which rows of a character are saved and at which version, among
-// those that wanted names.
-func (s *Store) Rows(ctx context.Context, char events.CharID, wanted map[events.RowKey]events.Version) (map[events.RowKey]events.Version, error) {
-	state, err := s.Load(ctx, char)
-	if err != nil {
-		return nil, err
-	}
-	rows := state.Rows()
-	fights, err := s.SavedFights(ctx, fightsAmong(wanted))
-	if err != nil {
-		return nil, err
-	}
-	for session, version := range fights {
-		rows[events.RowFight(session)] = version
-	}
-	return rows, s.addTransfers(ctx, char, rows, wanted)
-}
-
-func fightsAmong(rows map[events.RowKey]events.Version) (sessions []uuid.UUID) {
-	for row := range rows {
-		if session, ok := row.Fight(); ok {
-			sessions = append(sessions, session)
-		}
-	}
-	return sessions
-}

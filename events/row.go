@@ -45,3 +45,10 @@ func (k RowKey) Scope() Scope {
 	}
 	return ""
 }
+
+// Name is what the key names among the rows of its kind: the item, the
+// scenario; "" where there is one row of the kind.
+func (k RowKey) Name() string {
+	_, name, _ := strings.Cut(string(k), ":")
+	return name
+}

@@ -57,17 +57,11 @@ func (s *Store) Clear(ctx context.Context, saved []Saved) error {
 	if len(saved) == 0 {
 		return nil
 	}
-	if err := clearScript.Load(ctx, s.rdb).Err(); err != nil {
-		return fmt.Errorf("clear marks: %w", unavailable(err))
+	calls := make([]call, len(saved))
+	for i := range saved {
+		calls[i].keys, calls[i].argv = s.clearArgs(&saved[i])
 	}
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i := range saved {
-			keys, argv := s.clearArgs(&saved[i])
-			clearScript.EvalSha(ctx, p, keys, argv...)
-		}
-		return nil
-	})
-	if err != nil {
+	if _, err := s.runEach(ctx, clearScript, calls); err != nil {
 		return fmt.Errorf("clear marks of %d characters: %w", len(saved), unavailable(err))
 	}
 	return nil
@@ -88,6 +82,10 @@ func (s *Store) clearArgs(saved *Saved) (keys []string, argv []any) {
 // ClearRows is Clear for the rows of one character. Fights among them lose
 // their copies in Redis, too.
 func (s *Store) ClearRows(ctx context.Context, char events.CharID, rows map[events.RowKey]events.Version) error {
+	return s.Clear(ctx, []Saved{savedRows(char, rows)})
+}
+
+func savedRows(char events.CharID, rows map[events.RowKey]events.Version) Saved {
 	saved := Saved{Char: char, Rows: rows}
 	for row, version := range rows {
 		if session, ok := row.Fight(); ok {
@@ -95,7 +93,7 @@ func (s *Store) ClearRows(ctx context.Context, char events.CharID, rows map[even
 			saved.SessionsAt = max(saved.SessionsAt, version)
 		}
 	}
-	return s.Clear(ctx, []Saved{saved})
+	return saved
 }
 
 // Marks returns what is dirty of a character.
@@ -152,28 +150,13 @@ func (s *Store) Idle(ctx context.Context, t time.Time, limit int) ([]events.Char
 	return s.before(ctx, indexIdle, t, limit)
 }
 
-// Postpone lets Overdue pass over a character that is still dirty until its
-// marks have become as old again as they are now.
-func (s *Store) Postpone(ctx context.Context, char events.CharID, until time.Time) error {
-	member := redis.Z{Score: float64(until.UnixMicro()), Member: char.String()}
-	err := s.rdb.ZAddXX(ctx, s.indexes.key(indexDirty, char), member).Err()
-	return unavailable(err)
-}
-
 // CountDirty is the number of characters that have marks.
 func (s *Store) CountDirty(ctx context.Context) (n int64, err error) {
-	keys := s.indexes.all(indexDirty)
-	counts := make([]*redis.IntCmd, len(keys))
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, key := range keys {
-			counts[i] = p.ZCard(ctx, key)
-		}
-		return nil
-	})
+	counts, err := s.counts(ctx, indexDirty)
 	for _, count := range counts {
-		n += count.Val()
+		n += count
 	}
-	return n, unavailable(err)
+	return n, err
 }
 
 func (s *Store) before(ctx context.Context, index string, t time.Time, limit int) ([]events.CharID, error) {
@@ -189,7 +172,11 @@ func (s *Store) before(ctx context.Context, index string, t time.Time, limit int
 	if err != nil {
 		return nil, fmt.Errorf("read index %s: %w", index, unavailable(err))
 	}
-	var chars []events.CharID
+	return readMembers(index, found, limit)
+}
+
+// readMembers reads up to limit characters of an index.
+func readMembers(index string, found []*redis.StringSliceCmd, limit int) (chars []events.CharID, err error) {
 	for _, members := range found {
 		for _, member := range members.Val() {
 			char, err := events.ParseCharID(member)
@@ -234,13 +221,6 @@ func (s *Store) Each(ctx context.Context, yield func(events.CharID) bool) error 
 // Evict forgets a character that nobody has seen since t, unless it is dirty or
 // in a context. It reports whether it is gone.
 func (s *Store) Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error) {
-	keys := []string{
-		keyContexts(char), keyMarks(char), s.indexes.key(indexIdle, char),
-		keyVitals(char), keyItems(char), keyProgress(char), keyScenarios(char), keyTransfers(char),
-	}
-	gone, err := evictScript.Run(ctx, s.rdb, keys, char.String(), t.UnixMicro()).Int()
-	if err != nil {
-		return false, fmt.Errorf("evict character %d: %w", char, unavailable(err))
-	}
-	return gone == 1, nil
+	stay, err := s.EvictMany(ctx, []events.CharID{char}, t)
+	return err == nil && len(stay) == 0, err
 }

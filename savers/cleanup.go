@@ -14,18 +14,20 @@ import (
 // CleanupHot is what cleanup needs from Redis; see hot.Store.
 type CleanupHot interface {
 	Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
-	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
-	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
-	Postpone(ctx context.Context, char events.CharID, until time.Time) error
+	MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
+	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
+	Postpone(ctx context.Context, until map[events.CharID]time.Time) error
 	Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
+	LookLater(ctx context.Context, chars []events.CharID, at time.Time) error
 	Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
-	Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error)
+	EvictMany(ctx context.Context, chars []events.CharID, t time.Time) (stay []events.CharID, err error)
+	KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error
 }
 
 // CleanupCold is what cleanup asks PostgreSQL; see cold.Store.
 type CleanupCold interface {
-	// Rows returns the saved versions of a character's rows.
-	Rows(ctx context.Context, char events.CharID, wanted map[events.RowKey]events.Version) (map[events.RowKey]events.Version, error)
+	// Rows returns the saved versions of the rows of some characters.
+	Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error)
 }
 
 // CleanupStream is what cleanup asks the stream; see bus.Bus.
@@ -34,6 +36,11 @@ type CleanupStream interface {
 	SavedUpTo(ctx context.Context, scope events.Scope) (time.Time, error)
 	// Trim drops settled events where the stream is fuller than share.
 	Trim(ctx context.Context, share float64) (uint64, error)
+	// LettersFrom returns up to limit dead letters from a sequence on, and the
+	// sequence that goes on after them, or 0.
+	LettersFrom(ctx context.Context, from uint64, limit int) ([]events.DeadLetter, uint64, error)
+	// DropLetter removes a dead letter.
+	DropLetter(ctx context.Context, sequence uint64) error
 }
 
 // CleanupGame is what cleanup orders; see gateway.Service.
@@ -48,14 +55,17 @@ type CleanupGame interface {
 
 // CleanupStateSaver is the sweeper. At each tick of the server's schedule it
 // finds changes that nobody has published, or that the stream no longer holds,
-// and dispatches them; it ends sessions of lost characters and forgets idle ones
-// that are saved. The tick goes to exactly one saver at a time.
+// and dispatches them; it ends sessions of lost characters, forgets idle ones
+// that are saved, and drops dead letters that a newer save has made up for. The
+// tick goes to exactly one saver at a time.
 type CleanupStateSaver struct {
 	Hot    CleanupHot
 	Cold   CleanupCold
 	Stream CleanupStream
 	Game   CleanupGame
 	Log    *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
 
 	// Grace is how long a mark may stand before cleanup asks about it: longer
 	// than a publish and a save take on a good day.
@@ -72,30 +82,45 @@ type CleanupStateSaver struct {
 	//
 	// Defaults to 1 h.
 	EvictIdle time.Duration
-	// Limit bounds how many characters of each kind one sweep handles.
+	// Budget is how long one sweep may take. The tick is acknowledged before
+	// the sweep begins, so what bounds it is not the ack wait but the next
+	// tick: a sweep that lasts longer runs beside that of another saver, which
+	// is harmless and costs twice. Each of its parts gets a share, so that none
+	// keeps the others from their turn; what is left over waits for the next.
 	//
-	// Defaults to 5,000.
-	Limit int
+	// Defaults to 8 s.
+	Budget time.Duration
+
+	nextLetter uint64 // where the next sweep goes on among the dead letters
 }
 
-// trimShare is how full the stream of changes may become before cleanup drops
-// what is saved: it refuses new events when it is full, saved ones or not.
-const trimShare = 0.6
+const (
+	// sweepList is how many characters one look into an index lists.
+	sweepList = 5000
+	// sweepChunk is how many of them are handled together: one query, one
+	// pipeline. It bounds what a sweep holds in memory.
+	sweepChunk = 500
+	// sweepAtOnce is how many dispatches are under way at a time: each waits
+	// for two round trips.
+	sweepAtOnce = 16
+	// maxBackoff is the longest time until a row is looked at again that was
+	// dispatched and still is not saved.
+	maxBackoff = 5 * time.Minute
+	// trimShare is how full the stream of changes may become before cleanup
+	// drops what is saved: it refuses new events when it is full, saved or not.
+	trimShare = 0.6
+)
 
-func (c *CleanupStateSaver) withDefaults() *CleanupStateSaver {
-	d := *c
+func (c *CleanupStateSaver) setDefaults() {
 	def := func(v *time.Duration, fallback time.Duration) {
 		if *v <= 0 {
 			*v = fallback
 		}
 	}
-	def(&d.Grace, 15*time.Second)
-	def(&d.SessionIdle, 15*time.Minute)
-	def(&d.EvictIdle, time.Hour)
-	if d.Limit < 1 {
-		d.Limit = 5000
-	}
-	return &d
+	def(&c.Grace, 15*time.Second)
+	def(&c.SessionIdle, 15*time.Minute)
+	def(&c.EvictIdle, time.Hour)
+	def(&c.Budget, 8*time.Second)
 }
 
 // Scope implements Saver.
@@ -110,149 +135,95 @@ func (c *CleanupStateSaver) AfterCommit(ctx context.Context, _ []events.StateCha
 }
 
 // Sweep does one round at now. Its parts do not depend on each other, so the
-// error joins theirs.
+// error joins theirs. It is not safe beside itself in one process.
 func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
-	c = c.withDefaults()
+	c.setDefaults()
+	s := &sweep{CleanupStateSaver: c, now: now, began: time.Now()}
 	_, trimErr := c.Stream.Trim(ctx, trimShare)
-	return errors.Join(trimErr, c.endLost(ctx, now), c.dispatchOverdue(ctx, now), c.evict(ctx, now))
+	return errors.Join(trimErr,
+		s.until(0.25).endLost(ctx),
+		s.until(0.75).dispatchOverdue(ctx),
+		s.until(0.85).resolveLetters(ctx),
+		s.until(1).evict(ctx))
 }
 
-// dispatchOverdue looks after the marks that have stood too long. PostgreSQL is
-// asked first: what it has is cleared. Then the stream: while the savers are
-// behind the mark, its event is taken to be in the backlog. What is left was
-// never published or is lost, and is dispatched.
-func (c *CleanupStateSaver) dispatchOverdue(ctx context.Context, now time.Time) error {
-	chars, err := c.Hot.Overdue(ctx, now.Add(-c.Grace), c.Limit)
-	if err != nil || len(chars) == 0 {
-		return err
-	}
-	backlog := newBacklogs(c.Stream, c.Grace)
-	dispatched := 0
-	for _, char := range chars {
-		n, err := c.settleMarks(ctx, char, now, backlog)
-		if err != nil {
-			return err
-		}
-		dispatched += n
-	}
-	if dispatched > 0 {
-		c.Log.Info("dispatched what nobody had published", "characters", len(chars), "events", dispatched)
-	}
-	return nil
+// sweep is one round.
+type sweep struct {
+	*CleanupStateSaver
+	now      time.Time // what ages are told from
+	began    time.Time // by the clock, as is deadline
+	deadline time.Time // of the part in hand
 }
 
-func (c *CleanupStateSaver) settleMarks(ctx context.Context, char events.CharID, now time.Time, backlog *backlogs) (int, error) {
-	marks, err := c.Hot.Marks(ctx, char)
-	if err != nil {
-		return 0, err
-	}
-	saved, err := c.Cold.Rows(ctx, char, marks)
-	if err != nil {
-		return 0, err
-	}
-	if err := c.Hot.ClearRows(ctx, char, saved); err != nil {
-		return 0, err
-	}
-	scopes, mirror, err := c.lost(ctx, marks, saved, now, backlog)
-	if err != nil {
-		return 0, err
-	}
-	dispatched := 0
-	for scope := range scopes {
-		n, err := c.Game.Dispatch(ctx, scope, char)
-		if err != nil {
-			return dispatched, err
-		}
-		dispatched += n
-	}
-	if mirror {
-		err = c.Game.RefreshMirror(ctx, char)
-	}
-	return dispatched, errors.Join(err, c.Hot.Postpone(ctx, char, now))
+// until gives the next part what is left of the budget up to share (0 to 1).
+func (s *sweep) until(share float64) *sweep {
+	s.deadline = s.began.Add(time.Duration(share * float64(s.Budget)))
+	return s
 }
 
-// lost names the scopes whose marks are neither saved nor in the backlog.
-func (c *CleanupStateSaver) lost(ctx context.Context, marks, saved map[events.RowKey]events.Version, now time.Time, backlog *backlogs) (scopes map[events.Scope]bool, mirror bool, err error) {
-	scopes = make(map[events.Scope]bool)
-	for row, version := range marks {
-		scope := row.Scope()
-		switch {
-		case saved[row] >= version || version.Time().After(now.Add(-c.Grace)):
-		case scope == "":
-			mirror = true // the one row that no saver stores
-		default:
-			waiting, err := backlog.mayHold(ctx, scope, version)
-			if err != nil {
-				return nil, false, err
-			}
-			if !waiting {
-				scopes[scope] = true
-			}
-		}
-	}
-	return scopes, mirror, nil
+// over reports whether the part in hand has to stop.
+func (s *sweep) over(ctx context.Context) bool {
+	return ctx.Err() != nil || time.Now().After(s.deadline)
+}
+
+// goOn reports whether the sweep can go on after an error that one character
+// met: one that says that a server is away will meet the others, too. An error
+// of the character's own, as of a row that somebody else wrote, must not keep
+// all others from their turn.
+func goOn(ctx context.Context, err error) bool {
+	var away *events.UnavailableError
+	return ctx.Err() == nil && !errors.As(err, &away)
 }
 
 // endLost ends the sessions of characters that nobody has heard of.
-func (c *CleanupStateSaver) endLost(ctx context.Context, now time.Time) error {
-	since := now.Add(-c.SessionIdle)
-	chars, err := c.Hot.Lost(ctx, since, c.Limit)
+func (s *sweep) endLost(ctx context.Context) error {
+	since := s.now.Add(-s.SessionIdle)
+	chars, err := s.Hot.Lost(ctx, since, sweepList)
 	if err != nil {
 		return err
 	}
 	ended := 0
+	var later []events.CharID
 	for _, char := range chars {
-		lost, err := c.Game.Abandon(ctx, char, since)
-		if err != nil {
-			return err
+		if s.over(ctx) {
+			break
 		}
-		if lost {
+		lost, err := s.Game.Abandon(ctx, char, since)
+		switch {
+		case err != nil && !goOn(ctx, err):
+			return err
+		case err != nil:
+			s.Log.Warn("sessions of a lost character not ended", "char_id", char, "err", err)
+			later = append(later, char)
+		case lost:
 			ended++
+		default:
+			later = append(later, char)
 		}
 	}
 	if ended > 0 {
-		c.Log.Info("ended the sessions of lost characters", "characters", ended)
+		s.Log.Info("ended the sessions of lost characters", "characters", ended)
 	}
-	return nil
+	return s.Hot.LookLater(ctx, later, s.now)
 }
 
-// evict forgets idle characters of which everything is saved.
-func (c *CleanupStateSaver) evict(ctx context.Context, now time.Time) error {
-	since := now.Add(-c.EvictIdle)
-	chars, err := c.Hot.Idle(ctx, since, c.Limit)
-	if err != nil {
-		return err
-	}
-	for _, char := range chars {
-		if _, err := c.Hot.Evict(ctx, char, since); err != nil {
+// evict forgets idle characters of which everything is saved. One that has to
+// stay is looked at again when a tenth of the idle time has passed, so that it
+// does not stand in the way of the others.
+func (s *sweep) evict(ctx context.Context) error {
+	since := s.now.Add(-s.EvictIdle)
+	for !s.over(ctx) {
+		chars, err := s.Hot.Idle(ctx, since, sweepChunk)
+		if err != nil || len(chars) == 0 {
+			return err
+		}
+		stay, err := s.Hot.EvictMany(ctx, chars, since)
+		if err != nil {
+			return err
+		}
+		if err := s.Hot.KeepIdle(ctx, stay, since.Add(s.EvictIdle/10+time.Microsecond)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// backlogs remembers, for one sweep, how far the savers of each scope are.
-type backlogs struct {
-	stream CleanupStream
-	grace  time.Duration
-	upTo   map[events.Scope]time.Time
-}
-
-func newBacklogs(stream CleanupStream, grace time.Duration) *backlogs {
-	return &backlogs{stream: stream, grace: grace, upTo: make(map[events.Scope]time.Time)}
-}
-
-// mayHold reports whether the event of a change may still wait in the stream.
-// It was published, if ever, some moments after the change; the grace allows
-// for that and for clocks that differ.
-func (b *backlogs) mayHold(ctx context.Context, scope events.Scope, v events.Version) (bool, error) {
-	upTo, ok := b.upTo[scope]
-	if !ok {
-		var err error
-		if upTo, err = b.stream.SavedUpTo(ctx, scope); err != nil {
-			return false, err
-		}
-		b.upTo[scope] = upTo
-	}
-	return upTo.Before(v.Time().Add(b.grace / 2)), nil
 }

@@ -10,8 +10,8 @@ import (
 
 // Metrics counts what the workers do. A nil Metrics counts nothing.
 type Metrics struct {
-	events, batches, errors, dead *prometheus.CounterVec
-	seconds, size, age            *prometheus.HistogramVec
+	events, batches, errors, dead, mended *prometheus.CounterVec
+	seconds, size, age                    *prometheus.HistogramVec
 }
 
 // NewMetrics registers the metrics of the workers.
@@ -31,6 +31,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		batches: counter("savepoint_saver_batches_total", "Transactions committed.", "scope"),
 		errors:  counter("savepoint_saver_errors_total", "Transactions that failed, by the kind of error.", "scope", "kind"),
 		dead:    counter("savepoint_saver_dead_letters_total", "Events put among the dead letters.", "scope"),
+		mended:  counter("savepoint_saver_dead_letters_resolved_total", "Dead letters dropped because a newer save has made up for them.", "scope"),
 		seconds: histogram("savepoint_saver_batch_seconds", "Time of one transaction.", prometheus.ExponentialBuckets(0.0005, 2, 14)),
 		size:    histogram("savepoint_saver_batch_events", "Events in one transaction.", prometheus.ExponentialBuckets(1, 4, 8)),
 		age:     histogram("savepoint_saver_commit_lag_seconds", "Age of a batch's oldest change when it is committed.", prometheus.ExponentialBuckets(0.001, 2, 20)),
@@ -62,5 +63,11 @@ func (m *Metrics) failed(scope events.Scope, kind Kind) {
 func (m *Metrics) buried(scope events.Scope) {
 	if m != nil {
 		m.dead.WithLabelValues(string(scope)).Inc()
+	}
+}
+
+func (m *Metrics) resolved(scope events.Scope) {
+	if m != nil {
+		m.mended.WithLabelValues(string(scope)).Inc()
 	}
 }

@@ -1,11 +1,15 @@
-// Package verify compares the hot state of characters with the cold one, row by
-// row. It changes nothing.
+// Package verify compares the copies of characters, row by row: the hot one, the
+// cold one and what the stream still holds. It says where the truth is, and can
+// mend what differs.
 package verify
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -13,125 +17,172 @@ import (
 
 // Hot is the hot state; see hot.Store.
 type Hot interface {
+	Sampler
+	Count(ctx context.Context) (int64, error)
 	Each(ctx context.Context, yield func(events.CharID) bool) error
 	Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error)
 }
 
 // Cold is the saved state; see cold.Store.
 type Cold interface {
+	Sampler
 	LoadMany(ctx context.Context, chars []events.CharID) (map[events.CharID]*game.State, error)
+	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
+}
+
+// Stream is what the stream still holds; see bus.Bus.
+type Stream interface {
+	Sampler
+	// History calls yield with each retained event of some characters.
+	History(ctx context.Context, chars []events.CharID, yield func(events.Stored)) error
 }
 
 // Report is what a comparison found.
 type Report struct {
-	Characters  int
-	Rows        int               // of the hot state
-	Dirty       int               // characters that are still marked
-	Differences []game.Difference // none where everything is equal
+	Characters int // that were compared
+	Rows       int // of the hot state
+	Dirty      int // characters that are still marked
+	Differing  int // rows that differ
+	// Differences are the first of those, at most maxKept.
+	Differences []Difference
+	// Unequal are the characters that differ or are dirty.
+	Unequal []events.CharID
+	// Stream tells whether the stream was compared, too.
+	Stream bool
 }
 
-// Equal reports whether hot and cold agree and nothing is left to save.
-func (r *Report) Equal() bool { return len(r.Differences) == 0 && r.Dirty == 0 }
+// Equal reports whether the copies agree and nothing is left to save.
+func (r *Report) Equal() bool { return r.Differing == 0 && r.Dirty == 0 }
 
 func (r *Report) String() string {
 	verdict := "all equal"
 	if !r.Equal() {
-		verdict = fmt.Sprintf("%d rows differ, %d characters are dirty", len(r.Differences), r.Dirty)
+		verdict = fmt.Sprintf("%d rows differ, %d characters are dirty", r.Differing, r.Dirty)
 	}
-	return fmt.Sprintf("%d characters, %d rows compared, hot against cold: %s", r.Characters, r.Rows, verdict)
+	against := "hot against cold"
+	if r.Stream {
+		against = "hot against stream against cold"
+	}
+	return fmt.Sprintf("%d characters, %d rows compared, %s: %s", r.Characters, r.Rows, against, verdict)
 }
 
-// chunk is how many characters are compared at a time.
-const chunk = 500
+func (r *Report) add(diffs []Difference) {
+	r.Differing += len(diffs)
+	r.Differences = append(r.Differences, diffs[:min(len(diffs), maxKept-len(r.Differences))]...)
+}
 
-// Verifier compares. Progress, where not nil, is called after each chunk with
-// the number of characters that are done, of those that this round looks at.
+const (
+	// chunk is how many characters are compared at a time.
+	chunk = 500
+	// maxKept bounds the differences that a report holds.
+	maxKept = 10_000
+	// lookAgain is the pause before characters that differ are looked at again.
+	lookAgain = 200 * time.Millisecond
+)
+
+// Verifier compares.
 type Verifier struct {
-	Hot      Hot
-	Cold     Cold
+	Hot  Hot
+	Cold Cold
+	// Stream is the third copy; nil to leave it out. It is asked about what
+	// differs.
+	Stream Stream
+	// WholeStream compares the stream with every character, not only with those
+	// that differ.
+	WholeStream bool
+	// Which says what is compared. Defaults to every character that Redis has.
+	Which Which
+	// Rate is how many characters a second are read at most; 0 for no bound.
+	Rate int
+	// Progress, where not nil, is called after each chunk with the number of
+	// characters that are done, of those that this round looks at.
 	Progress func(done, of int)
 }
 
-// Run compares every character that Redis has. While the game goes on or savers
-// are behind, characters differ for moments: those are looked at again until
-// they agree, at most for patience.
+// Run compares. While the game goes on or savers are behind, characters differ
+// for moments: those are looked at again until they agree, at most for patience.
+// What it remembers are the characters that differ.
 func (v *Verifier) Run(ctx context.Context, patience time.Duration) (*Report, error) {
-	chars, err := v.all(ctx)
-	if err != nil {
-		return nil, err
-	}
-	report := &Report{Characters: len(chars)}
 	deadline := time.Now().Add(patience)
-	for pending, first := chars, true; len(pending) > 0; first = false {
-		report.Differences, report.Dirty = nil, 0
-		if pending, err = v.round(ctx, pending, report, first); err != nil {
-			return nil, err
-		}
-		if len(pending) == 0 || !time.Now().Before(deadline) {
-			break
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return report, nil
-}
-
-func (v *Verifier) all(ctx context.Context) ([]events.CharID, error) {
-	seen := make(map[events.CharID]bool)
-	var chars []events.CharID
-	err := v.Hot.Each(ctx, func(char events.CharID) bool {
-		if !seen[char] { // a scan may show a member twice
-			seen[char] = true
-			chars = append(chars, char)
-		}
-		return true
-	})
-	return chars, err
-}
-
-// round compares chars and returns those that do not agree.
-func (v *Verifier) round(ctx context.Context, chars []events.CharID, report *Report, count bool) (pending []events.CharID, err error) {
-	for start := 0; start < len(chars); start += chunk {
-		part := chars[start:min(start+chunk, len(chars))]
-		differ, err := v.compare(ctx, part, report, count)
-		if err != nil {
-			return nil, err
-		}
-		pending = append(pending, differ...)
-		if v.Progress != nil {
-			v.Progress(start+len(part), len(chars))
-		}
-	}
-	return pending, nil
-}
-
-func (v *Verifier) compare(ctx context.Context, chars []events.CharID, report *Report, count bool) (differ []events.CharID, err error) {
-	// Hot first: what is saved between the two reads is then in the second.
-	hot := make([]*game.Loaded, len(chars))
-	for i, char := range chars {
-		if hot[i], err = v.Hot.Load(ctx, char, game.Everything); err != nil {
-			return nil, err
-		}
-	}
-	cold, err := v.Cold.LoadMany(ctx, chars)
+	report := &Report{Stream: v.Stream != nil && v.WholeStream}
+	pace := newPace(v.Rate)
+	total, err := v.total(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for i, char := range chars {
-		if count {
-			report.Rows += len(hot[i].Rows())
+	err = v.each(ctx, func(chars []events.CharID) error {
+		unequal, err := v.compare(ctx, chars, report, v.WholeStream)
+		report.Characters += len(chars)
+		report.Unequal = append(report.Unequal, unequal...)
+		if v.Progress != nil {
+			v.Progress(report.Characters, max(total, report.Characters))
 		}
-		diffs := game.Diff(&hot[i].State, cold[char])
-		report.Differences = append(report.Differences, diffs...)
-		if len(hot[i].Dirty) > 0 {
+		pace.wait(ctx, len(chars))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return report, v.again(ctx, report, pace, deadline)
+}
+
+// again looks at the unequal characters until they agree or the deadline has
+// passed. The last look asks the stream where the truth is.
+func (v *Verifier) again(ctx context.Context, report *Report, pace *pace, deadline time.Time) error {
+	slices.Sort(report.Unequal) // of a sample one may be there twice
+	report.Unequal = slices.Compact(report.Unequal)
+	for last := false; len(report.Unequal) > 0 && !last; {
+		last = !time.Now().Before(deadline)
+		if last && v.Stream == nil {
+			return nil
+		}
+		chars := report.Unequal
+		report.Unequal, report.Differences, report.Differing, report.Dirty = nil, nil, 0, 0
+		for start := 0; start < len(chars); start += chunk {
+			part := chars[start:min(start+chunk, len(chars))]
+			// Rows of the hot state are counted once.
+			round := &Report{}
+			unequal, err := v.compare(ctx, part, round, v.WholeStream || last)
+			if err != nil {
+				return err
+			}
+			report.Dirty += round.Dirty
+			report.add(round.Differences)
+			report.Differing += round.Differing - len(round.Differences)
+			report.Unequal = append(report.Unequal, unequal...)
+			if v.Progress != nil {
+				v.Progress(start+len(part), len(chars))
+			}
+			pace.wait(ctx, len(part))
+		}
+		if len(report.Unequal) > 0 && !last {
+			select {
+			case <-time.After(min(lookAgain, max(0, time.Until(deadline)))):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// compare adds to the report what differs among chars, and returns those that
+// do not agree or are dirty.
+func (v *Verifier) compare(ctx context.Context, chars []events.CharID, report *Report, stream bool) (unequal []events.CharID, err error) {
+	all, err := v.read(ctx, chars, stream)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		report.Rows += len(c.hot.Rows())
+		diffs := c.differences()
+		report.add(diffs)
+		if len(c.hot.Dirty) > 0 {
 			report.Dirty++
 		}
-		if len(diffs)+len(hot[i].Dirty) > 0 {
-			differ = append(differ, char)
+		if len(diffs)+len(c.hot.Dirty) > 0 {
+			unequal = append(unequal, c.char)
 		}
 	}
-	return differ, nil
+	return unequal, nil
 }

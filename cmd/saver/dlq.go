@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/savers"
 )
 
 type dlqCmd struct {
-	List  dlqListCmd  `cmd:"" help:"List the dead letters, oldest first."`
+	List  dlqListCmd  `cmd:"" help:"List the dead letters, oldest first. One that is resolved, because PostgreSQL has its rows as new or newer, goes with the next sweep."`
 	Show  dlqShowCmd  `cmd:"" help:"Show one, with its body."`
 	Retry dlqRetryCmd `cmd:"" help:"Publish dead letters again where they came from; one that is still no good comes back."`
 	Drop  dlqDropCmd  `cmd:"" help:"Remove dead letters for good."`
@@ -59,20 +61,49 @@ type dlqListCmd struct {
 // Run lists.
 func (d dlqListCmd) Run(ctx context.Context, c *cli, out *output) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
-		table := tabwriter.NewWriter(out.Out, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(table, "sequence\tscope\tcharacter\tstored\treason")
-		n := 0
+		var letters []bus.Letter
 		err := conns.bus.Letters(ctx, d.Scope, d.Char, func(l bus.Letter) bool {
-			char := "unknown"
-			if l.Char != 0 {
-				char = l.Char.String()
-			}
-			fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", l.Sequence, l.Scope, char, l.Stored.Format(time.RFC3339), l.Reason)
-			n++
-			return n < d.Limit
+			letters = append(letters, l)
+			return len(letters) < d.Limit
 		})
-		return errors.Join(err, table.Flush())
+		if err != nil {
+			return err
+		}
+		return printLetters(out.Out, letters, conns.resolved(ctx, letters))
 	})
+}
+
+// resolved says of each letter whether a newer save has made up for it; "?"
+// where PostgreSQL does not answer.
+func (c *connections) resolved(ctx context.Context, letters []bus.Letter) []string {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	words := make([]string, len(letters))
+	resolved, err := savers.Resolved(ctx, c.cold, letters)
+	for i := range words {
+		switch {
+		case err != nil:
+			words[i] = unknown
+		case resolved[i]:
+			words[i] = "yes"
+		default:
+			words[i] = "no"
+		}
+	}
+	return words
+}
+
+func printLetters(w io.Writer, letters []bus.Letter, resolved []string) error {
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "sequence\tscope\tcharacter\tstored\tresolved\treason")
+	for i, l := range letters {
+		char := "unknown"
+		if l.Char != 0 {
+			char = l.Char.String()
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Sequence, l.Scope, char, l.Stored.Format(time.RFC3339), resolved[i], l.Reason)
+	}
+	return table.Flush()
 }
 
 type dlqShowCmd struct {

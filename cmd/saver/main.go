@@ -16,8 +16,8 @@ type cli struct {
 
 	Run         runCmd         `cmd:"" help:"Save events until SIGTERM; the batch in hand commits."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this build's schema."`
-	Status      statusCmd      `cmd:"" help:"Show lag, dirty characters and dead letters by scope."`
-	Verify      verifyCmd      `cmd:"" help:"Compare hot and cold row by row; exit 1 and a diff where they differ."`
+	Status      statusCmd      `cmd:"" help:"Show lag, what is dirty and dead letters by scope; exit 1 where a server does not answer."`
+	Verify      verifyCmd      `cmd:"" help:"Compare hot, stream and cold row by row; exit 1 and a diff where they differ."`
 	Replay      replayCmd      `cmd:"" help:"Save stored events once more: after a database was restored, or to look."`
 	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Look after the dead letters."`
 	Doctor      doctorCmd      `cmd:"" help:"Read the settings of the servers and say what could be lost in which fault; exit 1 where that breaks a promise."`

@@ -60,7 +60,7 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	reg := program.NewMetrics()
 	metrics := savers.NewMetrics(reg)
 	registry := stateSavers()
-	registry.Register(r.cleanup(conns, log))
+	registry.Register(r.cleanup(conns, metrics, log))
 	reg.MustRegister(newLagCollector(conns, registry.Scopes()))
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -84,18 +84,18 @@ func stateSavers() *savers.Registry {
 	)
 }
 
-func (r *runCmd) cleanup(conns *connections, log *slog.Logger) *savers.CleanupStateSaver {
-	service := gateway.Service{
-		Hot: conns.hot, Stream: conns.bus, Mirror: conns.bus.Mirror(), Cold: conns.cold, Log: log,
-		Cause: events.CauseCleanup,
-		// Nobody waits for cleanup: it can give the stream more time.
-		PublishTimeout: 2 * time.Second,
-	}.WithDefaults()
+func (r *runCmd) cleanup(conns *connections, metrics *savers.Metrics, log *slog.Logger) *savers.CleanupStateSaver {
+	service := conns.service(events.CauseCleanup, log)
 	return &savers.CleanupStateSaver{
-		Hot: conns.hot, Cold: conns.cold, Stream: conns.bus, Game: service, Log: log,
+		Hot: conns.hot, Cold: conns.cold, Stream: conns.bus, Game: service, Log: log, Metrics: metrics,
 		Grace: r.Grace, SessionIdle: r.SessionIdle, EvictIdle: r.EvictIdle,
+		Budget: min(r.CleanupEvery*4/5, maxSweep),
 	}
 }
+
+// maxSweep keeps a sweep shorter than what a worker grants to what follows a
+// commit, however seldom the tick comes.
+const maxSweep = 25 * time.Second
 
 // prepare waits until there are streams to read and tables to write.
 func (r *runCmd) prepare(ctx context.Context, c *cli, conns *connections, log *slog.Logger) error {
@@ -177,4 +177,13 @@ func (c *connections) close(ctx context.Context) {
 	c.bus.Close(drain)
 	c.pool.Close()
 	_ = c.hot.Close() // nothing is buffered
+}
+
+// service orders saves and repairs. Nobody waits for them: they can give the
+// servers more time than players have.
+func (c *connections) service(cause events.Cause, log *slog.Logger) *gateway.Service {
+	return gateway.Service{
+		Hot: c.hot, Stream: c.bus, Mirror: c.bus.Mirror(), Cold: c.cold, Log: log,
+		Cause: cause, PublishTimeout: 2 * time.Second,
+	}.WithDefaults()
 }

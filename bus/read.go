@@ -1,0 +1,101 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// readMessages and readBytes bound one answer, so that it stays below what
+	// a subscription may hold.
+	readMessages = 500
+	readBytes    = 4 << 20
+	// readTimeout bounds the wait for the next message of an answer.
+	readTimeout = 5 * time.Second
+
+	statusHeader  = "Status"
+	statusEnd     = "204" // no more in this answer
+	statusNothing = "404"
+)
+
+// page reads up to limit stored messages of a subject, which may have
+// wildcards, from a sequence on, in one request: one by one would cost a round
+// trip each, a consumer a place in the server's list. It returns fewer where
+// the answer would be too large; none means that there are no more.
+func (b *Bus) page(ctx context.Context, stream, subject string, from uint64, limit int) ([]jetstream.RawStreamMsg, error) {
+	if !b.nc.IsConnected() {
+		return nil, unavailable(errNotConnected)
+	}
+	// With a batch of one the server leaves out the end.
+	request, err := json.Marshal(map[string]any{
+		"seq": max(from, 1), "next_by_subj": subject, "batch": max(2, min(limit, readMessages)), "max_bytes": readBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	inbox := b.nc.NewRespInbox()
+	answers, err := b.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer func() { _ = answers.Unsubscribe() }() // the connection may be gone
+	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
+		return nil, unavailable(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	var page []jetstream.RawStreamMsg
+	for {
+		answer, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		switch status := answer.Header.Get(statusHeader); status {
+		case statusEnd, statusNothing:
+			return page[:min(len(page), limit)], nil
+		case "":
+		default:
+			return nil, unavailable(errors.New(status + " " + answer.Header.Get("Description")))
+		}
+		msg, err := readStored(answer)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, msg)
+	}
+}
+
+func readStored(answer *nats.Msg) (msg jetstream.RawStreamMsg, err error) {
+	msg = jetstream.RawStreamMsg{Subject: answer.Header.Get(jetstream.SubjectHeader), Header: answer.Header, Data: answer.Data}
+	if msg.Sequence, err = strconv.ParseUint(answer.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+		return msg, fmt.Errorf("sequence of a stored message: %w", err)
+	}
+	if msg.Time, err = time.Parse(time.RFC3339Nano, answer.Header.Get(jetstream.TimeStampHeaer)); err != nil {
+		return msg, fmt.Errorf("time of stored message %d: %w", msg.Sequence, err)
+	}
+	return msg, nil
+}
+
+// pages calls yield with each stored message of a subject from a sequence on,
+// in the order of the sequences, until it returns false.
+func (b *Bus) pages(ctx context.Context, stream, subject string, from uint64, yield func(*jetstream.RawStreamMsg) bool) error {
+	for {
+		page, err := b.page(ctx, stream, subject, from, readMessages)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			if !yield(&page[i]) {
+				return nil
+			}
+		}
+		from = page[len(page)-1].Sequence + 1
+	}
+}

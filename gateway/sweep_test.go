@@ -1,0 +1,239 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+	"github.com/savepoint-games/savepoint/savers"
+)
+
+// letters lists the dead letters.
+func (s *system) letters() (letters []bus.Letter) {
+	s.t.Helper()
+	err := s.bus.Letters(s.t.Context(), "", 0, func(l bus.Letter) bool {
+		letters = append(letters, l)
+		return true
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return letters
+}
+
+func (s *system) sql(statement string) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), statement); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settled waits until the savers of a scope have settled every event.
+func (s *system) settled(scope events.Scope) {
+	s.t.Helper()
+	stacktest.Eventually(s.t, "all "+string(scope)+" events settled", func() bool {
+		backlog, err := s.bus.Backlog(s.t.Context(), scope)
+		return err == nil && backlog.Unsaved() == 0
+	})
+}
+
+// A row that somebody wrote past the game cannot be read, and must not keep the
+// other characters from their turn.
+func TestUnreadableCharacterDoesNotStopTheSweep(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.stream.cut.Store(true)
+	for char := 1; char <= 3; char++ {
+		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
+	}
+	s.stream.cut.Store(false)
+	if err := s.redis.HSet(t.Context(), "{ac:1}:vitals", "hp", "many").Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	s.sweep(time.Minute)
+
+	if n := len(s.published()); n != 2 {
+		t.Errorf("%d events published, want those of the two others", n)
+	}
+	// It is not the first of each sweep from now on.
+	chars, err := s.hot.Overdue(t.Context(), time.Now(), 10)
+	if err != nil || len(chars) != 0 {
+		t.Errorf("overdue: %v, %v", chars, err)
+	}
+}
+
+// PostgreSQL refuses a row for good: the sweeper tries it more and more seldom,
+// its letters are one, and when it can be saved at last the letter goes.
+func TestRefusedRowKeepsOneLetterUntilItIsSaved(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.sql("ALTER TABLE character_vitals ADD CONSTRAINT no_harbor CHECK (zone <> 'harbor')")
+	s.save()
+	s.want(200, "PUT", "1/vitals", harbor)
+	s.settled(events.ScopeVitals)
+
+	began := time.Now()
+	for later := time.Second; later < 2*time.Hour; later += 10 * time.Second {
+		if err := s.cleanup(time.Nanosecond).Sweep(t.Context(), began.Add(later)); err != nil {
+			t.Fatal(err)
+		}
+		s.settled(events.ScopeVitals)
+	}
+	if n := len(s.published()); n < 10 || n > 40 {
+		t.Errorf("%d events published in two hours of sweeps", n)
+	}
+	if letters := s.letters(); len(letters) != 1 {
+		t.Errorf("%d letters of one row", len(letters))
+	}
+	if view := s.look(1, "hot"); len(view.Dirty) != 1 {
+		t.Errorf("dirty: %+v", view.Dirty)
+	}
+
+	s.want(200, "PUT", "1/vitals", `{"hp":70,"energy":55,"location":{"zone":"tower","x":0,"y":0}}`)
+	s.wantEqual()
+	s.sweep(time.Second)
+	if letters := s.letters(); len(letters) != 0 {
+		t.Errorf("left are %+v", letters)
+	}
+}
+
+// Only what PostgreSQL has as new or newer resolves a letter: nothing that may
+// be the only copy of a change goes.
+func TestLetterStaysWhileItMayBeTheOnlyCopy(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.sql("ALTER TABLE items ADD CONSTRAINT no_gems CHECK (item_id <> 'gem')")
+	s.save()
+	bury := func(subject, body string) {
+		t.Helper()
+		if _, err := s.js.Publish(t.Context(), subject, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Another service's event, of a row that Redis does not know.
+	version := events.Version(time.Now().Add(-time.Minute).UnixMicro())
+	gem := events.New(1, version, events.CauseAction, uuid.Nil, events.ScopeInventory,
+		events.Inventory{Items: []events.ItemChange{{ItemID: "gem", Delta: 1, Quantity: 1}, {ItemID: "rope", Delta: 1, Quantity: 1}}})
+	body, err := events.Encode(&gem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bury("sync.inventory.1", string(body))
+	bury("sync.inventory.1", "no event")
+	bury("sync.vitals.1", "no event")
+	bury("sync.vitals.2", "no event")
+	bury("sync.vitals", "no event")
+	s.settled(events.ScopeInventory)
+	s.settled(events.ScopeVitals)
+	if n := len(s.letters()); n != 5 {
+		t.Fatalf("%d letters, want 5", n)
+	}
+
+	// Newer events of the same character and scopes.
+	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"rope","delta":1},{"item_id":"sword","delta":1}]}`)
+	s.want(200, "PUT", "1/vitals?durability=cold", harbor)
+	s.sweep(time.Second)
+	if n := len(s.letters()); n != 5 {
+		t.Errorf("%d letters are left, want all 5", n)
+	}
+
+	// The vitals are newer than whatever can have been in the body that nobody
+	// can read; the gem is saved by another event.
+	s.sql(fmt.Sprintf("UPDATE character_vitals SET version = %d", time.Now().Add(events.MaxAhead+time.Minute).UnixMicro()))
+	s.sql("ALTER TABLE items DROP CONSTRAINT no_gems")
+	s.sql(fmt.Sprintf("INSERT INTO items (char_id, item_id, version, quantity) VALUES (1, 'gem', %d, 5)", version))
+	s.sweep(time.Second)
+	var left []string
+	for _, l := range s.letters() {
+		left = append(left, l.Subject)
+	}
+	if want := "[sync.inventory.1 sync.vitals.2 sync.vitals.any]"; fmt.Sprint(left) != want {
+		t.Errorf("left are %v, want %s", left, want)
+	}
+}
+
+// Idle characters that have to stay do not keep those behind them in Redis.
+func TestIdleCharactersThatStayDoNotHideOthers(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	for char := 1; char <= 3; char++ {
+		s.want(201, "POST", fmt.Sprint(char)+"/contexts/inventory", "")
+	}
+	s.want(200, "PUT", "4/vitals", harbor)
+	s.wantEqual()
+	sweeper := s.cleanup(time.Nanosecond)
+	sweeper.SessionIdle = 1000 * time.Hour
+	later := time.Now().Add(3 * time.Hour)
+	if err := sweeper.Sweep(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	if s.redis.Exists(t.Context(), "ac:4").Val() != 0 {
+		t.Error("the idle character is still there")
+	}
+	idle, err := s.hot.Idle(t.Context(), later.Add(-time.Hour), 10)
+	if err != nil || len(idle) != 0 {
+		t.Errorf("idle: %v, %v", idle, err)
+	}
+	if idle, err = s.hot.Idle(t.Context(), later.Add(-53*time.Minute), 10); err != nil || len(idle) != 3 {
+		t.Errorf("idle some minutes later: %v, %v", idle, err)
+	}
+}
+
+// After an outage every saved mark goes in one sweep, and a sweep without time
+// does nothing but go on the next time.
+func TestManySavedMarksAreClearedInOneSweep(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	const characters = 6000 // more than one look into the index lists
+	var batch []events.StateChanged
+	pipe := s.redis.Pipeline()
+	version := events.Version(time.Now().Add(-time.Hour).UnixMicro())
+	for char := events.CharID(1); char <= characters; char++ {
+		batch = append(batch, events.New(char, version, events.CauseAction, uuid.Nil, events.ScopeVitals, events.Vitals{Location: events.Location{Zone: "z"}}))
+		pipe.HSet(t.Context(), fmt.Sprintf("{ac:%d}:dirty", char), "vitals", int64(version))
+		pipe.ZAdd(t.Context(), "dirty", redis.Z{Score: float64(version), Member: char.String()})
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (savers.VitalsStateSaver{}).Save(t.Context(), tx, batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dirty := func() int64 {
+		n, err := s.hot.CountDirty(context.WithoutCancel(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+
+	hasty := s.cleanup(time.Second)
+	hasty.Budget = time.Nanosecond
+	if err := hasty.Sweep(t.Context(), time.Now()); err != nil || dirty() != characters {
+		t.Errorf("%d are dirty after a sweep without time: %v", dirty(), err)
+	}
+	patient := s.cleanup(time.Second)
+	patient.Budget = time.Minute
+	began := time.Now()
+	if err := patient.Sweep(t.Context(), time.Now()); err != nil || dirty() != 0 {
+		t.Errorf("%d are dirty: %v", dirty(), err)
+	}
+	t.Logf("%d marks cleared in %s", characters, time.Since(began))
+}

@@ -1,0 +1,101 @@
+package savers
+
+import (
+	"context"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// LetterRows says which rows PostgreSQL must have, and at which version, for a
+// dead letter to hold nothing that is missing: those that its event would have
+// set. ok is false where nobody can tell: such a letter may be the only copy of
+// a change, and stays until somebody looks at it.
+//
+// A body that cannot be read tells no rows. Vitals are one row, which each event
+// sets whole, and no event's version is more than events.MaxAhead above the time
+// at which the stream stored it: a row above that is newer than whatever the
+// letter says.
+func LetterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey]events.Version, ok bool) {
+	rows = make(map[events.RowKey]events.Version)
+	if e, err := events.Decode(l.Body); err == nil {
+		for _, row := range e.Rows() {
+			rows[row.Key] = max(rows[row.Key], row.Version)
+		}
+		return e.CharID, rows, len(rows) > 0
+	}
+	if l.Scope != events.ScopeVitals || l.Char == 0 || l.Stored.IsZero() {
+		return 0, nil, false
+	}
+	rows[events.RowVitals] = events.Version(l.Stored.Add(events.MaxAhead).UnixMicro()) + 1
+	return l.Char, rows, true
+}
+
+// Resolved tells, for each letter, whether PostgreSQL has all that it would have
+// set, as new or newer.
+func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter) ([]bool, error) {
+	wanted := make(map[events.CharID]versions)
+	for _, l := range letters {
+		if char, rows, ok := LetterRows(l); ok {
+			if wanted[char] == nil {
+				wanted[char] = make(versions)
+			}
+			for row, version := range rows {
+				wanted[char][row] = version
+			}
+		}
+	}
+	resolved := make([]bool, len(letters))
+	if len(wanted) == 0 {
+		return resolved, nil
+	}
+	saved, err := cold.Rows(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for i, l := range letters {
+		char, rows, ok := LetterRows(l)
+		resolved[i] = ok && allSaved(rows, saved[char])
+	}
+	return resolved, nil
+}
+
+func allSaved(rows, saved versions) bool {
+	for row, version := range rows {
+		if saved[row] < version {
+			return false
+		}
+	}
+	return true
+}
+
+// lettersAtOnce is how many dead letters one sweep looks at. It goes on where
+// the last one stopped, and begins anew at the end.
+const lettersAtOnce = 500
+
+// resolveLetters drops dead letters that a newer save has made up for.
+func (s *sweep) resolveLetters(ctx context.Context) error {
+	letters, next, err := s.Stream.LettersFrom(ctx, s.nextLetter, lettersAtOnce)
+	if err != nil {
+		return err
+	}
+	resolved, err := Resolved(ctx, s.Cold, letters)
+	if err != nil {
+		return err
+	}
+	for i, l := range letters {
+		if !resolved[i] {
+			continue
+		}
+		if s.over(ctx) {
+			return nil // the next sweep sees these again
+		}
+		if err := s.Stream.DropLetter(ctx, l.Sequence); err != nil {
+			return err
+		}
+		s.Metrics.resolved(l.Scope)
+		s.Log.Info("dead letter is resolved: PostgreSQL has its rows, as new or newer",
+			"sequence", l.Sequence, "subject", l.Subject, "char_id", l.Char, "reason", l.Reason)
+	}
+	s.nextLetter = next
+	return nil
+}

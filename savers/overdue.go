@@ -1,0 +1,199 @@
+package savers
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// versions are rows of one character.
+type versions = map[events.RowKey]events.Version
+
+// dispatchOverdue looks after the marks that have stood too long. PostgreSQL is
+// asked first: what it has is cleared. Then the stream: while the savers are
+// behind the mark, its event is taken to be in the backlog. What is left was
+// never published or is lost, and is dispatched. Each character that is looked
+// at leaves the front of the list, saved or not, so all get their turn.
+func (s *sweep) dispatchOverdue(ctx context.Context) error {
+	settler := &settler{sweep: s, backlog: newBacklogs(s.Stream, s.Grace)}
+	defer settler.report()
+	for !s.over(ctx) {
+		chars, err := s.Hot.Overdue(ctx, s.now.Add(-s.Grace), sweepList)
+		if err != nil || len(chars) == 0 {
+			return err
+		}
+		for len(chars) > 0 && !s.over(ctx) {
+			chunk := chars[:min(sweepChunk, len(chars))]
+			chars = chars[len(chunk):]
+			if err := settler.settle(ctx, chunk); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settler handles overdue characters, a chunk at a time.
+type settler struct {
+	*sweep
+	backlog *backlogs
+
+	mu                 sync.Mutex // guards the counts
+	characters, events int
+}
+
+func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
+	marks, err := s.Hot.MarksOf(ctx, chars)
+	if err != nil {
+		return err
+	}
+	saved, err := s.Cold.Rows(ctx, marks)
+	if err != nil {
+		return err
+	}
+	if err := s.Hot.ClearMany(ctx, overtaken(marks, saved)); err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(sweepAtOnce)
+	postponed := make(map[events.CharID]time.Time)
+	for _, char := range chars {
+		lost, err := s.lost(ctx, marks[char], saved[char])
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		// At least a little, so that one sweep looks at nobody twice.
+		postponed[char] = s.now.Add(max(s.backoff(lost), time.Millisecond))
+		if len(lost) > 0 {
+			group.Go(func() error { return s.dispatch(ctx, char, lost) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return s.Hot.Postpone(ctx, postponed)
+}
+
+// overtaken is what is saved of the rows that are marked. A character of which
+// nothing is saved stays in it: its place in the index may be all that is left.
+func overtaken(marks, saved map[events.CharID]versions) map[events.CharID]versions {
+	out := make(map[events.CharID]versions, len(marks))
+	for char, rows := range marks {
+		out[char] = make(versions, len(rows))
+		for row, version := range rows {
+			if saved[char][row] >= version {
+				out[char][row] = saved[char][row]
+			}
+		}
+	}
+	return out
+}
+
+// lost lists the marks that are neither saved nor in the backlog.
+func (s *settler) lost(ctx context.Context, marks, saved versions) (versions, error) {
+	lost := make(versions)
+	for row, version := range marks {
+		if saved[row] >= version || version.Time().After(s.now.Add(-s.Grace)) {
+			continue
+		}
+		if scope := row.Scope(); scope != "" {
+			waiting, err := s.backlog.mayHold(ctx, scope, version)
+			if err != nil {
+				return nil, err
+			}
+			if waiting {
+				continue
+			}
+		}
+		lost[row] = version
+	}
+	return lost, nil
+}
+
+// backoff is how long a character may wait beyond the grace until it is looked
+// at again. A row that was dispatched and is not saved then will most likely be
+// refused again, so the waits grow with the age of the oldest.
+func (s *settler) backoff(lost versions) (wait time.Duration) {
+	for _, version := range lost {
+		wait = max(wait, s.now.Sub(version.Time()))
+	}
+	return min(wait, maxBackoff)
+}
+
+// dispatch orders the saves of a character's lost rows. An error of the
+// character's own is logged: it comes back with the next turn.
+func (s *settler) dispatch(ctx context.Context, char events.CharID, lost versions) error {
+	var errs error
+	dispatched := 0
+	for scope := range scopesOf(lost) {
+		n, err := 0, error(nil)
+		if scope == "" {
+			err = s.Game.RefreshMirror(ctx, char) // the one row that no saver stores
+		} else {
+			n, err = s.Game.Dispatch(ctx, scope, char)
+		}
+		dispatched += n
+		errs = errors.Join(errs, err)
+	}
+	s.count(dispatched)
+	if errs != nil && goOn(ctx, errs) {
+		s.Log.Warn("unsaved rows not dispatched", "char_id", char, "err", errs)
+		return nil
+	}
+	return errs
+}
+
+func scopesOf(rows versions) map[events.Scope]bool {
+	scopes := make(map[events.Scope]bool)
+	for row := range rows {
+		scopes[row.Scope()] = true
+	}
+	return scopes
+}
+
+func (s *settler) count(events int) {
+	if events == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.characters++
+	s.events += events
+}
+
+func (s *settler) report() {
+	if s.events > 0 {
+		s.Log.Info("dispatched what nobody had published", "characters", s.characters, "events", s.events)
+	}
+}
+
+// backlogs remembers, for one sweep, how far the savers of each scope are.
+type backlogs struct {
+	stream CleanupStream
+	grace  time.Duration
+	upTo   map[events.Scope]time.Time
+}
+
+func newBacklogs(stream CleanupStream, grace time.Duration) *backlogs {
+	return &backlogs{stream: stream, grace: grace, upTo: make(map[events.Scope]time.Time)}
+}
+
+// mayHold reports whether the event of a change may still wait in the stream.
+// It was published, if ever, some moments after the change; the grace allows
+// for that and for clocks that differ.
+func (b *backlogs) mayHold(ctx context.Context, scope events.Scope, v events.Version) (bool, error) {
+	upTo, ok := b.upTo[scope]
+	if !ok {
+		var err error
+		if upTo, err = b.stream.SavedUpTo(ctx, scope); err != nil {
+			return false, err
+		}
+		b.upTo[scope] = upTo
+	}
+	return upTo.Before(v.Time().Add(b.grace / 2)), nil
+}

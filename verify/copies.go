@@ -1,0 +1,151 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// copies is what is known of one character.
+type copies struct {
+	char  events.CharID
+	hot   *game.Loaded // whose Known is false where Redis does not have it
+	cold  *game.State
+	saved map[uuid.UUID]events.Version // fights in the history, of those that hot or the stream name
+	// stream joins the retained events; nil where it was not asked.
+	stream *game.State
+	newest map[events.RowKey]events.Stored // for each row, the event with its highest version
+}
+
+// read reads all copies of some characters. Hot comes first and cold last: what
+// is saved between the reads is then in the last.
+func (v *Verifier) read(ctx context.Context, chars []events.CharID, stream bool) ([]*copies, error) {
+	all := make([]*copies, len(chars))
+	byChar := make(map[events.CharID]*copies, len(chars))
+	for i, char := range chars {
+		loaded, err := v.Hot.Load(ctx, char, game.Everything)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = &copies{char: char, hot: loaded}
+		byChar[char] = all[i]
+	}
+	if v.Stream != nil {
+		if err := v.readStream(ctx, all, byChar, stream); err != nil {
+			return nil, err
+		}
+	}
+	cold, err := v.Cold.LoadMany(ctx, chars)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		c.cold = cold[c.char]
+	}
+	return all, v.readFights(ctx, all)
+}
+
+// readStream reads what the stream holds: of all, or of those that Redis does
+// not have, which nothing else can be compared with.
+func (v *Verifier) readStream(ctx context.Context, all []*copies, byChar map[events.CharID]*copies, every bool) error {
+	var chars []events.CharID
+	for _, c := range all {
+		if every || !c.hot.Known {
+			c.stream, c.newest = &game.State{Char: c.char}, make(map[events.RowKey]events.Stored)
+			chars = append(chars, c.char)
+		}
+	}
+	return v.Stream.History(ctx, chars, func(e events.Stored) { byChar[e.CharID].addEvent(e) })
+}
+
+func (c *copies) addEvent(e events.Stored) {
+	game.Join(c.stream, game.FromEvent(&e.StateChanged))
+	for _, row := range e.Rows() {
+		// Of the same change published twice the later one counts: savers may
+		// not have come to it yet.
+		if row.Version >= rowVersion(c.newest[row.Key], row.Key) {
+			c.newest[row.Key] = e
+		}
+	}
+}
+
+// rowVersion is the version that an event gives a row; 0 where it names it not.
+func rowVersion(e events.Stored, key events.RowKey) (v events.Version) {
+	if e.Data == nil {
+		return 0
+	}
+	for _, row := range e.Rows() {
+		if row.Key == key {
+			v = max(v, row.Version)
+		}
+	}
+	return v
+}
+
+// readFights asks which of the fights that the other copies name are saved.
+func (v *Verifier) readFights(ctx context.Context, all []*copies) error {
+	owners := make(map[uuid.UUID]*copies)
+	for _, c := range all {
+		c.saved = make(map[uuid.UUID]events.Version)
+		for id, session := range c.hot.Sessions {
+			if session.Result != nil {
+				owners[id] = c
+			}
+		}
+		for row := range c.newest {
+			if id, ok := row.Fight(); ok {
+				owners[id] = c
+			}
+		}
+	}
+	sessions := make([]uuid.UUID, 0, len(owners))
+	for id := range owners {
+		sessions = append(sessions, id)
+	}
+	saved, err := v.Cold.SavedFights(ctx, sessions)
+	for id, version := range saved {
+		owners[id].saved[id] = version
+	}
+	return err
+}
+
+// A Copy is one copy of a row.
+type Copy struct {
+	Text    string         `json:"value"` // "absent" where the copy lacks the row
+	Version events.Version `json:"version,omitempty"`
+}
+
+const absent = "absent"
+
+// rows describes each row of a state. Equal texts are equal rows.
+func rows(s *game.State) map[events.RowKey]Copy {
+	out := make(map[events.RowKey]Copy)
+	if s == nil {
+		return out
+	}
+	texts := make(map[events.RowKey]string)
+	for _, d := range game.Diff(s, &game.State{}) {
+		texts[d.Row] = d.Hot
+	}
+	for key, version := range s.Rows() {
+		text := texts[key]
+		if _, fight := key.Fight(); fight || text == "" {
+			text = fmt.Sprintf("version %d", version)
+		}
+		out[key] = Copy{text, version}
+	}
+	return out
+}
+
+// coldRows are the saved rows, with those fights that somebody names.
+func (c *copies) coldRows() map[events.RowKey]Copy {
+	out := rows(c.cold)
+	for id, version := range c.saved {
+		out[events.RowFight(id)] = Copy{fmt.Sprintf("version %d", version), version}
+	}
+	return out
+}
