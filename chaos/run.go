@@ -44,8 +44,6 @@ type Config struct {
 	// LoseKeys lets Redis lose its memory while an action has no answer yet:
 	// its idempotency key may then be lost with it.
 	LoseKeys bool
-	// Env is added to the environment of the programs.
-	Env []string
 }
 
 func (c Config) withDefaults() Config {
@@ -175,8 +173,12 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 
 // repeat is the command for the same run.
 func (c Config) repeat() string {
-	return fmt.Sprintf("make chaos SEED=%d CHAOS_FOR=%s CLIENTS=%d PARALLEL=%d FAULTS=%s",
+	command := fmt.Sprintf("make chaos SEED=%d CHAOS_FOR=%s CLIENTS=%d PARALLEL=%d FAULTS=%s",
 		c.Seed, c.Duration, c.Clients, c.Parallel, strings.Join(c.Faults, ","))
+	if c.LoseKeys {
+		command += " LOSE_KEYS=true"
+	}
+	return command
 }
 
 // keepLog moves the programs' log where it outlives the run.
