@@ -155,7 +155,7 @@ func (c *client) again(m *model, r *record, first *Reply, a *answer) {
 	}
 	m.report(Violation{
 		Char: m.char, Where: "answer", What: "repeat of " + r.method + " " + r.path + " " + r.body, When: echo.Answered,
-		Got: fmt.Sprintf("%d, version %d", echo.Status, b.Version), Want: fmt.Sprintf("the first answer, version %d", a.Version),
+		Got: fmt.Sprintf("%d, version %d", echo.Status, b.Version), Want: fmt.Sprintf("the first answer, version %d", a.Version), row: rowContexts,
 	})
 }
 
@@ -169,7 +169,7 @@ func (c *client) must(m *model, method, path, body string) (*record, *answer, er
 	if r.status != http.StatusConflict || !m.uncertain() {
 		m.report(Violation{
 			Char: m.char, Where: "answer", What: method + " " + path + " " + body, When: r.answered,
-			Got: fmt.Sprint("status ", r.status), Want: "2xx",
+			Got: fmt.Sprint("status ", r.status), Want: "2xx", row: rowContexts,
 		})
 	}
 	return r, nil, errBroken

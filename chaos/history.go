@@ -80,10 +80,11 @@ func (h *history) add(r *record) {
 	h.records = append(h.records, r)
 }
 
-// touching lists the actions that changed a row.
-func (h *history) touching(row events.RowKey) (found []*record) {
+// touching lists the actions that changed a row, and the one that was answered
+// at that time.
+func (h *history) touching(row events.RowKey, at time.Time) (found []*record) {
 	for _, r := range h.records {
-		if r.on(row) != nil {
+		if r.on(row) != nil || r.answered.Equal(at) {
 			found = append(found, r)
 		}
 	}
@@ -99,7 +100,7 @@ func firstMissing(touching []*record, row events.RowKey, got value) int {
 		return -1
 	}
 	for i := len(touching) - 1; i >= 0; i-- {
-		if slices.Contains(touching[i].on(row).want, got) {
+		if e := touching[i].on(row); e != nil && slices.Contains(e.want, got) {
 			return min(i+1, len(touching)-1)
 		}
 	}

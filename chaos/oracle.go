@@ -180,7 +180,7 @@ func (m *model) compare(where string, copied map[events.RowKey]cell, has func(ev
 		if !has(key) || slices.Contains(can, got) {
 			continue
 		}
-		touching := m.history.touching(key)
+		touching := m.history.touching(key, time.Time{})
 		v := Violation{Char: m.char, Where: where, What: string(key), Got: got.String(), Want: oneOf(can), value: got}
 		if i := firstMissing(touching, key, got); i >= 0 {
 			v.When = touching[i].answered
@@ -200,6 +200,14 @@ type Violation struct {
 	When  time.Time // of the oldest answer that is not kept; zero where none can be named
 	Story string    // how it came, for the first ones of a run; "" for the others
 	value value
+	row   events.RowKey // whose story to tell, where What is none
+}
+
+func (v Violation) storyRow() events.RowKey {
+	if v.row != "" {
+		return v.row
+	}
+	return events.RowKey(v.What)
 }
 
 func (v Violation) String() string {

@@ -29,7 +29,7 @@ func (r *run) tell(ctx context.Context, end *mended) error {
 	told := make(map[string]bool)
 	for i := range r.result.Violations {
 		v := &r.result.Violations[i]
-		row := fmt.Sprint(v.Char, " ", v.What)
+		row := fmt.Sprint(v.Char, " ", v.storyRow())
 		if len(told) == storiesTold || told[row] || v.Char == 0 {
 			continue
 		}
@@ -38,7 +38,7 @@ func (r *run) tell(ctx context.Context, end *mended) error {
 			continue // of a player's own
 		}
 		told[row] = true
-		copies, err := r.copies(ctx, end, r.models[at], events.RowKey(v.What))
+		copies, err := r.copies(ctx, end, r.models[at], v.storyRow())
 		if err != nil {
 			return fmt.Errorf("story of character %d, %s: %w", v.Char, v.What, err)
 		}
@@ -56,8 +56,8 @@ type line struct {
 // answers tells which acknowledged actions touched the row, and which faults
 // were on between them.
 func (r *run) answers(m *model, v *Violation) string {
-	key := events.RowKey(v.What)
-	touching := m.history.touching(key)
+	key := v.storyRow()
+	touching := m.history.touching(key, v.When)
 	if len(touching) == 0 {
 		return "  no acknowledged action touched it\n"
 	}
@@ -129,6 +129,7 @@ func (r *run) stored(ctx context.Context, end *mended, char int64, key events.Ro
 		return err
 	}
 	var lines []string
+	again := make(map[string]int)
 	for seq := uint64(1); ; {
 		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("sync.*."+strconv.FormatInt(char, 10)))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -142,16 +143,25 @@ func (r *run) stored(ctx context.Context, end *mended, char int64, key events.Ro
 		if err != nil {
 			continue
 		}
-		if c, ok := rowOf(&e, key); ok {
-			lines = append(lines, fmt.Sprintf("%9.3fs  seq %d, %s, %s: %s",
-				msg.Time.Sub(r.began).Seconds(), msg.Sequence, e.Scope, e.Cause, c))
+		c, ok := rowOf(&e, key)
+		if text := fmt.Sprintf("%s, %s: %s", e.Scope, e.Cause, c); ok {
+			if again[text]++; again[text] == 1 {
+				lines = append(lines, fmt.Sprintf("%9.3fs  seq %d, %s", msg.Time.Sub(r.began).Seconds(), msg.Sequence, text))
+			}
 		}
+	}
+	repeats := 0
+	for _, n := range again {
+		repeats += n - 1
 	}
 	if skipped := len(lines) - storyEvents; skipped > 0 {
 		lines = append([]string{fmt.Sprintf("%d older events", skipped)}, lines[skipped:]...)
 	}
 	if len(lines) == 0 {
 		lines = []string{"nothing of it"}
+	}
+	if repeats > 0 {
+		lines = append(lines, fmt.Sprintf("and %d that say one of these again", repeats))
 	}
 	fmt.Fprintf(b, "  stream  %s\n", strings.Join(lines, "\n          "))
 	return nil
