@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 )
@@ -120,29 +122,47 @@ func (s *Service) awaitSaved(ctx context.Context, char events.CharID, rows []eve
 	}
 }
 
-// overtaken reports whether each row is saved at its version: it has no mark,
-// or a newer one while PostgreSQL shows that this version has passed.
+// overtaken reports whether each row is saved at its version. A mark at most as
+// new says that it is not. That there is none proves nothing: a Redis that has
+// lost its memory has none either. So PostgreSQL has the last word.
 func (s *Service) overtaken(ctx context.Context, char events.CharID, rows []events.Row, marks map[events.RowKey]events.Version) bool {
-	newer := false
 	for _, row := range rows {
-		mark, dirty := marks[row.Key]
-		if dirty && mark <= row.Version {
+		if mark, dirty := marks[row.Key]; dirty && mark <= row.Version {
 			return false
 		}
-		newer = newer || dirty
 	}
-	if !newer {
-		return true
-	}
-	state, err := s.Cold.Load(ctx, char)
+	saved, err := s.savedRows(ctx, char, rows)
 	if err != nil {
 		return false
 	}
-	saved := state.Rows()
 	for _, row := range rows {
-		if _, dirty := marks[row.Key]; dirty && row.Key != game.RowContexts && saved[row.Key] < row.Version {
+		if row.Key != game.RowContexts && saved[row.Key] < row.Version {
 			return false
 		}
 	}
 	return true
+}
+
+// savedRows returns the rows that PostgreSQL has, with those fights that rows
+// names.
+func (s *Service) savedRows(ctx context.Context, char events.CharID, rows []events.Row) (map[events.RowKey]events.Version, error) {
+	state, err := s.Cold.Load(ctx, char)
+	if err != nil {
+		return nil, err
+	}
+	var sessions []uuid.UUID
+	for _, row := range rows {
+		if session, ok := row.Key.Fight(); ok {
+			sessions = append(sessions, session)
+		}
+	}
+	fights, err := s.Cold.SavedFights(ctx, sessions)
+	if err != nil {
+		return nil, err
+	}
+	saved := state.Rows()
+	for session, version := range fights {
+		saved[events.RowFight(session)] = version
+	}
+	return saved, nil
 }
