@@ -90,6 +90,11 @@ func (c *client) enter(m *model, context, body string) (*record, *answer, error)
 	}
 	c.leave(m, r, a)
 	m.apply(r, rowContexts, func(value) value { return value{text: context + " " + a.SessionID} }, nil)
+	if !r.firm() {
+		// What ended may be known where what began is lost.
+		at := m.rows[rowContexts]
+		at.lost = union(at.lost, []value{{}})
+	}
 	return r, a, nil
 }
 

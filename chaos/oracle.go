@@ -17,6 +17,9 @@ type value struct {
 }
 
 func (v value) String() string {
+	if v.n == 0 && v.text != "" {
+		return v.text
+	}
 	return strings.TrimSpace(fmt.Sprint(v.n, " ", v.text))
 }
 
