@@ -2,21 +2,54 @@ package chaos
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/cold"
+	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/hot"
 	"github.com/savepoint-games/savepoint/verify"
 )
 
-// settleTime is how long the mended system may take to save everything.
-const settleTime = 60 * time.Second
+// The streams and the bucket, as docs/architecture.md names them.
+const (
+	streamChanges = "SYNC"
+	streamDead    = "SYNC_DLQ"
+	bucketMirror  = "AC"
+)
+
+// mended is the system at the end, with what is needed to look at it.
+type mended struct {
+	store *hot.Store
+	cold  *cold.Store
+	nc    *nats.Conn
+	js    jetstream.JetStream
+}
+
+func (r *run) open() (*mended, error) {
+	store, err := hot.Open(r.servers.RedisURL)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(r.servers.NATSURL)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	js, err := jetstream.New(nc)
+	return &mended{store: store, cold: cold.New(r.pool), nc: nc, js: js}, err
+}
+
+func (m *mended) close() {
+	m.nc.Close()
+	_ = m.store.Close()
+}
 
 // check compares the mended system with the models: PostgreSQL by SQL, Redis by
 // the gateway, and both with each other row by row.
@@ -26,48 +59,62 @@ func (r *run) check(ctx context.Context) error {
 	}
 	// A copy that Redis brought back older is joined on first touch.
 	for _, m := range r.models {
-		if _, err := readHot(ctx, r.rig.gateways[0].addr, m.char); err != nil {
+		if _, err := r.look(ctx, m); err != nil {
 			return err
 		}
 	}
-	if err := r.settle(ctx); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, r.rig.postgres.URL())
+	end, err := r.open()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(ctx) }()
-	for _, m := range r.models {
-		saved, err := readCold(ctx, conn, m.char)
-		if err != nil {
+	defer end.close()
+	for _, step := range []func(context.Context, *mended) error{
+		r.settle, r.checkCopies, r.checkItems, r.checkMirror, r.checkDead, r.checkPlayers,
+	} {
+		if err := step(ctx, end); err != nil {
 			return err
-		}
-		live, err := readHot(ctx, r.rig.gateways[0].addr, m.char)
-		if err != nil {
-			return err
-		}
-		for _, v := range append(m.compare("cold", saved), m.compare("hot", live)...) {
-			r.report(v)
 		}
 	}
-	return nil
+	slices.SortStableFunc(r.result.Violations, byTime)
+	return r.tell(ctx, end)
 }
 
-// settle waits until hot and cold agree and nothing is dirty.
-func (r *run) settle(ctx context.Context) error {
-	store, err := hot.Open(r.rig.redis.URL())
-	if err != nil {
-		return err
+// look reads a character's hot copy; a gateway that cannot answer now is asked
+// again for a while.
+func (r *run) look(ctx context.Context, m *model) (*view, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		v, err := readHot(ctx, http.DefaultClient, r.servers.Gateways[0], m.char)
+		if err == nil || !errors.Is(err, errNotNow) || ctx.Err() != nil {
+			return v, err
+		}
+		pause(ctx, retryPause)
 	}
-	defer func() { _ = store.Close() }()
-	pool, err := cold.OpenPool(ctx, r.rig.postgres.URL(), 2)
-	if err != nil {
-		return err
+}
+
+// settle waits until nothing is dirty and nothing waits in the stream: from
+// then on nothing changes any more. Then hot must be equal to cold.
+func (r *run) settle(ctx context.Context, end *mended) error {
+	waiting, cancel := context.WithTimeout(ctx, r.cfg.Settle)
+	defer cancel()
+	var dirty int64
+	var pending uint64
+	for {
+		var err error
+		if dirty, pending, err = unsettled(ctx, end); err != nil {
+			return fmt.Errorf("wait until all is saved: %w", err)
+		}
+		if dirty == 0 && pending == 0 || waiting.Err() != nil {
+			break
+		}
+		pause(waiting, 100*time.Millisecond)
 	}
-	defer pool.Close()
-	verifier := verify.Verifier{Hot: store, Cold: cold.New(pool)}
-	report, err := verifier.Run(ctx, settleTime)
+	if pending > 0 {
+		r.report(Violation{Where: "stream", What: "events that wait", Got: fmt.Sprint(pending), Want: "none"})
+	}
+	verifier := verify.Verifier{Hot: end.store, Cold: end.cold}
+	report, err := verifier.Run(ctx, verifyPatience)
 	if err != nil {
 		return err
 	}
@@ -80,80 +127,121 @@ func (r *run) settle(ctx context.Context) error {
 	return nil
 }
 
-func readCold(ctx context.Context, conn *pgx.Conn, char int64) (*observed, error) {
-	o := &observed{items: map[string]int64{}, fights: map[string]int64{}, scenarios: map[string]scenario{}}
-	var (
-		id, status string
-		n          int64
-		step       int
-	)
-	for _, q := range []struct {
-		sql  string
-		into []any
-		add  func()
-	}{
-		{"SELECT hp FROM character_vitals WHERE char_id = $1", []any{&step}, func() { o.hp, o.moved = step, true }},
-		{"SELECT xp FROM character_progress WHERE char_id = $1", []any{&n}, func() { o.xp = n }},
-		{"SELECT item_id, quantity FROM items WHERE char_id = $1", []any{&id, &n}, func() { o.items[id] = n }},
-		{"SELECT session_id::text, xp_gained FROM combat_history WHERE char_id = $1", []any{&id, &n}, func() { o.fights[id] = n }},
-		{"SELECT scenario_id, step, status FROM scenario_progress WHERE char_id = $1", []any{&id, &step, &status},
-			func() { o.scenarios[id] = scenario{step, status} }},
-	} {
-		rows, err := conn.Query(ctx, q.sql, char)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := pgx.ForEachRow(rows, q.into, func() error { q.add(); return nil }); err != nil {
-			return nil, fmt.Errorf("%s: %w", q.sql, err)
+// verifyPatience is for an ack that reaches the stream before its marks go.
+const verifyPatience = time.Second
+
+// unsettled counts the characters that are dirty and the events that savers
+// have not settled.
+func unsettled(ctx context.Context, end *mended) (dirty int64, pending uint64, err error) {
+	if dirty, err = end.store.CountDirty(ctx); err != nil {
+		return 0, 0, err
+	}
+	stream, err := end.js.Stream(ctx, streamChanges)
+	if err != nil {
+		return 0, 0, err
+	}
+	consumers := stream.ListConsumers(ctx)
+	for info := range consumers.Info() {
+		if strings.HasPrefix(info.Name, "saver-") {
+			pending += info.NumPending + uint64(info.NumAckPending)
 		}
 	}
-	return o, nil
+	return dirty, pending, consumers.Err()
 }
 
-// readHot asks the gateway. What it does not know is as if nothing had happened.
-func readHot(ctx context.Context, gateway string, char int64) (*observed, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/v1/characters/%d", gateway, char), nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	o := &observed{items: map[string]int64{}, scenarios: map[string]scenario{}}
-	if response.StatusCode == http.StatusNotFound {
-		return o, nil
-	}
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("character %d: %d %s: %w", char, response.StatusCode, text, err)
-	}
-	var view struct {
-		Vitals   *struct{ HP int }
-		Progress struct{ XP int64 }
-		Items    []struct {
-			ItemID   string `json:"item_id"`
-			Quantity int64
+// checkCopies compares both copies with the models.
+func (r *run) checkCopies(ctx context.Context, _ *mended) error {
+	for _, m := range r.models {
+		saved, err := readCold(ctx, r.pool, m.char)
+		if err != nil {
+			return err
 		}
-		Scenarios []struct {
-			ScenarioID string `json:"scenario_id"`
-			Step       int
-			Status     string
+		live, err := r.look(ctx, m)
+		if err != nil {
+			return err
+		}
+		for _, v := range append(m.compare("cold", saved, inCold), m.compare("hot", live.cells(), inHot)...) {
+			r.report(v)
+		}
+		won, have := sumOfFights(saved), saved[events.RowProgress].n
+		if have < won || have > won+m.lostFights(saved) {
+			r.report(Violation{
+				Char: m.char, Where: "cold", What: string(events.RowProgress), value: saved[events.RowProgress].value,
+				Got: fmt.Sprint(have), Want: fmt.Sprintf("%d, the sum of its fights", won),
+			})
 		}
 	}
-	if err := json.Unmarshal(text, &view); err != nil {
-		return nil, err
+	return nil
+}
+
+func sumOfFights(saved map[events.RowKey]cell) (total int64) {
+	for key, c := range saved {
+		if strings.HasPrefix(string(key), "fight:") {
+			total += c.n
+		}
 	}
-	if view.Vitals != nil {
-		o.hp, o.moved = view.Vitals.HP, true
+	return total
+}
+
+// lostFights is the experience of the fights that were answered hot and lost
+// with Redis. A later fight may have carried it on: events say results.
+func (m *model) lostFights(saved map[events.RowKey]cell) (xp int64) {
+	for key := range m.rows {
+		if _, kept := saved[key]; kept || !strings.HasPrefix(string(key), "fight:") {
+			continue
+		}
+		if can := m.possible(key); slices.Contains(can, value{}) {
+			for _, v := range can {
+				xp += v.n
+			}
+		}
 	}
-	o.xp = view.Progress.XP
-	for _, item := range view.Items {
-		o.items[item.ItemID] = item.Quantity
+	return xp
+}
+
+// checkItems: all that there is of an item was granted by an answer. Where
+// Redis has lost its memory, what was answered hot may be missing.
+func (r *run) checkItems(ctx context.Context, _ *mended) error {
+	if !r.faults.lastLoss().IsZero() {
+		return nil
 	}
-	for _, p := range view.Scenarios {
-		o.scenarios[p.ScenarioID] = scenario{p.Step, p.Status}
+	granted := make(map[events.RowKey]int64)
+	for _, m := range r.models {
+		for key, n := range m.granted {
+			granted[key] += n
+		}
 	}
-	return o, nil
+	for key, want := range granted {
+		id := strings.TrimPrefix(string(key), "item:")
+		var have int64
+		err := r.pool.QueryRow(ctx, "SELECT coalesce(sum(quantity), 0)::bigint FROM items WHERE item_id = $1", id).Scan(&have)
+		if err != nil {
+			return fmt.Errorf("sum of item %s: %w", id, err)
+		}
+		if have != want {
+			r.report(Violation{Where: "cold", What: "sum of " + string(key), Got: fmt.Sprint(have), Want: fmt.Sprint(want)})
+		}
+	}
+	return nil
+}
+
+// checkDead: the dead letters are what the faults put into the stream on purpose.
+func (r *run) checkDead(ctx context.Context, end *mended) error {
+	stream, err := end.js.Stream(ctx, streamDead)
+	if err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	if got, want := stream.CachedInfo().State.Msgs, uint64(r.rig.poisoned.Load()); got != want {
+		r.report(Violation{Where: "stream", What: "dead letters", Got: fmt.Sprint(got), Want: fmt.Sprint(want)})
+	}
+	return nil
+}
+
+func (r *run) checkPlayers(ctx context.Context, _ *mended) error {
+	for _, p := range r.cfg.Players {
+		if err := p.Check(ctx, r.servers, r.report); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,45 +1,50 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/savepoint-games/savepoint/events"
 )
 
 // counts is what the clients saw.
 type counts struct {
-	acked, hot, refused, repeated atomic.Int64
+	acked, hot, cold, refused, repeated, looks, echoes atomic.Int64
 }
 
 func (c *counts) String() string {
-	return fmt.Sprintf("%d acknowledged (%d of them hot), %d refused, %d repeats", c.acked.Load(), c.hot.Load(), c.refused.Load(), c.repeated.Load())
+	return fmt.Sprintf("%d acknowledged (%d of them hot, %d cold), %d refused, %d repeats, %d looks, %d echoes",
+		c.acked.Load(), c.hot.Load(), c.cold.Load(), c.refused.Load(), c.repeated.Load(), c.looks.Load(), c.echoes.Load())
 }
 
 // client plays its own characters, one action after another.
 type client struct {
-	http     *http.Client
-	gateways []string
-	random   *rand.Rand
-	models   []*model
-	counts   *counts
-	report   func(Violation)
+	*Caller
+	models  []*model
+	faults  *timeline
+	pool    *pgxpool.Pool // PostgreSQL, to see what an answer at cold is worth
+	players []Player
+	// echo says that answers may be asked for again: not where Redis loses its
+	// memory, and with it what it had answered.
+	echo bool
+	// promised is the newest answer at durability cold, until it was looked at.
+	promised *record
 }
 
 // answer is what the client reads of any answer.
 type answer struct {
-	SessionID  string `json:"session_id"`
-	Version    int64  `json:"version"`
-	Durability string `json:"durability"`
-	XP         *int64 `json:"xp"`
+	SessionID  string         `json:"session_id"`
+	Version    events.Version `json:"version"`
+	Durability string         `json:"durability"`
+	XP         *int64         `json:"xp"`
 	Items      []struct {
 		ItemID   string `json:"item_id"`
 		Quantity int64  `json:"quantity"`
@@ -50,199 +55,196 @@ type answer struct {
 	} `json:"preempted"`
 }
 
-// errUnanswered is returned where an action got no answer before the end.
-var errUnanswered = errors.New("no answer")
+func (a *answer) quantity(id string) *value {
+	for _, item := range a.Items {
+		if item.ItemID == id {
+			return &value{n: item.Quantity}
+		}
+	}
+	return nil
+}
 
 // play acts until ctx is done, and finishes the action it is in.
 func (c *client) play(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := c.episode(c.models[c.random.IntN(len(c.models))]); err != nil {
+		m := c.models[c.Random.IntN(len(c.models))]
+		err := c.episode(ctx, m)
+		if errors.Is(err, errBroken) {
+			err = c.look(m)
+		}
+		if err != nil {
 			return err
 		}
+		c.keepPromise(m)
 	}
 	return nil
 }
 
-func (c *client) episode(m *model) error {
-	switch n := c.random.IntN(100); {
-	case n < 40:
-		return c.move(m)
-	case n < 70:
-		return c.trade(m)
-	case n < 85:
-		return c.travel(m)
-	}
-	return c.fight(m)
-}
+// errBroken ends an episode that cannot go on. The client looks at its character.
+var errBroken = errors.New("the episode cannot go on")
 
-func (c *client) move(m *model) error {
-	hp := m.hp + 1
-	_, err := c.must(m, "PUT", "vitals", fmt.Sprintf(`{"hp":%d,"energy":1,"location":{"zone":"harbor","x":1,"y":2}}`, hp))
-	if err == nil {
-		m.hp, m.moved = hp, true
-	}
-	return err
-}
-
-var itemIDs = []string{"sword", "potion", "gem"}
-
-func (c *client) trade(m *model) error {
-	id, delta := itemIDs[c.random.IntN(len(itemIDs))], int64(c.random.IntN(9)-3)
-	if delta == 0 {
-		delta = 1
-	}
-	status, a, err := c.send(m, "POST", "inventory", fmt.Sprintf(`{"changes":[{"item_id":%q,"delta":%d}]}`, id, delta))
-	if err != nil {
-		return err
-	}
-	want := m.items[id] + delta
-	switch {
-	case status == http.StatusConflict && want < 0:
-		return nil
-	case status != http.StatusOK:
-		c.report(Violation{m.char, "answer", "item " + id, fmt.Sprint("status ", status), fmt.Sprintf("200 and %d", want)})
-		return nil
-	case len(a.Items) != 1 || a.Items[0].Quantity != want:
-		c.report(Violation{m.char, "answer", "item " + id, fmt.Sprint(a.Items), fmt.Sprint(want)})
-	}
-	m.items[id] = want
-	return nil
-}
-
-func (c *client) travel(m *model) error {
-	id := fmt.Sprint("road-", c.random.IntN(3))
-	a, err := c.must(m, "POST", "contexts/scenario", fmt.Sprintf(`{"scenario_id":%q}`, id))
-	if err != nil {
-		return err
-	}
-	c.leave(m, a)
-	at := m.scenarios[id]
-	if at.status == "completed" {
-		at.step = 0
-	}
-	m.scenarios[id] = scenario{at.step, "active"}
-	for step := 1; step <= 2; step++ {
-		if _, err := c.must(m, "PATCH", "contexts/scenario", fmt.Sprintf(`{"session_id":%q,"step":%d,"data":{"n":%d}}`, a.SessionID, step, step)); err != nil {
-			return err
-		}
-		m.scenarios[id] = scenario{step, "active"}
-	}
-	switch c.random.IntN(3) {
-	case 0: // stays on the road
-		return nil
-	case 1: // looks into the bag
-		bag, err := c.must(m, "POST", "contexts/inventory", "{}")
-		if err == nil {
-			c.leave(m, bag)
-		}
-		return err
-	}
-	if _, err := c.must(m, "POST", "contexts/scenario/finish", fmt.Sprintf(`{"session_id":%q}`, a.SessionID)); err != nil {
-		return err
-	}
-	m.scenarios[id] = scenario{2, "completed"}
-	return nil
-}
-
-// leave applies what a context switch pre-empted.
-func (c *client) leave(m *model, a *answer) {
-	for _, p := range a.Preempted {
-		if p.Context != "scenario" {
-			continue
-		}
-		for id, at := range m.scenarios {
-			if at.status == "active" {
-				m.scenarios[id] = scenario{at.step, "paused"}
-			}
-		}
-	}
-}
-
-func (c *client) fight(m *model) error {
-	a, err := c.must(m, "POST", "contexts/combat", "{}")
-	if err != nil {
-		return err
-	}
-	c.leave(m, a)
-	gained, loot := int64(c.random.IntN(100)), int64(1+c.random.IntN(3))
-	id := itemIDs[c.random.IntN(len(itemIDs))]
-	won, err := c.must(m, "POST", "contexts/combat/finish", fmt.Sprintf(
-		`{"session_id":%q,"outcome":"victory","xp":%d,"loot":[{"item_id":%q,"quantity":%d}]}`, a.SessionID, gained, id, loot))
-	if err != nil {
-		return err
-	}
-	m.xp += gained
-	m.items[id] += loot
-	m.fights[a.SessionID] = gained
-	if won.XP == nil || *won.XP != m.xp {
-		c.report(Violation{m.char, "answer", "xp", fmt.Sprint(won.XP), fmt.Sprint(m.xp)})
-	}
-	return nil
-}
-
-// must sends an action that the rules cannot refuse.
-func (c *client) must(m *model, method, path, body string) (*answer, error) {
-	status, a, err := c.send(m, method, path, body)
-	if err == nil && status >= 300 {
-		c.report(Violation{m.char, "answer", method + " " + path + " " + body, fmt.Sprint("status ", status), "2xx"})
-		return a, nil
-	}
-	return a, err
-}
-
+// now and then a client asks for more than an answer.
 const (
-	attemptTimeout = 3 * time.Second
-	attempts       = 400 // with their pauses, some minutes: longer than any fault
-	retryPause     = 100 * time.Millisecond
+	coldPercent = 2
+	echoPercent = 2
+	lookPercent = 2
 )
 
-// send repeats a request, with one idempotency key and on changing gateways,
-// until it is answered for good.
-func (c *client) send(m *model, method, path, body string) (int, *answer, error) {
-	key := uuid.NewString()
-	for n := range attempts {
-		if n > 0 {
-			c.counts.repeated.Add(1)
-			time.Sleep(retryPause)
-		}
-		gateway := c.gateways[c.random.IntN(len(c.gateways))]
-		status, a, err := c.attempt(fmt.Sprintf("http://%s/v1/characters/%d/%s", gateway, m.char, path), method, body, key)
-		switch {
-		case err != nil || status >= 500:
-			continue
-		case status < 300:
-			c.counts.acked.Add(1)
-			if a.Durability == "hot" {
-				c.counts.hot.Add(1)
-			}
-		default:
-			c.counts.refused.Add(1)
-		}
-		return status, a, nil
+// send carries an action out and notes it. The answer is nil where the rules
+// refused it.
+func (c *client) send(m *model, method, path, body string) (*record, *answer, error) {
+	c.keepPromise(m)
+	asked := path
+	if c.Random.IntN(100) < coldPercent {
+		asked = withParameter(path, "durability=cold")
 	}
-	return 0, nil, fmt.Errorf("%s %s of character %d: %w", method, path, m.char, errUnanswered)
+	reply, err := c.Do(m.char, method, asked, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &record{
+		sent: reply.Sent, answered: reply.Answered, method: method, path: asked, body: body,
+		key: reply.Key, attempts: reply.Attempts, gateway: reply.Gateway, status: reply.Status,
+	}
+	m.history.add(r)
+	if reply.Status >= 300 {
+		c.counts.refused.Add(1)
+		return r, nil, nil
+	}
+	a := new(answer)
+	if err := json.Unmarshal(reply.Body, a); err != nil {
+		return nil, nil, fmt.Errorf("answer to %s %s of character %d: %w", method, path, m.char, err)
+	}
+	r.version, r.durability = a.Version, a.Durability
+	c.count(r)
+	m.checkVersion(r)
+	if c.echo && c.Random.IntN(100) < echoPercent {
+		c.again(m, r, reply, a)
+	}
+	return r, a, nil
 }
 
-func (c *client) attempt(url, method, body, key string) (int, *answer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
+func withParameter(path, parameter string) string {
+	if strings.Contains(path, "?") {
+		return path + "&" + parameter
+	}
+	return path + "?" + parameter
+}
+
+func (c *client) count(r *record) {
+	c.counts.acked.Add(1)
+	switch r.durability {
+	case "hot":
+		c.counts.hot.Add(1)
+	case "cold":
+		c.counts.cold.Add(1)
+		c.promised = r
+	}
+}
+
+// again sends an answered request once more: the answer is the first one.
+func (c *client) again(m *model, r *record, first *Reply, a *answer) {
+	echo := *first
+	if err := c.attempt(&echo, m.char, r.method, r.path, r.body); err != nil || echo.Status >= 500 {
+		return // it has been answered once; nobody waits for this one
+	}
+	c.counts.echoes.Add(1)
+	var b answer
+	if echo.Status < 300 && json.Unmarshal(echo.Body, &b) == nil && b.Version == a.Version && b.SessionID == a.SessionID {
+		return
+	}
+	m.report(Violation{
+		Char: m.char, Where: "answer", What: "repeat of " + r.method + " " + r.path + " " + r.body, When: echo.Answered,
+		Got: fmt.Sprintf("%d, version %d", echo.Status, b.Version), Want: fmt.Sprintf("the first answer, version %d", a.Version), row: rowContexts,
+	})
+}
+
+// must sends an action that the rules cannot refuse, unless Redis has lost what
+// it builds on: then the error is errBroken.
+func (c *client) must(m *model, method, path, body string) (*record, *answer, error) {
+	r, a, err := c.send(m, method, path, body)
+	if err != nil || a != nil {
+		return r, a, err
+	}
+	if r.status != http.StatusConflict || !m.uncertain() {
+		m.report(Violation{
+			Char: m.char, Where: "answer", What: method + " " + path + " " + body, When: r.answered,
+			Got: fmt.Sprint("status ", r.status), Want: "2xx", row: rowContexts,
+		})
+	}
+	return r, nil, errBroken
+}
+
+// look reads the whole character. What it shows must be possible, and is what
+// the model goes on from.
+func (c *client) look(m *model) error {
+	for range attempts {
+		v, err := readHot(context.Background(), c.http, c.gateways[c.Random.IntN(len(c.gateways))], m.char)
+		if errors.Is(err, errNotNow) {
+			time.Sleep(retryPause)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.counts.looks.Add(1)
+		m.seen(time.Now(), v)
+		return nil
+	}
+	return fmt.Errorf("look at character %d: %w", m.char, ErrUnanswered)
+}
+
+// seen takes a view of the whole character into the model.
+func (m *model) seen(at time.Time, v *view) {
+	shown, dirty := v.cells(), v.dirty()
+	keys := make(map[events.RowKey]bool)
+	for key := range shown {
+		keys[key] = true
+	}
+	for key := range m.rows {
+		keys[key] = inHot(key)
+	}
+	for key, is := range keys {
+		if _, marked := dirty[key]; is {
+			m.show(at, "hot", key, shown[key].value, !marked)
+		}
+	}
+}
+
+// promiseTimeout is how long PostgreSQL may take to show a row.
+const promiseTimeout = time.Second
+
+// keepPromise looks whether PostgreSQL has what was answered at durability
+// cold. Where PostgreSQL does not answer now, or was replaced meanwhile, there
+// is nothing to see.
+func (c *client) keepPromise(m *model) {
+	r := c.promised
+	c.promised = nil
+	if r == nil || c.pool == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), promiseTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return 0, nil, err
+	copied, err := readCold(ctx, c.pool, m.char)
+	if err != nil || c.lostCold(r) {
+		return
 	}
-	request.Header.Set("Idempotency-Key", key)
-	response, err := c.http.Do(request)
-	if err != nil {
-		return 0, nil, err
+	for _, e := range r.effects {
+		// What a switch ended has the version before that of the answer.
+		if got := copied[e.row]; inCold(e.row) && got.version < r.version-1 {
+			m.report(Violation{
+				Char: m.char, Where: "cold", What: string(e.row), When: r.answered,
+				Got: got.String(), Want: fmt.Sprintf("version %d or newer: it was answered cold", r.version), value: got.value,
+			})
+		}
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, nil, err
+}
+
+func (c *client) lostCold(r *record) bool {
+	for _, s := range c.faults.during(r.sent, time.Now()) {
+		if losesCold(s.name) {
+			return true
+		}
 	}
-	var a answer
-	if response.StatusCode < 300 {
-		err = json.Unmarshal(text, &a)
-	}
-	return response.StatusCode, &a, err
+	return false
 }

@@ -27,21 +27,18 @@ var faults = map[string]fault{
 	"redis-restart": redisRestart,
 	"redis-empty":   redisEmptied,
 	"redis-older":   redisOlder,
+	"stream-replay": streamReplay,
 }
 
 // Faults lists the names of the faults.
 func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
 
-// losesHot names the faults that take what was answered "hot" and nothing more:
-// they may not be mixed with those that make the stream unavailable, because
-// the model takes every answer for a promise. Nor, yet, with those that lose an
-// answer on its way: the idempotency keys are lost with Redis.
+// losesHot names the faults that take what was answered "hot" and nothing more.
+// The model allows for it.
 var losesHot = []string{"redis-empty", "redis-older"}
 
 // DefaultFaults lists the faults that may be mixed at will.
-func DefaultFaults() []string {
-	return slices.DeleteFunc(Faults(), func(name string) bool { return slices.Contains(losesHot, name) })
-}
+func DefaultFaults() []string { return Faults() }
 
 func any1[T any](x *rand.Rand, list []T) T { return list[x.IntN(len(list))] }
 

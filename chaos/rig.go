@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type rig struct {
 	nats     *stack.NATS
 	gateways []*part
 	savers   []*part
+	poisoned atomic.Int64 // events that faults made bad on purpose: the dead letters to expect
 }
 
 // part is one of the product's programs.

@@ -8,10 +8,15 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/cold"
 )
 
 // Config says what to break and for how long.
@@ -22,12 +27,23 @@ type Config struct {
 	// Faults are the names of those that may happen. Defaults to DefaultFaults.
 	Faults []string
 	// Pause is the time between two faults. Defaults to 500 ms.
-	Pause      time.Duration
+	Pause time.Duration
+	// Parallel is how many faults may be on at once; those of one part never
+	// are. Defaults to 1.
+	Parallel   int
 	Gateways   int       // defaults to 2
 	Savers     int       // defaults to 2
 	Clients    int       // defaults to 8
 	Characters int       // a client; defaults to 5
 	Out        io.Writer // progress; defaults to nowhere
+	// Players play scopes of your own beside the built-in actions.
+	Players []Player
+	// Settle bounds how long the mended system may take to save everything.
+	// Defaults to 60 s.
+	Settle time.Duration
+	// LoseKeys lets Redis lose its memory while an action has no answer yet:
+	// its idempotency key may then be lost with it.
+	LoseKeys bool
 }
 
 func (c Config) withDefaults() Config {
@@ -36,6 +52,7 @@ func (c Config) withDefaults() Config {
 			*n = d
 		}
 	}
+	def(&c.Parallel, 1)
 	def(&c.Gateways, 2)
 	def(&c.Savers, 2)
 	def(&c.Clients, 8)
@@ -45,6 +62,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Pause <= 0 {
 		c.Pause = 500 * time.Millisecond
+	}
+	if c.Settle <= 0 {
+		c.Settle = time.Minute
 	}
 	if c.Out == nil {
 		c.Out = io.Discard
@@ -58,7 +78,10 @@ type Result struct {
 	Faults     map[string]int // how often each happened
 	Actions    string         // what the clients saw
 	Characters int
-	Violations []Violation
+	Speeds     []Speed     // of the gateways, by fault; calm first
+	Violations []Violation // the oldest broken promise first
+	Log        string      // the programs' log, of a run that found something; else ""
+	Repeat     string      // the command that repeats the run
 }
 
 func (r *Result) String() string {
@@ -69,14 +92,40 @@ func (r *Result) String() string {
 	return fmt.Sprintf("seed %d, faults %v, %d characters, actions: %s: %s", r.Seed, r.Faults, r.Characters, r.Actions, verdict)
 }
 
+// Report says everything that the run found, in some lines.
+func (r *Result) Report() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\nhow gateways answered, faults as ratios to calm:\n%s", r, speedTable(r.Speeds))
+	for _, v := range r.Violations {
+		if v.Story != "" {
+			fmt.Fprintf(&b, "\n%s\n%s", v, v.Story)
+		}
+	}
+	if len(r.Violations) > 0 {
+		fmt.Fprintf(&b, "\nall violations, the oldest broken promise first:\n")
+		for _, v := range r.Violations {
+			fmt.Fprintf(&b, "  %s\n", v)
+		}
+		fmt.Fprintf(&b, "\nthe programs' log: %s\nagain: %s\n", r.Log, r.Repeat)
+	}
+	return b.String()
+}
+
 // run is one run in progress.
 type run struct {
-	cfg    Config
-	rig    *rig
-	counts counts
-	mu     sync.Mutex // guards result
-	result Result
-	models []*model
+	cfg     Config
+	rig     *rig
+	began   time.Time
+	faults  timeline
+	speed   *speedometer
+	pool    *pgxpool.Pool
+	servers Servers
+	counts  counts
+	mu      sync.Mutex // guards result
+	result  Result
+	clients []*client
+	models  []*model
+	busy    exclusion
 }
 
 // Run starts a system, plays against it while parts of it break, mends it, and
@@ -84,6 +133,11 @@ type run struct {
 // run itself did not work; what it found is in the result.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg = cfg.withDefaults()
+	for _, name := range cfg.Faults {
+		if faults[name] == nil {
+			return nil, fmt.Errorf("no fault %q; there are %v", name, Faults())
+		}
+	}
 	// PostgreSQL's own user must be able to enter.
 	dir, err := os.MkdirTemp("", "chaos")
 	if err != nil {
@@ -98,19 +152,50 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	r := &run{cfg: cfg, result: Result{Seed: cfg.Seed, Faults: map[string]int{}}}
+	r := &run{cfg: cfg, began: time.Now(), result: Result{Seed: cfg.Seed, Faults: map[string]int{}, Repeat: cfg.repeat()}}
+	r.speed = newSpeedometer(&r.faults)
 	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, log); err != nil {
 		return nil, err
 	}
-	err = r.play(ctx)
-	if err == nil {
-		err = r.check(ctx)
-	}
+	err = r.playAndCheck(ctx)
 	if closing := r.rig.close(); err == nil {
 		err = closing
 	}
-	r.result.Actions, r.result.Characters = r.counts.String(), len(r.models)
+	if err != nil || len(r.result.Violations) > 0 {
+		r.result.Log = keepLog(log.Name(), cfg.Seed)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w (the programs' log: %s)", err, r.result.Log)
+	}
+	r.result.Actions, r.result.Characters, r.result.Speeds = r.counts.String(), len(r.models), r.speed.list()
 	return &r.result, err
+}
+
+// repeat is the command for the same run.
+func (c Config) repeat() string {
+	command := fmt.Sprintf("make chaos SEED=%d CHAOS_FOR=%s CLIENTS=%d PARALLEL=%d FAULTS=%s",
+		c.Seed, c.Duration, c.Clients, c.Parallel, strings.Join(c.Faults, ","))
+	if c.LoseKeys {
+		command += " LOSE_KEYS=true"
+	}
+	return command
+}
+
+// keepLog moves the programs' log where it outlives the run.
+func keepLog(path string, seed uint64) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	kept, err := os.CreateTemp("", fmt.Sprintf("chaos-seed-%d-*.log", seed))
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = kept.Close() }()
+	if _, err := kept.Write(text); err != nil {
+		return err.Error()
+	}
+	return kept.Name()
 }
 
 func (r *run) report(v Violation) {
@@ -119,52 +204,163 @@ func (r *run) report(v Violation) {
 	r.result.Violations = append(r.result.Violations, v)
 }
 
+func (r *run) playAndCheck(ctx context.Context) (err error) {
+	// Where the servers are does not change while they come and go.
+	r.servers = Servers{NATSURL: r.rig.nats.URL(), RedisURL: r.rig.redis.URL(), DatabaseURL: r.rig.postgres.URL()}
+	for _, g := range r.rig.gateways {
+		r.servers.Gateways = append(r.servers.Gateways, g.addr)
+	}
+	if r.pool, err = cold.OpenPool(ctx, r.servers.DatabaseURL, 4); err != nil {
+		return err
+	}
+	defer r.pool.Close()
+	if err := r.play(ctx); err != nil {
+		return err
+	}
+	return r.check(ctx)
+}
+
 // play lets the clients act and the faults happen side by side.
 func (r *run) play(ctx context.Context) error {
 	playing, stop := context.WithTimeout(ctx, r.cfg.Duration)
 	defer stop()
-	var group errgroup.Group
 	for n := range r.cfg.Clients {
-		c := r.client(n)
+		r.clients = append(r.clients, r.client(n))
+	}
+	var group errgroup.Group
+	for _, c := range r.clients {
 		group.Go(func() error { return c.play(playing) })
 	}
-	group.Go(func() error { return r.breakThings(playing) })
+	for n := range r.cfg.Parallel {
+		group.Go(func() error { return r.breakThings(playing, n) })
+	}
 	return group.Wait()
 }
 
 func (r *run) client(n int) *client {
 	c := &client{
-		http:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
-		random: rand.New(rand.NewPCG(r.cfg.Seed, uint64(n)+1)),
-		counts: &r.counts, report: r.report,
-	}
-	for _, g := range r.rig.gateways {
-		c.gateways = append(c.gateways, g.addr)
+		Caller: &Caller{
+			Random: rand.New(rand.NewPCG(r.cfg.Seed, uint64(n)+1)), gateways: r.servers.Gateways,
+			http:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
+			counts: &r.counts, speed: r.speed,
+		},
+		faults: &r.faults, pool: r.pool, players: r.cfg.Players,
+		echo: !slices.ContainsFunc(r.cfg.Faults, func(name string) bool { return slices.Contains(losesHot, name) }),
 	}
 	for i := range r.cfg.Characters {
-		m := newModel(int64(1 + n*r.cfg.Characters + i))
+		m := newModel(int64(1+n*r.cfg.Characters+i), &r.faults, r.report)
 		c.models = append(c.models, m)
 		r.models = append(r.models, m)
 	}
 	return c
 }
 
-func (r *run) breakThings(ctx context.Context) error {
-	random := rand.New(rand.NewPCG(r.cfg.Seed, 0))
+// breakThings lets one fault after another happen. n tells the schedules apart
+// that run side by side.
+func (r *run) breakThings(ctx context.Context, n int) error {
+	random := rand.New(rand.NewPCG(r.cfg.Seed, uint64(n)<<32))
 	for {
 		pause(ctx, r.cfg.Pause)
 		if ctx.Err() != nil {
 			return nil
 		}
 		name := any1(random, r.cfg.Faults)
-		break1, ok := faults[name]
+		release, ok := r.busy.take(name)
 		if !ok {
-			return fmt.Errorf("no fault %q; there are %v", name, Faults())
+			continue // the part is broken already
 		}
-		if err := break1(ctx, r.rig, random); err != nil {
-			return fmt.Errorf("fault %s: %w", name, err)
+		err := r.happen(ctx, name, random)
+		release()
+		if err != nil {
+			return err
 		}
-		r.result.Faults[name]++
-		fmt.Fprintf(r.cfg.Out, "%s; %s\n", name, &r.counts)
 	}
+}
+
+func (r *run) happen(ctx context.Context, name string, random *rand.Rand) error {
+	if !r.awaitKeys(ctx, name) {
+		return nil
+	}
+	end := r.faults.begin(name)
+	began := time.Now()
+	err := faults[name](ctx, r.rig, random)
+	end()
+	if err != nil {
+		return fmt.Errorf("fault %s: %w", name, err)
+	}
+	r.mu.Lock()
+	r.result.Faults[name]++
+	r.mu.Unlock()
+	fmt.Fprintf(r.cfg.Out, "%6.1fs  %s for %.1fs; %s\n", began.Sub(r.began).Seconds(), name, time.Since(began).Seconds(), &r.counts)
+	return nil
+}
+
+// awaitKeys waits until a fault may happen without taking the idempotency key
+// of an action that has no answer: keys live in Redis. A Redis that loses its
+// memory waits until nobody repeats; what takes answers waits until the actions
+// from before the last loss are answered. The two never happen at once
+// (exclusion). It reports whether ctx has not ended before.
+func (r *run) awaitKeys(ctx context.Context, name string) bool {
+	for !r.cfg.LoseKeys && ctx.Err() == nil && r.endangersKeys(name) {
+		pause(ctx, 5*time.Millisecond)
+	}
+	return ctx.Err() == nil
+}
+
+func (r *run) endangersKeys(name string) bool {
+	loses, takes := slices.Contains(losesHot, name), takesAnswers(name)
+	lost := r.faults.lastLoss().UnixNano()
+	return slices.ContainsFunc(r.clients, func(c *client) bool {
+		began := c.began.Load()
+		return loses && c.unsure.Load() || takes && began != 0 && began <= lost
+	})
+}
+
+// takesAnswers reports whether a fault may keep a client from getting the
+// answer of an action that was carried out.
+func takesAnswers(name string) bool { return strings.HasPrefix(name, "gateway-") }
+
+// losesCold reports whether a fault takes from PostgreSQL what it had committed.
+func losesCold(name string) bool {
+	return name == "postgres-older" || name == "postgres-empty"
+}
+
+// exclusion keeps faults of one part from happening at once. The part is the
+// first word of a fault's name.
+type exclusion struct {
+	mu   sync.Mutex
+	busy map[string]bool
+}
+
+func (x *exclusion) take(name string) (release func(), ok bool) {
+	part, _, _ := strings.Cut(name, "-")
+	taken := []string{part}
+	if takesAnswers(name) || slices.Contains(losesHot, name) {
+		taken = append(taken, "keys")
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, t := range taken {
+		if x.busy[t] {
+			return nil, false
+		}
+	}
+	if x.busy == nil {
+		x.busy = make(map[string]bool)
+	}
+	set := func(on bool) {
+		for _, t := range taken {
+			if on {
+				x.busy[t] = true
+			} else {
+				delete(x.busy, t)
+			}
+		}
+	}
+	set(true)
+	return func() {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		set(false)
+	}, true
 }

@@ -120,27 +120,25 @@ func (s *Service) awaitSaved(ctx context.Context, char events.CharID, rows []eve
 	}
 }
 
-// overtaken reports whether each row is saved at its version: it has no mark,
-// or a newer one while PostgreSQL shows that this version has passed.
+// overtaken reports whether each row is saved at its version. A mark at most as
+// new says that it is not. That there is none proves nothing: a Redis that has
+// lost its memory has none either. So PostgreSQL has the last word.
 func (s *Service) overtaken(ctx context.Context, char events.CharID, rows []events.Row, marks map[events.RowKey]events.Version) bool {
-	newer := false
 	for _, row := range rows {
-		mark, dirty := marks[row.Key]
-		if dirty && mark <= row.Version {
+		if mark, dirty := marks[row.Key]; dirty && mark <= row.Version {
 			return false
 		}
-		newer = newer || dirty
 	}
-	if !newer {
-		return true
+	wanted := make(map[events.RowKey]events.Version, len(rows))
+	for _, row := range rows {
+		wanted[row.Key] = row.Version
 	}
-	state, err := s.Cold.Load(ctx, char)
+	saved, err := s.Cold.Rows(ctx, map[events.CharID]map[events.RowKey]events.Version{char: wanted})
 	if err != nil {
 		return false
 	}
-	saved := state.Rows()
 	for _, row := range rows {
-		if _, dirty := marks[row.Key]; dirty && row.Key != game.RowContexts && saved[row.Key] < row.Version {
+		if row.Key != game.RowContexts && saved[char][row.Key] < row.Version {
 			return false
 		}
 	}

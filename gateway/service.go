@@ -44,6 +44,7 @@ type Cold interface {
 	Load(ctx context.Context, char events.CharID) (*game.State, error)
 	Fights(ctx context.Context, char events.CharID, before events.Version, limit int32) ([]game.FightRecord, error)
 	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
+	Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error)
 	Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error)
 }
 

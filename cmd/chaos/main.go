@@ -19,7 +19,9 @@ type cli struct {
 	Duration time.Duration `name:"for" env:"CHAOS_FOR" default:"60s" help:"How long to play and break."`
 	Seed     uint64        `env:"SEED" default:"1" help:"Of the clients and of the schedule of faults."`
 	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default those that may be mixed at will."`
-	Clients  int           `default:"8" help:"How many clients play at once."`
+	Clients  int           `env:"CLIENTS" default:"8" help:"How many clients play at once."`
+	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
+	LoseKeys bool          `env:"LOSE_KEYS" help:"Redis may lose its memory while an action has no answer."`
 }
 
 func main() {
@@ -34,17 +36,15 @@ func (c *cli) run(ctx context.Context) error {
 		return err
 	}
 	result, err := chaos.Run(ctx, chaos.Config{
-		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients, Out: os.Stdout,
+		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients,
+		Parallel: c.Parallel, LoseKeys: c.LoseKeys, Out: os.Stdout,
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Println(result)
-	for _, v := range result.Violations {
-		fmt.Println(" ", v)
-	}
+	fmt.Print(result.Report())
 	if len(result.Violations) > 0 {
-		return fmt.Errorf("%d violations; again with SEED=%d", len(result.Violations), result.Seed)
+		return fmt.Errorf("%d violations; again: %s", len(result.Violations), result.Repeat)
 	}
 	return nil
 }

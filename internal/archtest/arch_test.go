@@ -37,7 +37,7 @@ var table = map[string][]string{
 	"internal/stack":           {},
 	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
 	"internal/archtest":        {},
-	"chaos":                    {"cold", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
+	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
@@ -51,7 +51,7 @@ var table = map[string][]string{
 // driver is part of the architecture.
 var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bus", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
