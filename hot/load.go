@@ -13,7 +13,7 @@ import (
 )
 
 // Load reads the wanted parts. They may be of different moments; a commit that
-// expects the parts it depends on finds out.
+// expects the parts it depends on finds out. With Want.Dirty they are of one.
 func (s *Store) Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
 	out, err := s.load(ctx, char, want)
 	if err != nil {
@@ -40,7 +40,13 @@ type replies struct {
 
 func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
 	var r replies
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	pipelined := s.rdb.Pipelined
+	if want.Dirty {
+		// Marks say something only together with the copy that they belong to:
+		// were Redis emptied in between, there would be none.
+		pipelined = s.rdb.TxPipelined
+	}
+	_, err := pipelined(ctx, func(p redis.Pipeliner) error {
 		r.send(ctx, p, char, want)
 		return nil
 	})
