@@ -57,7 +57,7 @@ func (b *Bus) dropCovered(ctx context.Context, letter *nats.Msg, sequence uint64
 	if strings.HasSuffix(letter.Subject, "."+events.NoCharacter) {
 		return nil
 	}
-	older, err := b.page(ctx, StreamDead, letter.Subject, 1, readMessages)
+	older, err := b.page(ctx, StreamDead, letter.Subject, place{}, readMessages)
 	if err != nil {
 		return err
 	}

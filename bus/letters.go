@@ -30,7 +30,7 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 	if char != 0 {
 		filter[2] = char.String()
 	}
-	err := b.pages(ctx, StreamDead, strings.Join(filter, "."), 1, func(msg *jetstream.RawStreamMsg) bool {
+	err := b.pages(ctx, StreamDead, strings.Join(filter, "."), place{}, func(msg *jetstream.RawStreamMsg) bool {
 		return yield(newLetter(msg))
 	})
 	return named("dead letters", err)
@@ -39,7 +39,7 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 // LettersFrom returns up to limit dead letters from a sequence on, oldest first,
 // and the sequence that goes on after them; 0 where these are the last.
 func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters []Letter, next uint64, err error) {
-	page, err := b.page(ctx, StreamDead, "dlq.*.*", from, limit)
+	page, err := b.page(ctx, StreamDead, "dlq.*.*", place{sequence: from}, limit)
 	if err != nil || len(page) == 0 {
 		return nil, 0, named("dead letters", err)
 	}

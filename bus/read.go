@@ -25,18 +25,32 @@ const (
 	statusNothing = "404"
 )
 
+// A place is where in a stream reading begins: at a sequence, or at a time.
+type place struct {
+	sequence uint64
+	time     time.Time
+}
+
+func (p place) request(subject string, limit int) ([]byte, error) {
+	// With a batch of one the server leaves out the end.
+	r := map[string]any{"next_by_subj": subject, "batch": max(2, min(limit, readMessages)), "max_bytes": readBytes}
+	if p.time.IsZero() {
+		r["seq"] = max(p.sequence, 1)
+	} else {
+		r["start_time"] = p.time.UTC()
+	}
+	return json.Marshal(r)
+}
+
 // page reads up to limit stored messages of a subject, which may have
-// wildcards, from a sequence on, in one request: one by one would cost a round
+// wildcards, from a place on, in one request: one by one would cost a round
 // trip each, a consumer a place in the server's list. It returns fewer where
 // the answer would be too large; none means that there are no more.
-func (b *Bus) page(ctx context.Context, stream, subject string, from uint64, limit int) ([]jetstream.RawStreamMsg, error) {
+func (b *Bus) page(ctx context.Context, stream, subject string, from place, limit int) ([]jetstream.RawStreamMsg, error) {
 	if !b.nc.IsConnected() {
 		return nil, unavailable(errNotConnected)
 	}
-	// With a batch of one the server leaves out the end.
-	request, err := json.Marshal(map[string]any{
-		"seq": max(from, 1), "next_by_subj": subject, "batch": max(2, min(limit, readMessages)), "max_bytes": readBytes,
-	})
+	request, err := from.request(subject, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -72,20 +86,30 @@ func (b *Bus) page(ctx context.Context, stream, subject string, from uint64, lim
 	}
 }
 
+// readStored takes an answer apart. The server puts what it says behind the
+// message's own headers, among which may be the same names: those of a message
+// that somebody has copied.
 func readStored(answer *nats.Msg) (msg jetstream.RawStreamMsg, err error) {
-	msg = jetstream.RawStreamMsg{Subject: answer.Header.Get(jetstream.SubjectHeader), Header: answer.Header, Data: answer.Data}
-	if msg.Sequence, err = strconv.ParseUint(answer.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
+	said := func(name string) string {
+		values := answer.Header.Values(name)
+		if len(values) == 0 {
+			return ""
+		}
+		return values[len(values)-1]
+	}
+	msg = jetstream.RawStreamMsg{Subject: said(jetstream.SubjectHeader), Header: answer.Header, Data: answer.Data}
+	if msg.Sequence, err = strconv.ParseUint(said(jetstream.SequenceHeader), 10, 64); err != nil {
 		return msg, fmt.Errorf("sequence of a stored message: %w", err)
 	}
-	if msg.Time, err = time.Parse(time.RFC3339Nano, answer.Header.Get(jetstream.TimeStampHeaer)); err != nil {
+	if msg.Time, err = time.Parse(time.RFC3339Nano, said(jetstream.TimeStampHeaer)); err != nil {
 		return msg, fmt.Errorf("time of stored message %d: %w", msg.Sequence, err)
 	}
 	return msg, nil
 }
 
-// pages calls yield with each stored message of a subject from a sequence on,
-// in the order of the sequences, until it returns false.
-func (b *Bus) pages(ctx context.Context, stream, subject string, from uint64, yield func(*jetstream.RawStreamMsg) bool) error {
+// pages calls yield with each stored message of a subject from a place on, in
+// the order of the sequences, until it returns false.
+func (b *Bus) pages(ctx context.Context, stream, subject string, from place, yield func(*jetstream.RawStreamMsg) bool) error {
 	for {
 		page, err := b.page(ctx, stream, subject, from, readMessages)
 		if err != nil || len(page) == 0 {
@@ -96,6 +120,6 @@ func (b *Bus) pages(ctx context.Context, stream, subject string, from uint64, yi
 				return nil
 			}
 		}
-		from = page[len(page)-1].Sequence + 1
+		from = place{sequence: page[len(page)-1].Sequence + 1}
 	}
 }

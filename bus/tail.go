@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,31 +9,47 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 )
 
 // Tail returns a character's events that may not be saved yet: those above the
 // lowest sequence that all savers have settled. Events published without the
 // character in their subject are not among them.
 func (b *Bus) Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error) {
-	stream, floor, err := b.floor(ctx)
+	_, floor, err := b.floor(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("tail of character %d: %w", char, err)
 	}
 	var tail []events.StateChanged
-	for seq := floor + 1; ; {
-		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("sync.*."+char.String()))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return tail, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("tail of character %d: %w", char, unavailable(err))
-		}
-		seq = msg.Sequence + 1
-		e, err := events.Decode(msg.Data)
-		if err == nil && e.CharID == char && e.Version.Check(msg.Time) == nil {
+	err = b.pages(ctx, StreamChanges, subjectsOf(char), place{sequence: floor + 1}, func(msg *jetstream.RawStreamMsg) bool {
+		if e, ok := readEvent(msg, char); ok { // the rest is for the dead letters
 			tail = append(tail, e)
-		} // the rest is for the dead letters
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tail of character %d: %w", char, err)
 	}
+	return tail, nil
+}
+
+// subjectsOf are those of a character's events of all scopes.
+func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
+
+// Answers returns the requests of a character whose events the stream stored
+// since a time, with their answers, oldest first; saved or not.
+func (b *Bus) Answers(ctx context.Context, char events.CharID, since time.Time) (answers []game.Request, err error) {
+	err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: since}, func(msg *jetstream.RawStreamMsg) bool {
+		key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " ")
+		if ok {
+			answers = append(answers, game.Request{Key: key, Record: record})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("answered requests of character %d: %w", char, err)
+	}
+	return answers, nil
 }
 
 // floor is the highest sequence up to which every saver has settled all events:
@@ -52,7 +67,7 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 			continue
 		}
 		seen[info.Name] = true
-		oldest, err := unsettled(ctx, stream, info)
+		oldest, err := b.unsettled(ctx, info)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -74,12 +89,12 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 // unsettled is the oldest event that a saver's consumer has not settled, or
 // nil. It asks what is stored: the consumer's own count of what is pending
 // follows some moments after the publisher's ack.
-func unsettled(ctx context.Context, stream jetstream.Stream, info *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
-	msg, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(info.Config.FilterSubject))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
+func (b *Bus) unsettled(ctx context.Context, info *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
+	page, err := b.page(ctx, StreamChanges, info.Config.FilterSubject, place{sequence: info.AckFloor.Stream + 1}, 1)
+	if err != nil || len(page) == 0 {
+		return nil, err
 	}
-	return msg, unavailable(err)
+	return &page[0], nil
 }
 
 // Backlog is how far the savers of one scope are behind.
@@ -104,7 +119,7 @@ func (b *Bus) Backlog(ctx context.Context, scope events.Scope) (out Backlog, err
 	}
 	info := consumer.CachedInfo()
 	out.Pending, out.InFlight = info.NumPending, info.NumAckPending
-	oldest, err := unsettled(ctx, stream, info)
+	oldest, err := b.unsettled(ctx, info)
 	if err != nil {
 		return out, fmt.Errorf("backlog of %s: %w", scope, err)
 	}

@@ -334,3 +334,47 @@ func TestScheduledTickSweeps(t *testing.T) {
 	s.saveWith(s.cleanup(time.Millisecond))
 	s.wantEqual()
 }
+
+// A request whose answer was lost together with the memory of Redis is not
+// carried out a second time: its event has kept the answer.
+func TestRepeatIsKnownAfterRedisForgotIt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	stop := s.save()
+	fight := s.want(201, "POST", "1/contexts/combat", "").SessionID
+	for _, saved := range []bool{true, false} {
+		if !saved {
+			stop()
+			fight = s.want(201, "POST", "1/contexts/combat", "").SessionID
+		}
+		bag, won, road, bout := uuid.NewString(), uuid.NewString(), uuid.NewString(), uuid.NewString()
+		requests := []struct{ key, path, body string }{
+			{won, "1/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":10,"loot":[{"item_id":"sword","quantity":1}]`)},
+			{bag, "1/inventory", `{"changes":[{"item_id":"potion","delta":3}]}`},
+			{road, "1/contexts/scenario", `{"scenario_id":"old-road"}`},
+			{bout, "1/contexts/combat", ""},
+		}
+		var first []string
+		for _, r := range requests {
+			first = append(first, s.do(0, "POST", r.path, r.body, "Idempotency-Key", r.key).Body)
+		}
+		if saved {
+			s.wantEqual()
+		}
+		s.flush()
+		for i, r := range requests {
+			again := s.do(1, "POST", r.path, r.body, "Idempotency-Key", r.key)
+			if again.Status >= 300 || again.Header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("saved %v: the repeat of %s was carried out: %d %s, first %s", saved, r.path, again.Status, again.Body, first[i])
+			}
+		}
+		if r := s.do(0, "POST", "1/inventory", `{"changes":[{"item_id":"rope","delta":3}]}`, "Idempotency-Key", bag); r.Status != 422 {
+			t.Errorf("the key of another request was taken: %d %s", r.Status, r.Body)
+		}
+		s.want(200, "POST", "1/contexts/combat/finish", sessionBody(s.want(201, "POST", "1/contexts/combat?force=true", "").SessionID, `,"outcome":"defeat"`))
+	}
+	view := s.look(1, "hot")
+	if view.Progress.XP != 20 || len(view.Items) != 2 || view.Items[0].Quantity.Quantity != 6 || view.Items[1].Quantity.Quantity != 2 {
+		t.Errorf("after each was done twice: %+v %+v", view.Progress, view.Items)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -28,13 +29,17 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 		return errJoined // another gateway was faster
 	}
 	joined, dirty, err := s.joinAll(ctx, &loaded.State)
+	var answers []game.Request
+	if err == nil {
+		answers, err = s.Stream.Answers(ctx, char, s.Now().Add(-answerMemory))
+	}
 	if err != nil {
 		return fmt.Errorf("join the copies of character %d: %w", char, err)
 	}
 	if joined.Version == 0 && !create {
 		return nil // nobody knows it
 	}
-	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty)
+	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty, answers...)
 	if err == nil {
 		s.Metrics.joined()
 	}
@@ -44,6 +49,10 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	}
 	return err
 }
+
+// answerMemory is how far back answers are looked up that Redis has forgotten:
+// longer than a client repeats a request of which it got no answer.
+const answerMemory = time.Minute
 
 // load is Hot.Load of a copy that is verified; a character that nobody knows
 // yet comes back as it is. Both for reading.

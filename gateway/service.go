@@ -20,7 +20,7 @@ type Hot interface {
 	Commit(ctx context.Context, c *game.Change, r game.Request) error
 	CommitBlind(ctx context.Context, c *game.Change, r game.Request) error
 	Refuse(ctx context.Context, char events.CharID, r game.Request) error
-	CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row) error
+	CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row, answers ...game.Request) error
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
 	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
 }
@@ -31,6 +31,8 @@ type Stream interface {
 	Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error)
 	// Tail returns a character's events that may not be saved yet.
 	Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error)
+	// Answers returns the requests whose events were stored since a time.
+	Answers(ctx context.Context, char events.CharID, since time.Time) ([]game.Request, error)
 }
 
 // Mirror shows the active contexts to others; see bus.Mirror.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,6 +19,9 @@ import (
 // requestGeneration is how many answers are kept before the older half goes:
 // the newest 256 to 512 of a character, for a day after its last request.
 const requestGeneration = 256
+
+// requestMemory is the same in commit.lua.
+const requestMemory = 24 * time.Hour
 
 // Commit applies a change, all or nothing. Its errors:
 // game.ErrUnverified, game.ErrAhead, *game.MovedError, *game.ReplayError, or an
@@ -40,9 +44,9 @@ func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) 
 }
 
 // CommitJoin writes a copy that was joined from all sources over loaded, marks
-// the rows of dirty, and calls the copy verified. It returns a
-// *game.MovedError where the character changed meanwhile.
-func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row) error {
+// the rows of dirty, remembers answers that were forgotten, and calls the copy
+// verified. It returns a *game.MovedError where the character changed meanwhile.
+func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row, answers ...game.Request) error {
 	c := &game.Change{
 		Char: joined.Char, Version: joined.Version, Vitals: joined.Vitals,
 		Items: joined.Items, Scenarios: joined.Scenarios, Sessions: joined.Sessions,
@@ -68,7 +72,19 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirt
 	if err := args.writes(); err != nil {
 		return err
 	}
+	args.remember(answers)
 	return s.run(ctx, args)
+}
+
+// remember keeps the newest answers, where Redis does not have them itself.
+func (a *args) remember(answers []game.Request) {
+	answers = answers[max(0, len(answers)-requestGeneration):]
+	for _, r := range answers {
+		a.write("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
+	}
+	if len(answers) > 0 {
+		a.write("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)))
+	}
 }
 
 func (s *Store) commit(ctx context.Context, mode string, c *game.Change, r game.Request) error {
