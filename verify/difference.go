@@ -88,7 +88,7 @@ func (d Difference) String() string {
 		}
 		stream += fmt.Sprintf(" (sequence %d of %s, %s)", d.Event.Sequence, d.Event.StoredAt.Format(time.RFC3339), state)
 	}
-	return fmt.Sprintf("character %d, %s: %s: %s\n  + hot    %s\n  = stream %s\n  - cold   %s",
+	return fmt.Sprintf("character %d, %s: %s: %s\n  + hot %s\n  = stream %s\n  - cold %s",
 		d.Char, d.Row, d.Verdict, d.Verdict.Explanation(), hot, stream, d.Cold)
 }
 
