@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -46,7 +48,45 @@ func (v *Verifier) read(ctx context.Context, chars []events.CharID, stream bool)
 	for _, c := range all {
 		c.cold = cold[c.char]
 	}
+	if err := v.leaveOutTrades(ctx, all); err != nil {
+		return nil, err
+	}
 	return all, v.readFights(ctx, all)
+}
+
+// leaveOutTrades leaves the trades that PostgreSQL has out of the other copies:
+// a character forgets a trade when it is saved, and keeps only what it did to
+// its items.
+func (v *Verifier) leaveOutTrades(ctx context.Context, all []*copies) error {
+	ids := make(map[uuid.UUID]bool)
+	for _, c := range all {
+		for _, trades := range c.trades() {
+			for id := range trades {
+				ids[id] = true
+			}
+		}
+	}
+	saved, err := v.Cold.Transfers(ctx, slices.Collect(maps.Keys(ids)))
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		for _, trades := range c.trades() {
+			maps.DeleteFunc(trades, func(id uuid.UUID, t events.Transfer) bool {
+				stored, ok := saved[id]
+				return ok && stored.SettledFor(c.char) && stored.ToVersion >= t.ToVersion
+			})
+		}
+	}
+	return nil
+}
+
+func (c *copies) trades() []map[uuid.UUID]events.Transfer {
+	all := []map[uuid.UUID]events.Transfer{c.hot.Transfers}
+	if c.stream != nil {
+		all = append(all, c.stream.Transfers)
+	}
+	return all
 }
 
 // readStream reads what the stream holds: of all, or of those that Redis does

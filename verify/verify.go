@@ -27,6 +27,7 @@ type Hot interface {
 type Cold interface {
 	Sampler
 	LoadMany(ctx context.Context, chars []events.CharID) (map[events.CharID]*game.State, error)
+	Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error)
 	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
 
@@ -95,6 +96,14 @@ func (r *rig) play(char events.CharID) {
 	_, err = r.game.FinishCombat(ctx, char, fight.SessionID, game.Result{Outcome: "victory", XP: 20}, gateway.Options{})
 	r.must(err)
 	_, err = r.game.Enter(ctx, char, game.Entry{Context: game.ContextScenario, ScenarioID: "old-road"}, gateway.Options{})
+	r.must(err)
+}
+
+// trade lets a character give its rope to another.
+func (r *rig) trade(char events.CharID) {
+	r.t.Helper()
+	trade := game.Trade{ID: uuid.New(), From: char, To: char + 1000, Items: []game.ItemDelta{{ItemID: "rope", Delta: 1}}}
+	_, err := r.game.Transfer(r.t.Context(), trade, gateway.Options{})
 	r.must(err)
 }
 

@@ -57,6 +57,8 @@ var damages = []damage{
 	}, events.RowVitals, verify.Unstored, false, func(v *game.State) string {
 		return wrong(v.Vitals.HP, 80) + wrong(v.Progress.XP, 20) + wrong(len(v.Items), 2)
 	}},
+	{"a trade is deleted", func(r *rig) { r.sql("DELETE FROM transfers") },
+		"transfer:", verify.Unstored, true, func(*game.State) string { return "" }},
 	{"a line of the history is deleted", func(r *rig) { r.sql("DELETE FROM combat_history WHERE char_id = 1") },
 		"fight:", verify.Unstored, true, func(*game.State) string { return "" }},
 }
@@ -78,6 +80,7 @@ func TestDamageIsNamedAndMended(t *testing.T) {
 			r := newRig(t)
 			r.save()
 			r.play(1)
+			r.trade(1)
 			r.settle()
 
 			d.do(r)
