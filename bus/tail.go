@@ -86,6 +86,16 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	return stream, floor, nil
 }
 
+// Settled returns the newest sequence of the stream of changes, and the one up to
+// which every saver has settled all events.
+func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
+	stream, settled, err := b.floor(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("what is settled: %w", err)
+	}
+	return stream.CachedInfo().State.LastSeq, settled, nil
+}
+
 // unsettled is the oldest event that a saver's consumer has not settled, or
 // nil. It asks what is stored: the consumer's own count of what is pending
 // follows some moments after the publisher's ack.

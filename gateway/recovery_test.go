@@ -378,3 +378,49 @@ func TestRepeatIsKnownAfterRedisForgotIt(t *testing.T) {
 		t.Errorf("after each was done twice: %+v %+v", view.Progress, view.Items)
 	}
 }
+
+// While NATS is away, a character that Redis does not have is loaded from
+// PostgreSQL alone, and a new one is made, once the sweeper has seen that no
+// absent character can have anything in the stream that is not saved.
+func TestAbsentCharacterIsLoadedWithoutNATSWhereRedisIsComplete(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	stop := s.save()
+	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"potion","delta":3}]}`)
+	s.flush()
+	s.stream.away.Store(true)
+	const take = `{"changes":[{"item_id":"potion","delta":-1}]}`
+	if r := s.do(0, "POST", "1/inventory", take); r.Status != 503 {
+		t.Fatalf("nobody knows yet whether Redis is complete: %d %s", r.Status, r.Body)
+	}
+	s.stream.away.Store(false)
+
+	// Something of another character is waiting: not yet.
+	stop()
+	s.want(200, "PUT", "2/vitals", harbor)
+	s.flush()
+	s.sweep(time.Nanosecond)
+	s.stream.away.Store(true)
+	if r := s.do(0, "PUT", "2/vitals", harbor); r.Status != 200 {
+		t.Errorf("vitals depend on nothing: %d %s", r.Status, r.Body)
+	}
+	if r := s.do(0, "POST", "1/inventory", take); r.Status != 503 {
+		t.Fatalf("an event may still wait in the stream: %d %s", r.Status, r.Body)
+	}
+	s.stream.away.Store(false)
+
+	s.save()
+	stacktest.Eventually(t, "all is settled", func() bool {
+		last, settled, err := s.bus.Settled(t.Context())
+		return err == nil && last == settled
+	})
+	s.sweep(time.Nanosecond)
+	s.stream.away.Store(true)
+	if a := s.want(200, "POST", "1/inventory", take); a.Items[0].Quantity != 2 || a.Durability != "hot" {
+		t.Errorf("%+v, want 2 potions, hot", a)
+	}
+	s.want(200, "POST", "3/inventory", `{"changes":[{"item_id":"rope","delta":1}]}`)
+	s.stream.away.Store(false)
+	s.sweep(time.Minute)
+	s.wantEqual()
+}

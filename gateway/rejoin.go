@@ -33,6 +33,9 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	if err == nil {
 		answers, err = s.Stream.Answers(ctx, char, s.Now().Add(-answerMemory))
 	}
+	if err != nil && !loaded.Known && isAway(err, "nats") {
+		joined, err = s.newcomer(ctx, char, err)
+	}
 	if err != nil {
 		return fmt.Errorf("join the copies of character %d: %w", char, err)
 	}
@@ -48,6 +51,21 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 		return errJoined
 	}
 	return err
+}
+
+// newcomer is a character that Redis does not have while NATS is away: all of it
+// is in PostgreSQL where Redis is complete; else cause stands.
+func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error) (*game.State, error) {
+	complete, err := s.Hot.Complete(ctx)
+	if err != nil || !complete {
+		return nil, cause
+	}
+	return s.Cold.Load(ctx, char)
+}
+
+func isAway(err error, what string) bool {
+	var away *events.UnavailableError
+	return errors.As(err, &away) && away.What == what
 }
 
 // answerMemory is how far back answers are looked up that Redis has forgotten:

@@ -21,6 +21,9 @@ type Hot interface {
 	CommitBlind(ctx context.Context, c *game.Change, r game.Request) error
 	Refuse(ctx context.Context, char events.CharID, r game.Request) error
 	CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row, answers ...game.Request) error
+	// Complete reports whether a character that Redis does not have has nothing
+	// left to save.
+	Complete(ctx context.Context) (bool, error)
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
 	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
 }

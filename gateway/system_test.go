@@ -57,12 +57,22 @@ type system struct {
 // between commit and publish leaves undone.
 type cutStream struct {
 	gateway.Stream
-	cut atomic.Bool
+	cut  atomic.Bool // nothing is published
+	away atomic.Bool // nothing is published or read
+}
+
+var errCut = events.Unavailable("nats", errors.New("cut off by the test"))
+
+func (s *cutStream) Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error) {
+	if s.away.Load() {
+		return nil, errCut
+	}
+	return s.Stream.Tail(ctx, char)
 }
 
 func (s *cutStream) Send(origin game.Origin, batch ...events.StateChanged) (func(context.Context) error, error) {
-	if s.cut.Load() {
-		return nil, events.Unavailable("nats", errors.New("cut off by the test"))
+	if s.cut.Load() || s.away.Load() {
+		return nil, errCut
 	}
 	return s.Stream.Send(origin, batch...)
 }

@@ -111,8 +111,13 @@ var clearSource string
 //go:embed lua/evict.lua
 var evictSource string
 
+//go:embed lua/complete.lua
+var completeNoteSource string
+
 var (
 	commitScript = redis.NewScript(commitSource)
 	clearScript  = redis.NewScript(clearSource)
 	evictScript  = redis.NewScript(evictSource)
+
+	completeScript = redis.NewScript(completeNoteSource)
 )

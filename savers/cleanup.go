@@ -22,6 +22,8 @@ type CleanupHot interface {
 	Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	EvictMany(ctx context.Context, chars []events.CharID, t time.Time) (stay []events.CharID, err error)
 	KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error
+	Run(ctx context.Context) (string, error)
+	NoteSettled(ctx context.Context, run string, last, settled uint64) (bool, error)
 }
 
 // CleanupCold is what cleanup asks PostgreSQL; see cold.Store.
@@ -34,6 +36,8 @@ type CleanupCold interface {
 type CleanupStream interface {
 	// SavedUpTo is the time up to which everything stored is settled.
 	SavedUpTo(ctx context.Context, scope events.Scope) (time.Time, error)
+	// Settled is the newest sequence, and the one up to which all is settled.
+	Settled(ctx context.Context) (last, settled uint64, err error)
 	// Trim drops settled events where the stream is fuller than share.
 	Trim(ctx context.Context, share float64) (uint64, error)
 	// LettersFrom returns up to limit dead letters from a sequence on, and the
@@ -140,11 +144,26 @@ func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
 	c.setDefaults()
 	s := &sweep{CleanupStateSaver: c, now: now, began: time.Now()}
 	_, trimErr := c.Stream.Trim(ctx, trimShare)
-	return errors.Join(trimErr,
+	return errors.Join(trimErr, c.noteSettled(ctx),
 		s.until(0.25).endLost(ctx),
 		s.until(0.75).dispatchOverdue(ctx),
 		s.until(0.85).resolveLetters(ctx),
 		s.until(1).evict(ctx))
+}
+
+// noteSettled lets Redis know from when on it is complete. The run is asked
+// before the stream: what the stream has then was stored before or in that run.
+func (c *CleanupStateSaver) noteSettled(ctx context.Context) error {
+	run, err := c.Hot.Run(ctx)
+	if err != nil || run == "" {
+		return err
+	}
+	last, settled, err := c.Stream.Settled(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.Hot.NoteSettled(ctx, run, last, settled)
+	return err
 }
 
 // sweep is one round.
