@@ -41,7 +41,15 @@ func (s *State) vitalsSnapshot(cause events.Cause) []events.StateChanged {
 }
 
 func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(s.Items)), bagChunk) {
+	ids, chunk := slices.Sorted(maps.Keys(s.Items)), bagChunk
+	if cause == events.CauseCleanup {
+		// What is lost, each item alone: one that PostgreSQL refuses must not
+		// keep the others from being saved.
+		if dirty := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !s.isDirty(id) }); len(dirty) > 0 {
+			ids, chunk = dirty, 1
+		}
+	}
+	for ids := range slices.Chunk(ids, chunk) {
 		var newest events.Version
 		changes := make([]events.ItemChange, len(ids))
 		for i, id := range ids {
@@ -58,6 +66,11 @@ func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
 		out = append(out, e)
 	}
 	return out
+}
+
+func (s *State) isDirty(item string) bool {
+	_, dirty := s.Dirty[events.RowItem(item)]
+	return dirty
 }
 
 func (s *State) scenarioSnapshot(cause events.Cause) (out []events.StateChanged) {

@@ -49,7 +49,7 @@ func TestCleanupDispatchesWhatNobodyPublished(t *testing.T) {
 	s.sweep(time.Minute)
 	s.wantEqual()
 	published := len(s.published())
-	if want := 5 * (1 + 1 + 1 + 2); published != want {
+	if want := 5 * (1 + 2 + 1 + 2); published != want {
 		t.Errorf("%d events dispatched, want %d", published, want)
 	}
 	s.sweep(2 * time.Minute)

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -156,6 +157,7 @@ func TestLetterStaysWhileItMayBeTheOnlyCopy(t *testing.T) {
 	for _, l := range s.letters() {
 		left = append(left, l.Subject)
 	}
+	slices.Sort(left) // each scope is buried by its own worker
 	if want := "[sync.inventory.1 sync.vitals.2 sync.vitals.any]"; fmt.Sprint(left) != want {
 		t.Errorf("left are %v, want %s", left, want)
 	}
@@ -236,4 +238,22 @@ func TestManySavedMarksAreClearedInOneSweep(t *testing.T) {
 		t.Errorf("%d are dirty: %v", dirty(), err)
 	}
 	t.Logf("%d marks cleared in %s", characters, time.Since(began))
+}
+
+// One item that PostgreSQL refuses does not keep the others of its bag from
+// being saved.
+func TestRefusedItemDoesNotHoldUpTheRestOfTheBag(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.sql("ALTER TABLE items ADD CONSTRAINT no_gems CHECK (item_id <> 'gem')")
+	s.stream.cut.Store(true)
+	for _, item := range []string{"gem", "potion", "rope"} {
+		s.want(200, "POST", "1/inventory", fmt.Sprintf(`{"changes":[{"item_id":%q,"delta":1}]}`, item))
+	}
+	s.stream.cut.Store(false)
+	s.save()
+	s.sweep(time.Minute)
+	stacktest.Eventually(t, "the other items are saved", func() bool {
+		return s.count("SELECT count(*) FROM items WHERE char_id = 1 AND quantity = 1") == 2
+	})
 }
