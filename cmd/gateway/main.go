@@ -35,6 +35,7 @@ type config struct {
 	GatewayAddr    string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where players' actions are answered."`
 	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health and metrics."`
 	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot."`
+	MaxInFlight    int           `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"4096" help:"How many requests are answered at once; more get 503."`
 	ColdTimeout    time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
 }
 
@@ -101,7 +102,7 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ensureTopology(ctx, log, stream, cfg.Topology()) })
 	group.Go(func() error {
-		return program.Serve(ctx, cfg.GatewayAddr, public(metrics.Measured(service.Handler()), checks))
+		return program.Serve(ctx, cfg.GatewayAddr, public(metrics.Measured(gateway.Limited(max(1, cfg.MaxInFlight), service.Handler())), checks))
 	})
 	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, program.Admin(reg, checks)) })
 	log.Info("gateway is up", "addr", cfg.GatewayAddr, "admin", cfg.AdminAddr)
