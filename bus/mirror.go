@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -61,17 +62,45 @@ func (m *Mirror) get(ctx context.Context, char events.CharID) (game.Contexts, ui
 	if err != nil {
 		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(err))
 	}
-	var value mirrorValue
-	if json.Unmarshal(entry.Value(), &value) != nil {
+	contexts, ok := readMirror(entry.Value())
+	if !ok {
 		return none, entry.Revision(), nil // somebody else's; the next Put corrects it
 	}
-	contexts := game.Contexts{Version: value.Version, Active: none.Active}
+	return contexts, entry.Revision(), nil
+}
+
+func readMirror(body []byte) (game.Contexts, bool) {
+	var value mirrorValue
+	if json.Unmarshal(body, &value) != nil {
+		return game.Contexts{}, false
+	}
+	contexts := game.Contexts{Version: value.Version, Active: map[game.Context]uuid.UUID{}}
 	for context, id := range value.slots() {
 		if *id != nil {
 			contexts.Active[context] = **id
 		}
 	}
-	return contexts, entry.Revision(), nil
+	return contexts, true
+}
+
+// InSessions returns those of up to limit characters of the mirror, from a place
+// on, that it shows in a context; and the place that goes on after them, 0 at
+// the end.
+func (b *Bus) InSessions(ctx context.Context, from uint64, limit int) (chars []events.CharID, next uint64, err error) {
+	const prefix = "$KV." + BucketMirror + "."
+	page, err := b.page(ctx, StreamMirror, prefix+"*", place{sequence: from}, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("who is in a session: %w", err)
+	}
+	for i := range page {
+		char, err := events.ParseCharID(strings.TrimPrefix(page[i].Subject, prefix))
+		contexts, ok := readMirror(page[i].Data)
+		if err == nil && ok && len(contexts.Active) > 0 {
+			chars = append(chars, char)
+		}
+		next = page[i].Sequence + 1
+	}
+	return chars, next, nil
 }
 
 // Put shows contexts in the mirror, unless it shows a version as high already.

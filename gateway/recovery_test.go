@@ -387,6 +387,7 @@ func TestAbsentCharacterIsLoadedWithoutNATSWhereRedisIsComplete(t *testing.T) {
 	s := newSystem(t)
 	stop := s.save()
 	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"potion","delta":3}]}`)
+	fight := s.want(201, "POST", "4/contexts/combat", "").SessionID
 	s.flush()
 	s.stream.away.Store(true)
 	const take = `{"changes":[{"item_id":"potion","delta":-1}]}`
@@ -420,6 +421,7 @@ func TestAbsentCharacterIsLoadedWithoutNATSWhereRedisIsComplete(t *testing.T) {
 		t.Errorf("%+v, want 2 potions, hot", a)
 	}
 	s.want(200, "POST", "3/inventory", `{"changes":[{"item_id":"rope","delta":1}]}`)
+	s.want(200, "POST", "4/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory"`))
 	s.stream.away.Store(false)
 	s.sweep(time.Minute)
 	s.wantEqual()

@@ -23,7 +23,10 @@ type CleanupHot interface {
 	EvictMany(ctx context.Context, chars []events.CharID, t time.Time) (stay []events.CharID, err error)
 	KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error
 	Run(ctx context.Context) (string, error)
+	Complete(ctx context.Context) (bool, error)
 	NoteSettled(ctx context.Context, run string, last, settled uint64) (bool, error)
+	NoteComplete(ctx context.Context, run string) error
+	Unverified(ctx context.Context, run string, chars []events.CharID) ([]events.CharID, error)
 }
 
 // CleanupCold is what cleanup asks PostgreSQL; see cold.Store.
@@ -36,6 +39,9 @@ type CleanupCold interface {
 type CleanupStream interface {
 	// SavedUpTo is the time up to which everything stored is settled.
 	SavedUpTo(ctx context.Context, scope events.Scope) (time.Time, error)
+	// InSessions returns up to limit characters that the mirror shows in a
+	// context, from a place on, and the place that goes on after them, or 0.
+	InSessions(ctx context.Context, from uint64, limit int) ([]events.CharID, uint64, error)
 	// Settled is the newest sequence, and the one up to which all is settled.
 	Settled(ctx context.Context) (last, settled uint64, err error)
 	// Trim drops settled events where the stream is fuller than share.
@@ -55,6 +61,8 @@ type CleanupGame interface {
 	Abandon(ctx context.Context, char events.CharID, idleSince time.Time) (bool, error)
 	// RefreshMirror shows the character's contexts in the mirror again.
 	RefreshMirror(ctx context.Context, char events.CharID) error
+	// Rejoin brings a character into Redis.
+	Rejoin(ctx context.Context, char events.CharID, distrusted ...events.RowKey) error
 }
 
 // CleanupStateSaver is the sweeper. At each tick of the server's schedule it
@@ -96,6 +104,7 @@ type CleanupStateSaver struct {
 	Budget time.Duration
 
 	nextLetter uint64 // where the next sweep goes on among the dead letters
+	fetched    fetched
 }
 
 const (
@@ -144,26 +153,12 @@ func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
 	c.setDefaults()
 	s := &sweep{CleanupStateSaver: c, now: now, began: time.Now()}
 	_, trimErr := c.Stream.Trim(ctx, trimShare)
-	return errors.Join(trimErr, c.noteSettled(ctx),
+	return errors.Join(trimErr,
 		s.until(0.25).endLost(ctx),
 		s.until(0.75).dispatchOverdue(ctx),
-		s.until(0.85).resolveLetters(ctx),
+		s.until(0.8).resolveLetters(ctx),
+		s.until(0.9).complete(ctx),
 		s.until(1).evict(ctx))
-}
-
-// noteSettled lets Redis know from when on it is complete. The run is asked
-// before the stream: what the stream has then was stored before or in that run.
-func (c *CleanupStateSaver) noteSettled(ctx context.Context) error {
-	run, err := c.Hot.Run(ctx)
-	if err != nil || run == "" {
-		return err
-	}
-	last, settled, err := c.Stream.Settled(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = c.Hot.NoteSettled(ctx, run, last, settled)
-	return err
 }
 
 // sweep is one round.
