@@ -21,6 +21,8 @@ type Bus struct {
 	nc  *nats.Conn
 	js  jetstream.JetStream
 	log *slog.Logger
+
+	tail tailBegin
 }
 
 const (
@@ -64,7 +66,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &Bus{nc: nc, js: js, log: log}, nil
+	return &Bus{nc: nc, js: js, log: log, tail: tailBegin{memory: answerMemory}}, nil
 }
 
 // Close sends what is under way, at most until ctx is done, and closes the

@@ -4,31 +4,38 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// Tail returns a character's events that may not be saved yet: those above the
-// lowest sequence that all savers have settled. Events published without the
-// character in their subject are not among them.
-func (b *Bus) Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error) {
-	_, floor, err := b.floor(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("tail of character %d: %w", char, err)
+// answerMemory is how far back answers are looked up: longer than a client
+// repeats a request of which it got no answer.
+const answerMemory = time.Minute
+
+// Tail returns a character's events that may not be saved yet, with some that
+// are, and the requests that events of the last minute have answered. Events
+// published without the character in their subject are not among them.
+func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
+	from, err := b.tailBegins(ctx)
+	if err == nil {
+		err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: from}, func(msg *jetstream.RawStreamMsg) bool {
+			if e, ok := readEvent(msg, char); ok { // the rest is for the dead letters
+				tail.Events = append(tail.Events, e)
+			}
+			if key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " "); ok {
+				tail.Answers = append(tail.Answers, game.Request{Key: key, Record: record})
+			}
+			return true
+		})
 	}
-	var tail []events.StateChanged
-	err = b.pages(ctx, StreamChanges, subjectsOf(char), place{sequence: floor + 1}, func(msg *jetstream.RawStreamMsg) bool {
-		if e, ok := readEvent(msg, char); ok { // the rest is for the dead letters
-			tail = append(tail, e)
-		}
-		return true
-	})
 	if err != nil {
-		return nil, fmt.Errorf("tail of character %d: %w", char, err)
+		return game.Tail{}, fmt.Errorf("tail of character %d: %w", char, err)
 	}
 	return tail, nil
 }
@@ -36,20 +43,74 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) ([]events.StateChang
 // subjectsOf are those of a character's events of all scopes.
 func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
 
-// Answers returns the requests of a character whose events the stream stored
-// since a time, with their answers, oldest first; saved or not.
-func (b *Bus) Answers(ctx context.Context, char events.CharID, since time.Time) (answers []game.Request, err error) {
-	err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: since}, func(msg *jetstream.RawStreamMsg) bool {
-		key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " ")
-		if ok {
-			answers = append(answers, game.Request{Key: key, Record: record})
-		}
-		return true
-	})
-	if err != nil {
-		return nil, fmt.Errorf("answered requests of character %d: %w", char, err)
+// tailBegin is the time, by the server's clock, from which tails are read.
+type tailBegin struct {
+	asking singleflight.Group // one question at a time, for all who wait
+	mu     sync.Mutex
+	asked  time.Time
+	from   time.Time
+	memory time.Duration
+}
+
+func (t *tailBegin) get() (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.from, time.Since(t.asked) < tailAge
+}
+
+func (t *tailBegin) set(asked, from time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked, t.from = asked, from
+}
+
+// tailAge is how long a beginning is taken for the present one. One that is too
+// early costs nothing but reading; what is not settled only becomes later.
+const tailAge = time.Second
+
+// tailBegins returns the time of the oldest event that is not settled, or the
+// beginning of the memory for answers where that is earlier. It is a time and
+// no sequence, so that it holds for a stream that was lost and made again.
+func (b *Bus) tailBegins(ctx context.Context) (time.Time, error) {
+	if from, ok := b.tail.get(); ok {
+		return from, nil
 	}
-	return answers, nil
+	answer := b.tail.asking.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+		defer cancel()
+		return b.askWhereTailBegins(ctx)
+	})
+	select {
+	case a := <-answer:
+		from, _ := a.Val.(time.Time)
+		return from, a.Err
+	case <-ctx.Done():
+		return time.Time{}, unavailable(ctx.Err())
+	}
+}
+
+func (b *Bus) askWhereTailBegins(ctx context.Context) (time.Time, error) {
+	asked := time.Now()
+	stream, floor, err := b.floor(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	state := stream.CachedInfo().State
+	from := state.LastTime.Add(-b.tail.memory)
+	if floor < state.LastSeq {
+		page, err := b.page(ctx, StreamChanges, "sync.*.*", place{sequence: floor + 1}, 1)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(page) > 0 && page[0].Time.Before(from) {
+			from = page[0].Time
+		}
+	}
+	if from.Before(state.FirstTime) {
+		from = state.FirstTime // an empty stream has none, and 1970 is as good
+	}
+	b.tail.set(asked, from)
+	return from, nil
 }
 
 // floor is the highest sequence up to which every saver has settled all events:

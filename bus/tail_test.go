@@ -9,15 +9,49 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
-// tail fails where the tail of the character is not want.
+// tail fails where the tail of the character does not end with want: what is
+// settled may stand before it.
 func (r *rig) tail(char events.CharID, want ...events.StateChanged) {
 	r.t.Helper()
 	got, err := r.bus.Tail(r.t.Context(), char)
 	r.must(err)
-	equal(r.t, "tail of "+char.String(), got, want)
+	ending := got.Events[max(0, len(got.Events)-len(want)):]
+	if len(want) == 0 {
+		return
+	}
+	equal(r.t, "tail of "+char.String(), ending, want)
+}
+
+// A tail reaches back to the oldest event that is not settled and, for the sake
+// of the answers, a minute; what is older and settled is not read again.
+func TestTailLeavesOutWhatIsSettledAndOld(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetAnswerMemory(time.Nanosecond)
+	request := game.Request{Key: "k", Record: `{"answer":"<ü> 1"}`}
+	send := func(e events.StateChanged) {
+		t.Helper()
+		wait, err := r.bus.Send(game.Origin{Request: request}, e)
+		r.must(err)
+		r.must(wait(t.Context()))
+	}
+	send(r.vitals(42))
+	r.await(1, 0)
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	last := r.publish(r.items(7), r.items(42))
+	got, err := r.bus.Tail(t.Context(), 42)
+	r.must(err)
+	equal(t, "tail", got.Events, last[1:])
+	equal(t, "answers", len(got.Answers), 0)
+
+	r.bus.SetAnswerMemory(time.Hour)
+	got, err = r.bus.Tail(t.Context(), 42)
+	r.must(err)
+	equal(t, "answers of the last hour", got.Answers, []game.Request{request})
 }
 
 func TestTailHasTheCharactersUnsettledEvents(t *testing.T) {

@@ -56,6 +56,13 @@ type Origin struct {
 	Request Request
 }
 
+// A Tail is what the stream knows of a character.
+type Tail struct {
+	Events []events.StateChanged // at least those that are not saved
+	// Answers are the requests that recent events have answered, oldest first.
+	Answers []Request
+}
+
 // ErrUnverified is returned by a commit where the store does not have the
 // character, or has a copy that was not verified under this run: it may be older
 // than what was acknowledged. Join it with what others know and commit again.

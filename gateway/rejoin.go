@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -28,11 +27,7 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	if loaded.Verified {
 		return errJoined // another gateway was faster
 	}
-	joined, dirty, err := s.joinAll(ctx, &loaded.State)
-	var answers []game.Request
-	if err == nil {
-		answers, err = s.Stream.Answers(ctx, char, s.Now().Add(-answerMemory))
-	}
+	joined, dirty, answers, err := s.joinAll(ctx, &loaded.State)
 	if err != nil && !loaded.Known && isAway(err, "nats") {
 		joined, err = s.newcomer(ctx, char, err)
 	}
@@ -68,10 +63,6 @@ func isAway(err error, what string) bool {
 	return errors.As(err, &away) && away.What == what
 }
 
-// answerMemory is how far back answers are looked up that Redis has forgotten:
-// longer than a client repeats a request of which it got no answer.
-const answerMemory = time.Minute
-
 // load is Hot.Load of a copy that is verified; a character that nobody knows
 // yet comes back as it is. Both for reading.
 func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
@@ -86,37 +77,38 @@ func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) 
 	}
 }
 
-// joinAll returns the joined state, and which of its rows are not saved.
-func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []events.Row, error) {
+// joinAll returns the joined state, which of its rows are not saved, and the
+// requests that recent events have answered.
+func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []events.Row, []game.Request, error) {
 	// The order matters: what is saved between the two reads is in the second.
 	tail, err := s.Stream.Tail(ctx, hot.Char)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	saved, err := s.Cold.Load(ctx, hot.Char)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	shown, err := s.Mirror.Get(ctx, hot.Char)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	joined := &game.State{Char: hot.Char}
 	game.Join(joined, hot)
 	game.Join(joined, saved)
 	game.Join(joined, &game.State{Version: shown.Version, Contexts: shown})
-	for i := range tail {
-		game.Join(joined, game.FromEvent(&tail[i]))
+	for i := range tail.Events {
+		game.Join(joined, game.FromEvent(&tail.Events[i]))
 	}
 	fights, err := s.Cold.SavedFights(ctx, fightsOf(joined))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	closeEnded(joined, fights)
 	if err := s.dropSavedTrades(ctx, joined); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return joined, unsaved(joined, saved, fights, shown), nil
+	return joined, unsaved(joined, saved, fights, shown), tail.Answers, nil
 }
 
 // dropSavedTrades forgets the trades that PostgreSQL has and that the character

@@ -25,14 +25,14 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 		if err != nil {
 			return err
 		}
-		joined, dirty, err := s.joinAll(ctx, without(loaded.State, distrusted))
+		joined, dirty, answers, err := s.joinAll(ctx, without(loaded.State, distrusted))
 		if err != nil {
 			return fmt.Errorf("join the copies of character %d: %w", char, err)
 		}
 		if joined.Version == 0 {
 			return nil // nobody knows it
 		}
-		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty)
+		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty, answers...)
 		var moved *game.MovedError
 		if errors.As(err, &moved) {
 			continue

@@ -32,10 +32,9 @@ type Hot interface {
 type Stream interface {
 	// Send puts events on their way; wait returns when all are stored.
 	Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error)
-	// Tail returns a character's events that may not be saved yet.
-	Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error)
-	// Answers returns the requests whose events were stored since a time.
-	Answers(ctx context.Context, char events.CharID, since time.Time) ([]game.Request, error)
+	// Tail returns a character's events that may not be saved yet, and the
+	// requests that its recent events have answered.
+	Tail(ctx context.Context, char events.CharID) (game.Tail, error)
 }
 
 // Mirror shows the active contexts to others; see bus.Mirror.

@@ -63,9 +63,9 @@ type cutStream struct {
 
 var errCut = events.Unavailable("nats", errors.New("cut off by the test"))
 
-func (s *cutStream) Tail(ctx context.Context, char events.CharID) ([]events.StateChanged, error) {
+func (s *cutStream) Tail(ctx context.Context, char events.CharID) (game.Tail, error) {
 	if s.away.Load() {
-		return nil, errCut
+		return game.Tail{}, errCut
 	}
 	return s.Stream.Tail(ctx, char)
 }
