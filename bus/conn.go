@@ -22,7 +22,7 @@ type Bus struct {
 	js  jetstream.JetStream
 	log *slog.Logger
 
-	tail tailBegin
+	tail tails
 }
 
 const (
@@ -66,7 +66,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &Bus{nc: nc, js: js, log: log, tail: tailBegin{memory: answerMemory}}, nil
+	return &Bus{nc: nc, js: js, log: log, tail: tails{memory: answerMemory}}, nil
 }
 
 // Close sends what is under way, at most until ctx is done, and closes the

@@ -5,5 +5,5 @@ import "time"
 // SetAnswerMemory changes how far back answers are looked up, from now on.
 func (b *Bus) SetAnswerMemory(d time.Duration) {
 	b.tail.memory = d
-	b.tail.set(time.Time{}, time.Time{})
+	b.tail.set(begin{})
 }

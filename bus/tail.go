@@ -18,14 +18,15 @@ import (
 // repeats a request of which it got no answer.
 const answerMemory = time.Minute
 
-// Tail returns a character's events that may not be saved yet, with some that
-// are, and the requests that events of the last minute have answered. Events
-// published without the character in their subject are not among them.
+// Tail returns a character's events that may not be saved yet, and the requests
+// that events of the last minute have answered. Events published without the
+// character in their subject are not among them, nor is what is settled: a dead
+// letter is no state of the character.
 func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
-	from, err := b.tailBegins(ctx)
+	begin, err := b.tailBegins(ctx)
 	if err == nil {
-		err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: from}, func(msg *jetstream.RawStreamMsg) bool {
-			if e, ok := readEvent(msg, char); ok { // the rest is for the dead letters
+		err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: begin.from}, func(msg *jetstream.RawStreamMsg) bool {
+			if e, ok := readEvent(msg, char); ok && !begin.settled(msg) {
 				tail.Events = append(tail.Events, e)
 			}
 			if key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " "); ok {
@@ -43,37 +44,50 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err
 // subjectsOf are those of a character's events of all scopes.
 func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
 
-// tailBegin is the time, by the server's clock, from which tails are read.
-type tailBegin struct {
+// begin is where tails begin, as it was at one moment. The times are of the
+// server's clock.
+type begin struct {
+	asked time.Time // by our own clock
+	from  time.Time // when the first was stored that has to be read
+	floor uint64    // up to which all was settled
+	last  time.Time // when the newest had been stored
+}
+
+// settled reports whether a message was settled at that moment. In a stream that
+// was lost and made again sequences are small again, but times are not.
+func (b begin) settled(msg *jetstream.RawStreamMsg) bool {
+	return msg.Sequence <= b.floor && !msg.Time.After(b.last)
+}
+
+// tails remembers where they begin.
+type tails struct {
 	asking singleflight.Group // one question at a time, for all who wait
 	mu     sync.Mutex
-	asked  time.Time
-	from   time.Time
+	begin  begin
 	memory time.Duration
 }
 
-func (t *tailBegin) get() (time.Time, bool) {
+func (t *tails) get() (begin, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.from, time.Since(t.asked) < tailAge
+	return t.begin, time.Since(t.begin.asked) < tailAge
 }
 
-func (t *tailBegin) set(asked, from time.Time) {
+func (t *tails) set(b begin) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.asked, t.from = asked, from
+	t.begin = b
 }
 
 // tailAge is how long a beginning is taken for the present one. One that is too
 // early costs nothing but reading; what is not settled only becomes later.
 const tailAge = time.Second
 
-// tailBegins returns the time of the oldest event that is not settled, or the
-// beginning of the memory for answers where that is earlier. It is a time and
-// no sequence, so that it holds for a stream that was lost and made again.
-func (b *Bus) tailBegins(ctx context.Context) (time.Time, error) {
-	if from, ok := b.tail.get(); ok {
-		return from, nil
+// tailBegins returns where tails begin: at the oldest event that is not settled,
+// or at the beginning of the memory for answers where that is earlier.
+func (b *Bus) tailBegins(ctx context.Context) (begin, error) {
+	if known, ok := b.tail.get(); ok {
+		return known, nil
 	}
 	answer := b.tail.asking.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
@@ -82,25 +96,25 @@ func (b *Bus) tailBegins(ctx context.Context) (time.Time, error) {
 	})
 	select {
 	case a := <-answer:
-		from, _ := a.Val.(time.Time)
-		return from, a.Err
+		found, _ := a.Val.(begin)
+		return found, a.Err
 	case <-ctx.Done():
-		return time.Time{}, unavailable(ctx.Err())
+		return begin{}, unavailable(ctx.Err())
 	}
 }
 
-func (b *Bus) askWhereTailBegins(ctx context.Context) (time.Time, error) {
+func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
 	asked := time.Now()
 	stream, floor, err := b.floor(ctx)
 	if err != nil {
-		return time.Time{}, err
+		return begin{}, err
 	}
 	state := stream.CachedInfo().State
 	from := state.LastTime.Add(-b.tail.memory)
 	if floor < state.LastSeq {
 		page, err := b.page(ctx, StreamChanges, "sync.*.*", place{sequence: floor + 1}, 1)
 		if err != nil {
-			return time.Time{}, err
+			return begin{}, err
 		}
 		if len(page) > 0 && page[0].Time.Before(from) {
 			from = page[0].Time
@@ -109,8 +123,9 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (time.Time, error) {
 	if from.Before(state.FirstTime) {
 		from = state.FirstTime // an empty stream has none, and 1970 is as good
 	}
-	b.tail.set(asked, from)
-	return from, nil
+	found := begin{asked: asked, from: from, floor: floor, last: state.LastTime}
+	b.tail.set(found)
+	return found, nil
 }
 
 // floor is the highest sequence up to which every saver has settled all events:
