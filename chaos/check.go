@@ -63,13 +63,18 @@ func (r *run) check(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, char := range marketChars() {
+		if _, err := r.lookAt(ctx, char); err != nil {
+			return err
+		}
+	}
 	end, err := r.open()
 	if err != nil {
 		return err
 	}
 	defer end.close()
 	for _, step := range []func(context.Context, *mended) error{
-		r.settle, r.checkCopies, r.checkItems, r.checkMirror, r.checkDead, r.checkPlayers,
+		r.settle, r.checkCopies, r.checkItems, r.checkTrades, r.checkMarket, r.checkEscrow, r.checkMirror, r.checkDead, r.checkPlayers,
 	} {
 		if err := step(ctx, end); err != nil {
 			return err
@@ -81,11 +86,13 @@ func (r *run) check(ctx context.Context) error {
 
 // look reads a character's hot copy; a gateway that cannot answer now is asked
 // again for a while.
-func (r *run) look(ctx context.Context, m *model) (*view, error) {
+func (r *run) look(ctx context.Context, m *model) (*view, error) { return r.lookAt(ctx, m.char) }
+
+func (r *run) lookAt(ctx context.Context, char int64) (*view, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		v, err := readHot(ctx, http.DefaultClient, r.servers.Gateways[0], m.char)
+		v, err := readHot(ctx, http.DefaultClient, r.servers.Gateways[0], char)
 		if err == nil || !errors.Is(err, errNotNow) || ctx.Err() != nil {
 			return v, err
 		}

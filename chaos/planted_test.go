@@ -168,7 +168,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			t.Parallel()
 			cfg := Config{
 				Faults: faults, Duration: 4 * time.Second, Pause: 100 * time.Millisecond,
-				Parallel: len(faults), Clients: 4, Characters: 3,
+				Parallel: len(faults), Clients: 4, Characters: 3, NoCalm: true,
 			}
 			seeds := plantedRunsOf(t, withBug(t, built, bug), cfg)
 			// The same build, with no bug on.
