@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -232,16 +233,45 @@ func (r *run) checkItems(ctx context.Context, _ *mended) error {
 	return nil
 }
 
-// checkDead: the dead letters are what the faults put into the stream on purpose.
+// checkDead: the dead letters are what the faults put into the stream on
+// purpose. One that was published twice, or delivered twice, may be there twice.
 func (r *run) checkDead(ctx context.Context, end *mended) error {
 	stream, err := end.js.Stream(ctx, streamDead)
 	if err != nil {
 		return fmt.Errorf("dead letters: %w", err)
 	}
-	if got, want := stream.CachedInfo().State.Msgs, uint64(r.rig.poisoned.Load()); got != want {
-		r.report(Violation{Where: "stream", What: "dead letters", Got: fmt.Sprint(got), Want: fmt.Sprint(want)})
+	reasons := make(map[string]string) // by subject and body
+	for seq := uint64(1); ; {
+		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("dlq.>"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("dead letter %d: %w", seq, err)
+		}
+		seq = msg.Sequence + 1
+		reasons[msg.Subject+" "+string(msg.Data)] = msg.Header.Get(headerReason)
+	}
+	if got, want := len(reasons), int(r.rig.poisoned.Load()); got != want {
+		r.report(Violation{Where: "stream", What: "dead letters", Got: fmt.Sprint(got), Want: fmt.Sprint(want), Story: someLetters(reasons)})
 	}
 	return nil
+}
+
+// headerReason is what a dead letter says why.
+const headerReason = "Savepoint-Reason"
+
+// someLetters tells the first dead letters, those of good characters first.
+func someLetters(reasons map[string]string) string {
+	var lines []string
+	for letter, reason := range reasons {
+		subject, body, _ := strings.Cut(letter, " ")
+		lines = append(lines, fmt.Sprintf("  %s: %s: %.300q\n", subject, reason, body))
+	}
+	slices.SortFunc(lines, func(a, b string) int { // short subjects are those of characters that are played
+		return cmp.Or(cmp.Compare(strings.Index(a, ":"), strings.Index(b, ":")), strings.Compare(a, b))
+	})
+	return strings.Join(lines[:min(len(lines), storyActions)], "")
 }
 
 func (r *run) checkPlayers(ctx context.Context, _ *mended) error {

@@ -28,6 +28,7 @@ var faults = map[string]fault{
 	"redis-empty":   redisEmptied,
 	"redis-older":   redisOlder,
 	"stream-replay": streamReplay,
+	"poison":        poison,
 }
 
 // Faults lists the names of the faults.
