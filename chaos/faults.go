@@ -29,6 +29,7 @@ var faults = map[string]fault{
 	"redis-older":   redisOlder,
 	"stream-replay": streamReplay,
 	"poison":        poison,
+	"gateway-clock": clockJump,
 }
 
 // Faults lists the names of the faults.

@@ -43,7 +43,7 @@ type part struct {
 }
 
 // startRig starts everything below dir and waits until it is ready.
-func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io.Writer) (_ *rig, err error) {
+func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed uint64, log io.Writer) (_ *rig, err error) {
 	r := &rig{bin: bin, log: log}
 	defer func() {
 		if err != nil {
@@ -68,7 +68,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 	}
 	for i := range gateways {
 		addr, admin := addrs[2*i], addrs[2*i+1]
-		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin))
+		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin, clockOf(seed, i)))
 	}
 	for _, admin := range addrs[2*gateways:] {
 		r.savers = append(r.savers, r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+admin))

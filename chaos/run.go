@@ -161,7 +161,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	defer func() { _ = log.Close() }()
 	r := &run{cfg: cfg, began: time.Now(), result: Result{Seed: cfg.Seed, Faults: map[string]int{}, Repeat: cfg.repeat()}}
 	r.speed = newSpeedometer(&r.faults)
-	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, log); err != nil {
+	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, cfg.Seed, log); err != nil {
 		return nil, err
 	}
 	err = r.playAndCheck(ctx)

@@ -35,6 +35,7 @@ type config struct {
 	GatewayAddr    string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where players' actions are answered."`
 	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health and metrics."`
 	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot."`
+	ClockOffset    time.Duration `name:"clock-offset" env:"CLOCK_OFFSET" hidden:"" help:"Makes this gateway's clock wrong by so much, for tests."`
 	ColdTimeout    time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
 }
 
@@ -92,6 +93,7 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	service := gateway.Service{
 		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log, Metrics: metrics,
 		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
+		Now: func() time.Time { return time.Now().Add(cfg.ClockOffset) },
 	}.WithDefaults()
 	checks := []program.Check{
 		{Name: "redis", Required: true, Ping: store.Ping},
