@@ -40,6 +40,7 @@ type client struct {
 	ledger   *ledger
 	market   *market
 	report   func(Violation)
+	noTrades bool
 	// unsureTrades were answered hot.
 	unsureTrades []handover
 }

@@ -29,6 +29,8 @@ func (c *client) episode(ctx context.Context, m *model) error {
 		return c.move(m)
 	case n < 47:
 		return c.trade(m)
+	case n < 74 && c.noTrades:
+		return c.trade(m)
 	case n < 62:
 		return c.hand(m)
 	case n < 74:

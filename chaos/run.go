@@ -22,7 +22,10 @@ import (
 
 // Config says what to break and for how long.
 type Config struct {
-	Bin      string        // directory of the gateway and saver programs
+	Bin string // directory of the gateway and saver programs
+	// OldBin is a directory with a saver of an older build, which runs beside
+	// the others; "" for none.
+	OldBin   string
 	Seed     uint64        // of the clients and of the schedule
 	Duration time.Duration // of the play; mending and checking come after it
 	// Faults are the names of those that may happen. Defaults to DefaultFaults.
@@ -42,6 +45,9 @@ type Config struct {
 	// Settle bounds how long the mended system may take to save everything.
 	// Defaults to 60 s.
 	Settle time.Duration
+	// NoTrades leaves out trades between characters, for old builds that do not
+	// know them.
+	NoTrades bool
 	// NoCalm leaves out the calm part at the begin: for short runs that have
 	// no use for speeds.
 	NoCalm bool
@@ -164,7 +170,10 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, cfg.Seed, log); err != nil {
 		return nil, err
 	}
-	err = r.playAndCheck(ctx)
+	err = r.rig.addOldSaver(ctx, cfg.OldBin)
+	if err == nil {
+		err = r.playAndCheck(ctx)
+	}
 	if closing := r.rig.close(); err == nil {
 		err = closing
 	}
@@ -184,6 +193,12 @@ func (c Config) repeat() string {
 		c.Seed, c.Duration, c.Clients, c.Parallel, strings.Join(c.Faults, ","))
 	if c.LoseKeys {
 		command += " LOSE_KEYS=true"
+	}
+	if c.OldBin != "" {
+		command += " OLD_BIN=" + c.OldBin
+	}
+	if c.NoTrades {
+		command += " NO_TRADES=true"
 	}
 	return command
 }
@@ -285,7 +300,7 @@ func (r *run) client(n int) *client {
 			http:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
 			counts: &r.counts, speed: r.speed,
 		},
-		faults: &r.faults, pool: r.pool, players: r.cfg.Players, ledger: &r.ledger, market: &r.market, report: r.report,
+		faults: &r.faults, pool: r.pool, players: r.cfg.Players, ledger: &r.ledger, market: &r.market, report: r.report, noTrades: r.cfg.NoTrades,
 		echo: !slices.ContainsFunc(r.cfg.Faults, func(name string) bool { return slices.Contains(losesHot, name) }),
 	}
 	for i := range r.cfg.Characters {
