@@ -34,7 +34,7 @@ func (c *client) episode(ctx context.Context, m *model) error {
 	case n < 62:
 		return c.hand(m)
 	case n < 74:
-		return c.buy()
+		return c.buy(m)
 	case n < 87:
 		return c.travel(m)
 	}

@@ -32,7 +32,7 @@ func (c *client) hand(m *model) error {
 	t := traded{id: c.newID(), from: m.char, to: to.char, item: any1(c.Random, itemIDs), n: int64(1 + c.Random.IntN(4))}
 	key := events.RowItem(t.item)
 	query := ""
-	if c.Random.IntN(100) < coldPercent {
+	if c.asksForCold() {
 		query = "?durability=cold"
 	}
 	reply, err := c.exchanged(&t, query)

@@ -48,13 +48,12 @@ type market struct {
 const unsavedTrades = 200
 
 // buy trades on the market. It does something else while too much waits.
-func (c *client) buy() error {
+func (c *client) buy(m *model) error {
 	c.market.mu.Lock()
 	seen := c.market.seen
 	c.market.mu.Unlock()
 	if c.ledger.carriedOut()-seen > unsavedTrades {
-		time.Sleep(retryPause)
-		return nil
+		return c.move(m)
 	}
 	from := c.Random.IntN(marketSize)
 	to := (from + 1 + c.Random.IntN(marketSize-1)) % marketSize

@@ -300,7 +300,7 @@ func (r *run) client(n int) *client {
 			http:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
 			counts: &r.counts, speed: r.speed,
 		},
-		faults: &r.faults, pool: r.pool, players: r.cfg.Players, ledger: &r.ledger, market: &r.market, report: r.report, noTrades: r.cfg.NoTrades,
+		faults: &r.faults, pool: r.pool, players: r.cfg.Players, ledger: &r.ledger, market: &r.market, report: r.report, noTrades: r.cfg.NoTrades, asksCold: n%coldAskers == 0,
 		echo: !slices.ContainsFunc(r.cfg.Faults, func(name string) bool { return slices.Contains(losesHot, name) }),
 	}
 	for i := range r.cfg.Characters {
