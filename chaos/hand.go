@@ -130,64 +130,67 @@ const unsureKept = 20
 
 // settleTrades asks again for the trades that Redis may have lost, in whole or
 // by one side: nobody else knows when a trade that came back in escrow arrives.
+// Only when each has its answer, a look shows what they have led to.
 func (c *client) settleTrades() error {
 	var left []handover
+	touched := make(map[*model]bool)
 	for i, h := range c.unsureTrades {
 		lost := c.faults.lostHotSince(h.sent)
 		if !lost && len(c.unsureTrades)-i <= unsureKept {
 			left = append(left, h)
 			continue
 		}
-		firm, err := c.resolve(&h, lost)
+		firm, err := c.resolve(&h)
 		if err != nil {
 			return err
 		}
 		if !firm {
 			left = append(left, h)
 		}
+		if lost {
+			touched[h.giver], touched[h.taker] = true, true
+		}
 	}
 	c.unsureTrades = left
+	for _, m := range c.models {
+		if !touched[m] {
+			continue
+		}
+		if err := c.look(m); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // resolve asks again for one trade. Where Redis lost it, the repeat may have
-// carried it out, or its second half, or have been refused.
-func (c *client) resolve(h *handover, lost bool) (firm bool, err error) {
-	again := h.traded
-	reply, err := c.exchanged(&again, "")
+// carried it out, or its second half, or have been refused; or it has come back
+// since somebody looked, because a gateway still had its events.
+func (c *client) resolve(h *handover) (firm bool, err error) {
+	was := h.traded
+	reply, err := c.exchanged(&h.traded, "")
 	if err != nil {
 		return false, err
 	}
-	same := again.done() && again.version == h.version && again.toVersion == h.toVersion
-	if !same && !lost {
+	c.ledger.add(&h.traded)
+	if !h.done() {
+		h.durability = ""
+	}
+	if c.faults.lostHotSince(was.sent) {
+		gave, took := h.records(reply)
+		h.giver.again(gave, h.item, -h.n)
+		h.taker.again(took, h.item, h.n)
+	} else if !h.done() || h.version != was.version || h.toVersion != was.toVersion {
 		h.giver.report(Violation{
-			Char: h.giver.char, Where: "answer", What: "repeat of a transfer " + h.body(), When: again.answered,
-			Got: fmt.Sprintf("status %d, %s", again.status, &again), Want: h.traded.String(), row: events.RowItem(h.item),
+			Char: h.giver.char, Where: "answer", What: "repeat of a transfer " + h.body(), When: h.answered,
+			Got: fmt.Sprintf("status %d, %s", h.status, &h.traded), Want: was.String(), row: events.RowItem(h.item),
 		})
 	}
-	if !same {
-		if !again.done() {
-			again.durability = ""
-		}
-		key := events.RowItem(h.item)
-		gave, took := again.records(reply)
-		for _, side := range []struct {
-			*model
-			*record
-			n int64
-		}{{h.giver, gave, -h.n}, {h.taker, took, h.n}} {
-			side.history.add(side.record)
-			side.maybe(side.record, key, plus(side.n))
-		}
-	}
-	c.ledger.add(&again)
-	h.traded = again
-	if lost {
-		for _, m := range []*model{h.giver, h.taker} {
-			if err := c.look(m); err != nil {
-				return false, err
-			}
-		}
-	}
-	return again.firm() || !again.done(), nil
+	return h.firm() || !h.done(), nil
+}
+
+// again notes that a trade was asked for again after a loss.
+func (m *model) again(r *record, item string, n int64) {
+	m.history.add(r)
+	m.maybe(r, events.RowItem(item), plus(n))
 }
