@@ -51,6 +51,8 @@ type Config struct {
 	// NoCalm leaves out the calm part at the begin: for short runs that have
 	// no use for speeds.
 	NoCalm bool
+	// Skew lets gateways have wrong clocks even where Redis loses its memory.
+	Skew bool
 	// LoseKeys lets Redis lose its memory while an action has no answer yet:
 	// its idempotency key may then be lost with it.
 	LoseKeys bool
@@ -167,7 +169,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	defer func() { _ = log.Close() }()
 	r := &run{cfg: cfg, began: time.Now(), result: Result{Seed: cfg.Seed, Faults: map[string]int{}, Repeat: cfg.repeat()}}
 	r.speed = newSpeedometer(&r.faults)
-	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, cfg.Seed, log); err != nil {
+	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, cfg.Seed, cfg.clocksDiffer(), log); err != nil {
 		return nil, err
 	}
 	err = r.rig.addOldSaver(ctx, cfg.OldBin)
@@ -193,6 +195,9 @@ func (c Config) repeat() string {
 		c.Seed, c.Duration, c.Clients, c.Parallel, strings.Join(c.Faults, ","))
 	if c.LoseKeys {
 		command += " LOSE_KEYS=true"
+	}
+	if c.Skew {
+		command += " SKEW=true"
 	}
 	if c.OldBin != "" {
 		command += " OLD_BIN=" + c.OldBin
