@@ -39,6 +39,7 @@ type Reply struct {
 	Body     []byte
 	Sent     time.Time // the first attempt
 	Answered time.Time
+	Path     string // below /v1/
 	Key      string // the idempotency key
 	Attempts int
 	Gateway  int // which one answered, from 1
@@ -59,7 +60,18 @@ const (
 // Do sends a request about a character: path follows /v1/characters/<id>/. The
 // error wraps ErrUnanswered.
 func (c *Caller) Do(char int64, method, path, body string) (*Reply, error) {
-	r := &Reply{Key: uuid.NewString(), Sent: time.Now()}
+	return c.send(method, fmt.Sprintf("characters/%d/%s", char, path), body)
+}
+
+// Trade asks for a transfer; body is as docs/architecture.md says. What makes a
+// repeat known is the transfer's id. query is empty or, for example,
+// "?durability=cold". The error wraps ErrUnanswered.
+func (c *Caller) Trade(query, body string) (*Reply, error) {
+	return c.send(http.MethodPost, "transfers"+query, body)
+}
+
+func (c *Caller) send(method, path, body string) (*Reply, error) {
+	r := &Reply{Path: path, Key: uuid.NewString(), Sent: time.Now()}
 	c.began.Store(r.Sent.UnixNano())
 	defer func() {
 		c.began.Store(0)
@@ -71,7 +83,7 @@ func (c *Caller) Do(char int64, method, path, body string) (*Reply, error) {
 			time.Sleep(retryPause)
 		}
 		r.Attempts++
-		if err := c.attempt(r, char, method, path, body); err != nil {
+		if err := c.attempt(r, method, body); err != nil {
 			c.unsure.Store(true)
 			continue
 		}
@@ -79,18 +91,18 @@ func (c *Caller) Do(char int64, method, path, body string) (*Reply, error) {
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("%s %s of character %d: %w", method, path, char, ErrUnanswered)
+	return nil, fmt.Errorf("%s %s %s: %w", method, path, body, ErrUnanswered)
 }
 
-func (c *Caller) attempt(r *Reply, char int64, method, path, body string) error {
+func (c *Caller) attempt(r *Reply, method, body string) error {
 	limit := attemptTimeout
-	if strings.Contains(path, "durability=cold") {
+	if strings.Contains(r.Path, "durability=cold") {
 		limit = coldAttempt
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	r.Gateway = 1 + c.Random.IntN(len(c.gateways))
-	url := fmt.Sprintf("http://%s/v1/characters/%d/%s", c.gateways[r.Gateway-1], char, path)
+	url := "http://" + c.gateways[r.Gateway-1] + "/v1/" + r.Path
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,13 +64,18 @@ func (r *run) check(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, char := range marketChars() {
+		if _, err := r.lookAt(ctx, char); err != nil {
+			return err
+		}
+	}
 	end, err := r.open()
 	if err != nil {
 		return err
 	}
 	defer end.close()
 	for _, step := range []func(context.Context, *mended) error{
-		r.settle, r.checkCopies, r.checkItems, r.checkMirror, r.checkDead, r.checkPlayers,
+		r.settle, r.checkCopies, r.checkItems, r.checkTrades, r.checkMarket, r.checkEscrow, r.checkMirror, r.checkDead, r.checkPlayers,
 	} {
 		if err := step(ctx, end); err != nil {
 			return err
@@ -81,11 +87,13 @@ func (r *run) check(ctx context.Context) error {
 
 // look reads a character's hot copy; a gateway that cannot answer now is asked
 // again for a while.
-func (r *run) look(ctx context.Context, m *model) (*view, error) {
+func (r *run) look(ctx context.Context, m *model) (*view, error) { return r.lookAt(ctx, m.char) }
+
+func (r *run) lookAt(ctx context.Context, char int64) (*view, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		v, err := readHot(ctx, http.DefaultClient, r.servers.Gateways[0], m.char)
+		v, err := readHot(ctx, http.DefaultClient, r.servers.Gateways[0], char)
 		if err == nil || !errors.Is(err, errNotNow) || ctx.Err() != nil {
 			return v, err
 		}
@@ -225,16 +233,68 @@ func (r *run) checkItems(ctx context.Context, _ *mended) error {
 	return nil
 }
 
-// checkDead: the dead letters are what the faults put into the stream on purpose.
+// lettersPatience is how long the sweeper may take to drop the dead letters that
+// newer saves have made up for.
+const lettersPatience = 15 * time.Second
+
+// checkDead: the dead letters are what the faults put into the stream on
+// purpose. One that was published twice, or delivered twice, may be there twice.
 func (r *run) checkDead(ctx context.Context, end *mended) error {
+	want := int(r.rig.poisoned.Load())
+	patience, cancel := context.WithTimeout(ctx, lettersPatience)
+	defer cancel()
+	for {
+		reasons, err := deadLetters(ctx, end)
+		if err != nil {
+			return err
+		}
+		if len(reasons) == want {
+			return nil
+		}
+		if len(reasons) < want || patience.Err() != nil {
+			r.report(Violation{
+				Where: "stream", What: "dead letters", Got: fmt.Sprint(len(reasons)), Want: fmt.Sprint(want), Story: someLetters(reasons),
+			})
+			return nil
+		}
+		pause(patience, time.Second)
+	}
+}
+
+// deadLetters returns the reasons by subject and body.
+func deadLetters(ctx context.Context, end *mended) (map[string]string, error) {
 	stream, err := end.js.Stream(ctx, streamDead)
 	if err != nil {
-		return fmt.Errorf("dead letters: %w", err)
+		return nil, fmt.Errorf("dead letters: %w", err)
 	}
-	if got, want := stream.CachedInfo().State.Msgs, uint64(r.rig.poisoned.Load()); got != want {
-		r.report(Violation{Where: "stream", What: "dead letters", Got: fmt.Sprint(got), Want: fmt.Sprint(want)})
+	reasons := make(map[string]string)
+	for seq := uint64(1); ; {
+		msg, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("dlq.>"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return reasons, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("dead letter %d: %w", seq, err)
+		}
+		seq = msg.Sequence + 1
+		reasons[msg.Subject+" "+string(msg.Data)] = msg.Header.Get(headerReason)
 	}
-	return nil
+}
+
+// headerReason is what a dead letter says why.
+const headerReason = "Savepoint-Reason"
+
+// someLetters tells the first dead letters, those of good characters first.
+func someLetters(reasons map[string]string) string {
+	var lines []string
+	for letter, reason := range reasons {
+		subject, body, _ := strings.Cut(letter, " ")
+		lines = append(lines, fmt.Sprintf("  %s: %s: %.300q\n", subject, reason, body))
+	}
+	slices.SortFunc(lines, func(a, b string) int { // short subjects are those of characters that are played
+		return cmp.Or(cmp.Compare(strings.Index(a, ":"), strings.Index(b, ":")), strings.Compare(a, b))
+	})
+	return strings.Join(lines[:min(len(lines), storyActions)], "")
 }
 
 func (r *run) checkPlayers(ctx context.Context, _ *mended) error {

@@ -96,6 +96,11 @@ type view struct {
 		Row     events.RowKey
 		Version events.Version
 	}
+	Escrow []struct {
+		TransferID string `json:"transfer_id"`
+		To         int64
+		Version    events.Version
+	}
 }
 
 func (v *view) cells() map[events.RowKey]cell {

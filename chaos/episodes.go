@@ -15,6 +15,9 @@ func (c *client) episode(ctx context.Context, m *model) error {
 	if len(c.players) > 0 && c.Random.IntN(1+len(c.players)) > 0 {
 		return c.players[c.Random.IntN(len(c.players))].Play(ctx, c.Caller, m.char)
 	}
+	if err := c.settleTrades(); err != nil {
+		return err
+	}
 	// What is not known for sure is looked at first.
 	if m.uncertain() || c.Random.IntN(100) < lookPercent {
 		if err := c.look(m); err != nil {
@@ -22,11 +25,17 @@ func (c *client) episode(ctx context.Context, m *model) error {
 		}
 	}
 	switch n := c.Random.IntN(100); {
-	case n < 40:
+	case n < 30:
 		return c.move(m)
-	case n < 70:
+	case n < 47:
 		return c.trade(m)
-	case n < 85:
+	case n < 74 && c.noTrades:
+		return c.trade(m)
+	case n < 62:
+		return c.hand(m)
+	case n < 74:
+		return c.buy(m)
+	case n < 87:
 		return c.travel(m)
 	}
 	return c.fight(m)

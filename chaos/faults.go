@@ -28,6 +28,8 @@ var faults = map[string]fault{
 	"redis-empty":   redisEmptied,
 	"redis-older":   redisOlder,
 	"stream-replay": streamReplay,
+	"poison":        poison,
+	"gateway-clock": clockJump,
 }
 
 // Faults lists the names of the faults.

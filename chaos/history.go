@@ -13,6 +13,7 @@ import (
 type record struct {
 	sent, answered     time.Time
 	method, path, body string // path without the character
+	url                string // path with the character, below /v1/
 	key                string // the idempotency key
 	attempts           int
 	gateway            int // which one gave the answer, from 1

@@ -117,6 +117,26 @@ func (m *model) apply(a *record, key events.RowKey, change func(value) value, sh
 	m.rows[key] = r
 }
 
+// maybe notes an action of which nobody knows whether it was carried out now.
+func (m *model) maybe(a *record, key events.RowKey, change func(value) value) {
+	before := m.possible(key)
+	after := slices.Clone(before)
+	for _, v := range before {
+		if c := change(v); c.n >= 0 {
+			after = union(after, []value{c})
+		}
+	}
+	a.effects = append(a.effects, effect{key, after, nil})
+	r := &row{now: after}
+	if !a.firm() {
+		r.lost, r.sent = before, a.sent
+		if was := m.rows[key]; was != nil {
+			r.lost = union(was.lost, r.lost)
+		}
+	}
+	m.rows[key] = r
+}
+
 // show notes that a row was seen with a value. clean says that PostgreSQL has it.
 func (m *model) show(at time.Time, where string, key events.RowKey, v value, clean bool) {
 	if can := m.possible(key); !slices.Contains(can, v) {

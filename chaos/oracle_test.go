@@ -77,6 +77,22 @@ func TestHotAnswerMayBeLostWithRedis(t *testing.T) {
 	p.violations(0)
 }
 
+// A repeat that nobody can say of whether it was carried out leaves both ways,
+// and none below zero.
+func TestRepeatAfterALossMayHaveDoneSomething(t *testing.T) {
+	p := newPlayed(t)
+	p.add("stream", 2, 2)
+	p.add("hot", 3, 5)
+	p.lose()
+	p.maybe(&record{sent: time.Now(), durability: "stream"}, gem, plus(-3))
+	p.can(2, 5)
+	p.maybe(&record{sent: time.Now(), durability: "stream"}, gem, plus(1))
+	p.can(2, 3, 5, 6)
+	p.show(time.Now(), "hot", gem, value{n: 3}, true)
+	p.can(3)
+	p.violations(0)
+}
+
 func TestFirmAnswerOutlivesRedis(t *testing.T) {
 	p := newPlayed(t)
 	p.add("hot", 3, 3)

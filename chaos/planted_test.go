@@ -51,6 +51,11 @@ func patches() []patch {
 			"		if planted(\"ack-before-commit\") && try == 1 {\n			w.settle(ctx, b)\n		}\n" +
 				"		err := w.transact(ctx, b.events)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				w.settle(ctx, b)\n			}\n"},
 		{"gateway/act.go", `if l.Record != "" {`, `if l.Record != "" && !planted("idempotency-ignored") {`},
+		{"game/transfer.go", "	if len(s.Transfers) == 0 {\n", "	if len(s.Transfers) == 0 || planted(\"trades-not-carried\") {\n"},
+		{"gateway/transfers.go", "		return s.loadForTrade(ctx, &a, t.ID, itemIDs(deltas), (*events.Transfer).Completed)\n",
+			"		if planted(\"credit-again\") {\n			a.opts.Key = \"\"\n" +
+				"			return s.Hot.Load(ctx, a.char, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" +
+				"		return s.loadForTrade(ctx, &a, t.ID, itemIDs(deltas), (*events.Transfer).Completed)\n"},
 		{"hot/store.go", "redis.NewScript(commitSource)", "redis.NewScript(plantedScript(commitSource))"},
 	}
 	all = append(all, guard("internal/db/combat.sql.go", "character_progress", "saveProgress")...)
@@ -99,7 +104,7 @@ func overlay(t *testing.T) string {
 	for _, text := range []string{markRow, markChar, replayKey} {
 		once(t, "hot/lua/commit.lua", source(t, "hot/lua/commit.lua"), text)
 	}
-	for _, pkg := range []string{"internal/db", "savers", "gateway", "hot"} {
+	for _, pkg := range []string{"internal/db", "savers", "game", "gateway", "hot"} {
 		text := fmt.Sprintf(plantedCode, filepath.Base(pkg))
 		if pkg == "hot" {
 			text = strings.Replace(text, `import "os"`, "import (\n\t\"os\"\n\t\"strings\"\n)", 1)
@@ -163,12 +168,16 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		"no-marks": {"nats-restart"},
 		// Answers are lost, and asked for again.
 		"idempotency-ignored": {"gateway-kill", "gateway-pause"},
+		// One saver holds a batch while another one saves what rests on it.
+		"trades-not-carried": {"saver-pause", "saver-kill"},
+		// A trade that was answered is asked for again.
+		"credit-again": {"saver-kill"},
 	} {
 		t.Run(bug, func(t *testing.T) {
 			t.Parallel()
 			cfg := Config{
 				Faults: faults, Duration: 4 * time.Second, Pause: 100 * time.Millisecond,
-				Parallel: len(faults), Clients: 4, Characters: 3,
+				Parallel: len(faults), Clients: 4, Characters: 3, NoCalm: true,
 			}
 			seeds := plantedRunsOf(t, withBug(t, built, bug), cfg)
 			// The same build, with no bug on.

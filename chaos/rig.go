@@ -30,7 +30,9 @@ type rig struct {
 	nats     *stack.NATS
 	gateways []*part
 	savers   []*part
-	poisoned atomic.Int64 // events that faults made bad on purpose: the dead letters to expect
+	// clocksDiffer lets gateways have wrong clocks.
+	clocksDiffer bool
+	poisoned     atomic.Int64 // events that faults made bad on purpose: the dead letters to expect
 }
 
 // part is one of the product's programs.
@@ -43,8 +45,8 @@ type part struct {
 }
 
 // startRig starts everything below dir and waits until it is ready.
-func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io.Writer) (_ *rig, err error) {
-	r := &rig{bin: bin, log: log}
+func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed uint64, clocksDiffer bool, log io.Writer) (_ *rig, err error) {
+	r := &rig{bin: bin, log: log, clocksDiffer: clocksDiffer}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -68,7 +70,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 	}
 	for i := range gateways {
 		addr, admin := addrs[2*i], addrs[2*i+1]
-		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin))
+		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin, r.clockOf(seed, i)))
 	}
 	for _, admin := range addrs[2*gateways:] {
 		r.savers = append(r.savers, r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+admin))
@@ -93,6 +95,22 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 		Name: name, Path: filepath.Join(r.bin, name), Args: args,
 		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,
 	}}
+}
+
+// addOldSaver starts one more saver, of an older build in directory bin; "" for
+// none.
+func (r *rig) addOldSaver(ctx context.Context, bin string) error {
+	if bin == "" {
+		return nil
+	}
+	addrs, err := stack.FreeAddrs(1)
+	if err != nil {
+		return err
+	}
+	p := r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+addrs[0])
+	p.name, p.cfg.Name, p.cfg.Path = "old saver", "old saver", filepath.Join(bin, "saver")
+	r.savers = append(r.savers, p)
+	return p.start(ctx)
 }
 
 func (r *rig) urls() []string {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,7 +22,10 @@ import (
 
 // Config says what to break and for how long.
 type Config struct {
-	Bin      string        // directory of the gateway and saver programs
+	Bin string // directory of the gateway and saver programs
+	// OldBin is a directory with a saver of an older build, which runs beside
+	// the others; "" for none.
+	OldBin   string
 	Seed     uint64        // of the clients and of the schedule
 	Duration time.Duration // of the play; mending and checking come after it
 	// Faults are the names of those that may happen. Defaults to DefaultFaults.
@@ -41,6 +45,14 @@ type Config struct {
 	// Settle bounds how long the mended system may take to save everything.
 	// Defaults to 60 s.
 	Settle time.Duration
+	// NoTrades leaves out trades between characters, for old builds that do not
+	// know them.
+	NoTrades bool
+	// NoCalm leaves out the calm part at the begin: for short runs that have
+	// no use for speeds.
+	NoCalm bool
+	// Skew lets gateways have wrong clocks even where Redis loses its memory.
+	Skew bool
 	// LoseKeys lets Redis lose its memory while an action has no answer yet:
 	// its idempotency key may then be lost with it.
 	LoseKeys bool
@@ -126,6 +138,9 @@ type run struct {
 	clients []*client
 	models  []*model
 	busy    exclusion
+	ledger  ledger
+	market  market
+	looks   atomic.Int64 // of the watcher
 }
 
 // Run starts a system, plays against it while parts of it break, mends it, and
@@ -154,10 +169,13 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	defer func() { _ = log.Close() }()
 	r := &run{cfg: cfg, began: time.Now(), result: Result{Seed: cfg.Seed, Faults: map[string]int{}, Repeat: cfg.repeat()}}
 	r.speed = newSpeedometer(&r.faults)
-	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, log); err != nil {
+	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, cfg.Seed, cfg.clocksDiffer(), log); err != nil {
 		return nil, err
 	}
-	err = r.playAndCheck(ctx)
+	err = r.rig.addOldSaver(ctx, cfg.OldBin)
+	if err == nil {
+		err = r.playAndCheck(ctx)
+	}
 	if closing := r.rig.close(); err == nil {
 		err = closing
 	}
@@ -177,6 +195,15 @@ func (c Config) repeat() string {
 		c.Seed, c.Duration, c.Clients, c.Parallel, strings.Join(c.Faults, ","))
 	if c.LoseKeys {
 		command += " LOSE_KEYS=true"
+	}
+	if c.Skew {
+		command += " SKEW=true"
+	}
+	if c.OldBin != "" {
+		command += " OLD_BIN=" + c.OldBin
+	}
+	if c.NoTrades {
+		command += " NO_TRADES=true"
 	}
 	return command
 }
@@ -214,6 +241,17 @@ func (r *run) playAndCheck(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.pool.Close()
+	for n := range r.cfg.Clients {
+		r.clients = append(r.clients, r.client(n))
+	}
+	if err := r.openMarket(); err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { r.watch(watching) })
+	defer watcher.Wait()
+	defer stop()
 	if err := r.play(ctx); err != nil {
 		return err
 	}
@@ -224,17 +262,40 @@ func (r *run) playAndCheck(ctx context.Context) (err error) {
 func (r *run) play(ctx context.Context) error {
 	playing, stop := context.WithTimeout(ctx, r.cfg.Duration)
 	defer stop()
-	for n := range r.cfg.Clients {
-		r.clients = append(r.clients, r.client(n))
-	}
 	var group errgroup.Group
 	for _, c := range r.clients {
 		group.Go(func() error { return c.play(playing) })
 	}
 	for n := range r.cfg.Parallel {
-		group.Go(func() error { return r.breakThings(playing, n) })
+		group.Go(func() error {
+			r.stayCalm(playing)
+			return r.breakThings(playing, n)
+		})
 	}
 	return group.Wait()
+}
+
+// The play begins in calm, so that there is something to compare faults with:
+// a warm-up that no speed is noted of (connections open, statements are
+// prepared), and then a share of the time that is left.
+const (
+	warmUpMost  = 3 * time.Second
+	warmUpShare = 0.1
+	calmShare   = 0.15
+)
+
+func (c Config) warmUp() time.Duration {
+	return min(warmUpMost, time.Duration(warmUpShare*float64(c.Duration)))
+}
+
+func (r *run) stayCalm(ctx context.Context) {
+	if r.cfg.NoCalm {
+		return
+	}
+	warm := r.cfg.warmUp()
+	pause(ctx, warm)
+	r.speed.begin()
+	pause(ctx, time.Duration(calmShare*float64(r.cfg.Duration-warm)))
 }
 
 func (r *run) client(n int) *client {
@@ -244,7 +305,7 @@ func (r *run) client(n int) *client {
 			http:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}},
 			counts: &r.counts, speed: r.speed,
 		},
-		faults: &r.faults, pool: r.pool, players: r.cfg.Players,
+		faults: &r.faults, pool: r.pool, players: r.cfg.Players, ledger: &r.ledger, market: &r.market, report: r.report, noTrades: r.cfg.NoTrades, asksCold: n%coldAskers == 0,
 		echo: !slices.ContainsFunc(r.cfg.Faults, func(name string) bool { return slices.Contains(losesHot, name) }),
 	}
 	for i := range r.cfg.Characters {

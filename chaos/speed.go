@@ -15,6 +15,7 @@ type speedometer struct {
 	faults *timeline
 	mu     sync.Mutex
 	by     map[string]*speeds // "" for when no fault was on
+	began  time.Time          // what was sent before is not counted; zero for nothing is
 }
 
 // speeds is a histogram: bucket n holds answers of up to 1.05^n microseconds.
@@ -33,6 +34,15 @@ func newSpeedometer(faults *timeline) *speedometer {
 // aftermath is how long a fault that is mended is still counted to be on.
 const aftermath = time.Second
 
+// begin starts the counting.
+func (s *speedometer) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
+}
+
 // note counts one attempt. An attempt during several faults counts for each.
 func (s *speedometer) note(sent, answered time.Time, failed bool) {
 	names := []string{}
@@ -46,6 +56,9 @@ func (s *speedometer) note(sent, answered time.Time, failed bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.began.IsZero() || sent.Before(s.began) {
+		return
+	}
 	for _, name := range names {
 		at := s.by[name]
 		if at == nil {

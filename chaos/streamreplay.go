@@ -43,8 +43,8 @@ func streamReplay(ctx context.Context, r *rig, x *rand.Rand) error {
 		if err != nil {
 			continue // it was dropped, or NATS is away
 		}
-		if _, err := events.Decode(msg.Data); err != nil {
-			continue // poison: once more, it would be one more dead letter
+		if e, err := events.Decode(msg.Data); err != nil || e.CharID > poisonFirst {
+			continue // poison
 		}
 		again := &nats.Msg{Subject: msg.Subject, Header: own(msg.Header), Data: msg.Data}
 		if _, err := js.PublishMsgAsync(again); err != nil {

@@ -268,7 +268,10 @@ func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Optio
 		h.carried = append(h.carried, slices.Collect(maps.Values(l.Transfers))...)
 	}
 	if !dirty {
-		return DurabilityCold // a mark goes when a saver has the row
+		// A mark goes when a saver has the row, and when Redis loses its memory.
+		if saved, ok := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
+			return DurabilityCold
+		}
 	}
 	return s.publishTrade(ctx, h, opts)
 }

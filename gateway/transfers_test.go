@@ -330,3 +330,51 @@ func (s *system) watchSum(item string, want int64) (stop func()) {
 	})
 	return func() { cancel(); group.Wait() }
 }
+
+// forgetful is a Redis that loses its memory just before a gateway asks it which
+// rows are not saved.
+type forgetful struct {
+	gateway.Hot
+	forget func()
+}
+
+func (f *forgetful) Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
+	if want.Dirty && want.Transfers {
+		f.forget()
+	}
+	return f.Hot.Load(ctx, char, want)
+}
+
+// A repeat that finds no mark of the trade is not told "cold" on that alone: a
+// Redis that has lost its memory has no marks either, and what it lost is then
+// in the stream at least.
+func TestRepeatedTradeIsColdOnlyWhenPostgreSQLHasIt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"gem","delta":5}]}`)
+	trade := game.Trade{ID: uuid.New(), From: 1, To: 2, Items: []game.ItemDelta{{ItemID: "gem", Delta: 2}}}
+	service := s.service()
+	first, err := service.Transfer(t.Context(), trade, gateway.Options{Durability: gateway.DurabilityHot})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service.Hot = &forgetful{service.Hot, s.flush}
+	again, err := service.Transfer(t.Context(), trade, gateway.Options{Durability: gateway.DurabilityStream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Version != first.Version || again.Durability != gateway.DurabilityStream {
+		t.Errorf("nothing is saved, and the repeat says %+v, the first %+v", again, first)
+	}
+	s.save()
+	s.look(1, "hot")
+	s.look(2, "hot")
+	s.wantEqual()
+	service.Hot = s.hot
+	if again, err = service.Transfer(t.Context(), trade, gateway.Options{}); err != nil || again.Durability != gateway.DurabilityCold {
+		t.Errorf("all is saved, and the repeat says %+v, %v", again, err)
+	}
+	if a, b := s.quantity(1, "cold", "gem"), s.quantity(2, "cold", "gem"); a != 3 || b != 2 {
+		t.Errorf("saved: %d and %d gems, want 3 and 2", a, b)
+	}
+}

@@ -194,10 +194,6 @@ func TestExternalPublisherIsSavedAndItsGarbageBuried(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	garbage := garbageVitals(t, &history[0])
 
-	type message struct {
-		subject string
-		body    []byte
-	}
 	var messages []message
 	for i := range history {
 		body := encode(t, &history[i])

@@ -21,6 +21,9 @@ type cli struct {
 	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default those that may be mixed at will."`
 	Clients  int           `env:"CLIENTS" default:"8" help:"How many clients play at once."`
 	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
+	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver of an older build, to run beside the others; see scripts/old-build.sh."`
+	Skew     bool          `env:"SKEW" help:"Gateways have wrong clocks even where Redis may lose its memory."`
+	NoTrades bool          `env:"NO_TRADES" help:"Leave out trades between characters."`
 	LoseKeys bool          `env:"LOSE_KEYS" help:"Redis may lose its memory while an action has no answer."`
 }
 
@@ -37,7 +40,7 @@ func (c *cli) run(ctx context.Context) error {
 	}
 	result, err := chaos.Run(ctx, chaos.Config{
 		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients,
-		Parallel: c.Parallel, LoseKeys: c.LoseKeys, Out: os.Stdout,
+		Parallel: c.Parallel, LoseKeys: c.LoseKeys, OldBin: c.OldBin, NoTrades: c.NoTrades, Skew: c.Skew, Out: os.Stdout,
 	})
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type config struct {
 	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health and metrics."`
 	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot."`
 	MaxInFlight    int           `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"4096" help:"How many requests are answered at once; more get 503."`
+	ClockOffset    time.Duration `name:"clock-offset" env:"CLOCK_OFFSET" hidden:"" help:"Makes this gateway's clock wrong by so much, for tests."`
 	ColdTimeout    time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
 }
 
@@ -93,6 +94,7 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	service := gateway.Service{
 		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log, Metrics: metrics,
 		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
+		Now: func() time.Time { return time.Now().Add(cfg.ClockOffset) },
 	}.WithDefaults()
 	checks := []program.Check{
 		{Name: "redis", Required: true, Ping: store.Ping},
