@@ -23,7 +23,9 @@ var faults = map[string]fault{
 	"gateway-pause": func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
 	"postgres-stop": postgresAway((*stack.Postgres).Stop),
 	"postgres-kill": postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
-	"nats-restart":  natsAway,
+	"nats-restart":  natsRestart,
+	"nats-kill":     natsKill,
+	"nats-empty":    natsEmpty,
 	"redis-restart": redisRestart,
 	"redis-empty":   redisEmptied,
 	"redis-older":   redisOlder,
@@ -85,17 +87,4 @@ func postgresAway(stop func(*stack.Postgres, context.Context) error) fault {
 		}
 		return err
 	}
-}
-
-func natsAway(ctx context.Context, r *rig, x *rand.Rand) error {
-	mending := context.WithoutCancel(ctx)
-	if err := r.nats.Stop(mending); err != nil {
-		return fmt.Errorf("stop: %w", err)
-	}
-	away(ctx, x)
-	server, err := stack.StartNATS(mending, r.nats.Config())
-	if err == nil {
-		r.nats = server
-	}
-	return err
 }
