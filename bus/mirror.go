@@ -59,7 +59,7 @@ func (m *Mirror) get(ctx context.Context, char events.CharID) (game.Contexts, ui
 		return none, 0, nil
 	}
 	if err != nil {
-		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(err))
+		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
 	}
 	var value mirrorValue
 	if json.Unmarshal(entry.Value(), &value) != nil {
@@ -97,7 +97,7 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 			_, err = m.kv.Update(ctx, char.String(), body, revision)
 		}
 		if !movedOn(err) {
-			return named(fmt.Sprintf("mirror of character %d", char), unavailable(err))
+			return named(fmt.Sprintf("mirror of character %d", char), unavailable(m.b.noted(err)))
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	kv, err := m.b.js.KeyValue(ctx, BucketMirror)
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(err))
+		return nil, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(m.b.noted(err)))
 	}
 	m.kv = kv
 	return kv, nil

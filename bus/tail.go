@@ -42,7 +42,7 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) ([]events.StateChang
 func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	stream, err := b.js.Stream(ctx, StreamChanges)
 	if err != nil {
-		return nil, 0, unavailable(err)
+		return nil, 0, unavailable(b.noted(err))
 	}
 	floor := stream.CachedInfo().State.LastSeq // where all is settled
 	consumers := stream.ListConsumers(ctx)
