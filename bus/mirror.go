@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -108,6 +109,16 @@ func movedOn(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) ||
 		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+}
+
+// MirrorMade is when the bucket was created: a new one is empty, whatever the
+// old one showed.
+func (b *Bus) MirrorMade(ctx context.Context) (time.Time, error) {
+	stream, err := b.js.Stream(ctx, StreamMirror)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(b.noted(err)))
+	}
+	return stream.CachedInfo().Created, nil
 }
 
 func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {
