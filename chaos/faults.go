@@ -17,19 +17,20 @@ type fault func(ctx context.Context, r *rig, random *rand.Rand) error
 
 // faults are what a run can choose from, by name.
 var faults = map[string]fault{
-	"saver-kill":    func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
-	"gateway-kill":  func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
-	"saver-pause":   func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
-	"gateway-pause": func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
-	"postgres-stop": postgresAway((*stack.Postgres).Stop),
-	"postgres-kill": postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
-	"nats-restart":  natsRestart,
-	"nats-kill":     natsKill,
-	"nats-empty":    natsEmpty,
-	"redis-restart": redisRestart,
-	"redis-empty":   redisEmptied,
-	"redis-older":   redisOlder,
-	"stream-replay": streamReplay,
+	"saver-kill":     func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
+	"gateway-kill":   func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
+	"saver-pause":    func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
+	"gateway-pause":  func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
+	"postgres-stop":  postgresAway((*stack.Postgres).Stop),
+	"postgres-kill":  postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
+	"nats-restart":   natsRestart,
+	"nats-kill":      natsKill,
+	"nats-empty":     natsEmpty,
+	"redis-restart":  redisRestart,
+	"redis-empty":    redisEmptied,
+	"redis-older":    redisOlder,
+	"redis-failover": redisFailover,
+	"stream-replay":  streamReplay,
 }
 
 // Faults lists the names of the faults.
@@ -37,7 +38,7 @@ func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
 
 // losesHot names the faults that take what was answered "hot" and nothing more.
 // The model allows for it.
-var losesHot = []string{"redis-empty", "redis-older"}
+var losesHot = []string{"redis-empty", "redis-older", "redis-failover"}
 
 // DefaultFaults lists the faults that may be mixed at will.
 func DefaultFaults() []string { return Faults() }
