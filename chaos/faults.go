@@ -17,20 +17,23 @@ type fault func(ctx context.Context, r *rig, random *rand.Rand) error
 
 // faults are what a run can choose from, by name.
 var faults = map[string]fault{
-	"saver-kill":     func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
-	"gateway-kill":   func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
-	"saver-pause":    func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
-	"gateway-pause":  func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
-	"postgres-stop":  postgresAway((*stack.Postgres).Stop),
-	"postgres-kill":  postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
-	"nats-restart":   natsRestart,
-	"nats-kill":      natsKill,
-	"nats-empty":     natsEmpty,
-	"redis-restart":  redisRestart,
-	"redis-empty":    redisEmptied,
-	"redis-older":    redisOlder,
-	"redis-failover": redisFailover,
-	"stream-replay":  streamReplay,
+	"saver-kill":      func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
+	"gateway-kill":    func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
+	"saver-pause":     func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
+	"gateway-pause":   func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
+	"postgres-stop":   postgresAway((*stack.Postgres).Stop),
+	"postgres-kill":   postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
+	"postgres-backup": postgresBackup,
+	"postgres-empty":  postgresEmpty,
+	"postgres-minute": postgresMinute,
+	"nats-restart":    natsRestart,
+	"nats-kill":       natsKill,
+	"nats-empty":      natsEmpty,
+	"redis-restart":   redisRestart,
+	"redis-empty":     redisEmptied,
+	"redis-older":     redisOlder,
+	"redis-failover":  redisFailover,
+	"stream-replay":   streamReplay,
 }
 
 // Faults lists the names of the faults.
@@ -40,8 +43,14 @@ func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
 // The model allows for it.
 var losesHot = []string{"redis-empty", "redis-older", "redis-failover"}
 
-// DefaultFaults lists the faults that may be mixed at will.
-func DefaultFaults() []string { return Faults() }
+// takesLong names the faults that a short run has no time for.
+var takesLong = []string{"postgres-minute"}
+
+// DefaultFaults lists the faults that may be mixed at will: all but those that
+// take a minute.
+func DefaultFaults() []string {
+	return slices.DeleteFunc(Faults(), func(name string) bool { return slices.Contains(takesLong, name) })
+}
 
 func any1[T any](x *rand.Rand, list []T) T { return list[x.IntN(len(list))] }
 

@@ -104,12 +104,22 @@ func natsKill(ctx context.Context, r *rig, x *rand.Rand) error {
 
 func (n *natsServer) kill(context.Context) error { return n.process().Kill() }
 
-// natsEmpty takes everything that NATS had stored, the dead letters too.
+// natsEmpty takes everything that NATS had stored, the dead letters too. Around
+// it, all that was answered gets saved: what Redis loses soon before or after
+// would have nobody left to know it.
 func natsEmpty(ctx context.Context, r *rig, x *rand.Rand) error {
-	return r.nats.away(ctx, x, (*natsServer).stop, func() error {
+	if err := r.awaitSaved(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	r.streamLost.Store(true)
+	err := r.nats.away(ctx, x, (*natsServer).stop, func() error {
 		r.unsure.Add(r.poisoned.Swap(0))
 		return os.RemoveAll(filepath.Join(r.nats.dir, "jetstream"))
 	})
+	if err != nil {
+		return err
+	}
+	return r.awaitSaved(ctx)
 }
 
 // away ends the server, has something done to its storage, and starts it again

@@ -31,7 +31,10 @@ type rig struct {
 	gateways []*part
 	savers   []*part
 	poisoned atomic.Int64 // events that faults made bad on purpose: the dead letters to expect
-	unsure   atomic.Int64 // of those that were lost with NATS; a saver may have had one in hand
+	// streamLost is set when the stream has lost what was saved already: from
+	// then on a replay cannot fill an empty database.
+	streamLost atomic.Bool
+	unsure     atomic.Int64 // of those that were lost with NATS; a saver may have had one in hand
 }
 
 // part is one of the product's programs.

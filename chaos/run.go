@@ -322,7 +322,7 @@ func takesAnswers(name string) bool { return strings.HasPrefix(name, "gateway-")
 
 // losesCold reports whether a fault takes from PostgreSQL what it had committed.
 func losesCold(name string) bool {
-	return name == "postgres-older" || name == "postgres-empty"
+	return name == "postgres-backup" || name == "postgres-empty"
 }
 
 // exclusion keeps faults of one part from happening at once. The part is the
@@ -334,7 +334,7 @@ type exclusion struct {
 
 func (x *exclusion) take(name string) (release func(), ok bool) {
 	part, _, _ := strings.Cut(name, "-")
-	taken := []string{part}
+	taken := append(besides(name), part)
 	if takesAnswers(name) || slices.Contains(losesHot, name) {
 		taken = append(taken, "keys")
 	}
