@@ -33,7 +33,12 @@ func postgresBackup(ctx context.Context, r *rig, x *rand.Rand) error {
 		return err
 	}
 	backup := func(data string) string { return data + ".backup" }
-	err := r.replacePostgres(ctx, func(data string) error { return copyFiles(ctx, data, backup(data)) })
+	err := r.replacePostgres(ctx, func(data string) error {
+		// As it is, with its owner: where we are root, that is PostgreSQL's own user.
+		copying, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+		defer cancel()
+		return command(copying, "cp", "-a", data, backup(data))
+	})
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
@@ -81,16 +86,6 @@ func (r *rig) replacePostgres(ctx context.Context, meanwhile func(data string) e
 		r.postgres = server
 	}
 	return errors.Join(done, err)
-}
-
-// copyFiles keeps the owner: where we are root, that is PostgreSQL's own user.
-func copyFiles(ctx context.Context, from, to string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
-		return fmt.Errorf("copy %s: %w: %s", from, err, out)
-	}
-	return nil
 }
 
 // replayPatience bounds a replay with all that other faults do to it.
