@@ -49,6 +49,9 @@ var losesHot = []string{"redis-empty", "redis-older", "redis-failover"}
 // takesLong names the faults that a short run has no time for.
 var takesLong = []string{"postgres-minute"}
 
+// LongFaults lists the faults that take a minute each.
+func LongFaults() []string { return slices.Clone(takesLong) }
+
 // DefaultFaults lists the faults that may be mixed at will: all but those that
 // take a minute.
 func DefaultFaults() []string {

@@ -21,7 +21,7 @@ import (
 
 // Config says what to break and for how long.
 type Config struct {
-	Bin      string        // directory of the gateway and saver programs
+	Bin      string        // directory of the programs gateway, saver and savepoint
 	Seed     uint64        // of the clients and of the schedule
 	Duration time.Duration // of the play; mending and checking come after it
 	// Faults are the names of those that may happen. Defaults to DefaultFaults.

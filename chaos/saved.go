@@ -106,7 +106,7 @@ func (r *rig) marksGone(ctx context.Context, asked events.Version) error {
 }
 
 // losesStream names the faults that take from NATS what it had stored.
-var losesStream = []string{"nats-empty", "nats-disk", "nats-full"}
+var losesStream = []string{"nats-empty", "nats-disk"}
 
 // besides lists what a fault breaks, or relies on, beside its own part.
 //
