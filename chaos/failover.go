@@ -70,7 +70,7 @@ func (r *rig) replicate(ctx context.Context) (*stack.Redis, error) {
 		return nil, err
 	}
 	err = askRedis(ctx, replica, func(c *redis.Client) error {
-		if err := c.SlaveOf(ctx, host, port).Err(); err != nil {
+		if err := c.ReplicaOf(ctx, host, port).Err(); err != nil {
 			return err
 		}
 		return awaitReplica(ctx, c)
