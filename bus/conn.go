@@ -23,6 +23,8 @@ type Bus struct {
 	log *slog.Logger
 
 	tail tails
+	// suspect has a value when the topology may lack something. See Keep.
+	suspect chan struct{}
 }
 
 const (
@@ -39,6 +41,7 @@ const (
 // breaks, in the background. While there is none, publishing fails at once
 // instead of filling a buffer, because the dirty mark is the buffer.
 func Connect(url, name string, log *slog.Logger) (*Bus, error) {
+	b := &Bus{log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory}}
 	nc, err := nats.Connect(url,
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
@@ -50,7 +53,10 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 				log.Warn("nats disconnected", "err", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("nats connected again", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info("nats connected again", "url", nc.ConnectedUrlRedacted())
+			b.look() // the server may have lost its storage
+		}),
 		// A publish that the server's permissions forbid looks like a lost ack;
 		// only this handler is told why.
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats error", "err", err) }),
@@ -66,7 +72,8 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
-	return &Bus{nc: nc, js: js, log: log, tail: tails{memory: answerMemory}}, nil
+	b.nc, b.js = nc, js
+	return b, nil
 }
 
 // Close sends what is under way, at most until ctx is done, and closes the

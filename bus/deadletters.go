@@ -41,7 +41,7 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 	letter.Header.Set(HeaderSubject, msg.Subject())
 	letter.Header.Set(HeaderSequence, sequence)
 	letter.Header.Set(HeaderTime, meta.Timestamp.UTC().Format(time.RFC3339Nano))
-	ack, err := b.js.PublishMsg(ctx, letter, jetstream.WithMsgID(meta.Stream+"/"+sequence))
+	ack, err := b.js.PublishMsg(ctx, letter, jetstream.WithMsgID(letterID(meta)))
 	if err != nil {
 		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
 	}
@@ -49,6 +49,12 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
 	}
 	return nil
+}
+
+// letterID tells messages apart also where a stream was created anew and counts
+// from 1 again.
+func letterID(meta *jetstream.MsgMetadata) string {
+	return fmt.Sprintf("%s/%d/%d", meta.Stream, meta.Sequence.Stream, meta.Timestamp.UnixNano())
 }
 
 // dropCovered drops letters before sequence that say nothing that letter does

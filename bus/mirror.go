@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,7 +61,7 @@ func (m *Mirror) get(ctx context.Context, char events.CharID) (game.Contexts, ui
 		return none, 0, nil
 	}
 	if err != nil {
-		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(err))
+		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
 	}
 	contexts, ok := readMirror(entry.Value())
 	if !ok {
@@ -126,7 +127,7 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 			_, err = m.kv.Update(ctx, char.String(), body, revision)
 		}
 		if !movedOn(err) {
-			return named(fmt.Sprintf("mirror of character %d", char), unavailable(err))
+			return named(fmt.Sprintf("mirror of character %d", char), unavailable(m.b.noted(err)))
 		}
 	}
 }
@@ -137,6 +138,16 @@ func movedOn(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) ||
 		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+}
+
+// MirrorMade is when the bucket was created: a new one is empty, whatever the
+// old one showed.
+func (b *Bus) MirrorMade(ctx context.Context) (time.Time, error) {
+	stream, err := b.js.Stream(ctx, StreamMirror)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(b.noted(err)))
+	}
+	return stream.CachedInfo().Created, nil
 }
 
 func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {
@@ -150,7 +161,7 @@ func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 	}
 	kv, err := m.b.js.KeyValue(ctx, BucketMirror)
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(err))
+		return nil, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(m.b.noted(err)))
 	}
 	m.kv = kv
 	return kv, nil

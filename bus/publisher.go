@@ -49,7 +49,7 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	}
 	return func(ctx context.Context) error {
 		for i, ack := range acks {
-			if err := stored(ctx, ack); err != nil {
+			if err := b.noted(stored(ctx, ack)); err != nil {
 				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, err)
 			}
 		}

@@ -13,29 +13,32 @@ import (
 
 // Source hands out the events of one scope that nobody has saved yet.
 type Source struct {
-	nc       *nats.Conn
+	b        *Bus
 	consumer jetstream.Consumer
 	scope    events.Scope
 }
 
 // Source opens the scope's durable consumer, which all savers share.
 func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
-	stream := StreamChanges
-	if scope == events.ScopeCleanup {
-		stream = StreamClock
-	}
-	consumer, err := b.js.Consumer(ctx, stream, consumerName(scope))
+	consumer, err := b.js.Consumer(ctx, streamOf(scope), consumerName(scope))
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s: %w", consumerName(scope), unavailable(err))
+		return nil, fmt.Errorf("consumer %s: %w", consumerName(scope), unavailable(b.noted(err)))
 	}
-	return &Source{nc: b.nc, consumer: consumer, scope: scope}, nil
+	return &Source{b: b, consumer: consumer, scope: scope}, nil
+}
+
+func streamOf(scope events.Scope) string {
+	if scope == events.ScopeCleanup {
+		return StreamClock
+	}
+	return StreamChanges
 }
 
 // Fetch returns what is waiting, at most limit messages. When nothing is
 // waiting it blocks until something is, or ctx is done; it never waits for more
 // than there is. What it returns is the caller's to acknowledge.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
-	if !s.nc.IsConnected() {
+	if !s.b.nc.IsConnected() {
 		return nil, s.wrap(errNotConnected) // the client would leave a subscription behind
 	}
 	msgs, err := s.waiting(limit)
@@ -89,5 +92,5 @@ func (s *Source) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("fetch %s events: %w", s.scope, unavailable(err))
+	return fmt.Errorf("fetch %s events: %w", s.scope, unavailable(s.b.noted(err)))
 }

@@ -133,7 +133,7 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
 func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	stream, err := b.js.Stream(ctx, StreamChanges)
 	if err != nil {
-		return nil, 0, unavailable(err)
+		return nil, 0, unavailable(b.noted(err))
 	}
 	floor := stream.CachedInfo().State.LastSeq // where all is settled
 	consumers := stream.ListConsumers(ctx)

@@ -33,7 +33,7 @@ func TestShortRunFindsNothing(t *testing.T) {
 // build builds the programs with more arguments of go build.
 func build(t *testing.T, args ...string) {
 	t.Helper()
-	args = append(append([]string{"build"}, args...), "./cmd/gateway", "./cmd/saver")
+	args = append(append([]string{"build"}, args...), "./cmd/gateway", "./cmd/saver", "./cmd/savepoint")
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir, cmd.Env = "..", os.Environ()
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -248,7 +248,7 @@ func (r *run) checkDead(ctx context.Context, end *mended) error {
 		if err != nil {
 			return err
 		}
-		if len(reasons) == want {
+		if len(reasons) >= want && len(reasons) <= want+int(r.rig.unsure.Load()) {
 			return nil
 		}
 		if len(reasons) < want || patience.Err() != nil {

@@ -17,19 +17,28 @@ type fault func(ctx context.Context, r *rig, random *rand.Rand) error
 
 // faults are what a run can choose from, by name.
 var faults = map[string]fault{
-	"saver-kill":    func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
-	"gateway-kill":  func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
-	"saver-pause":   func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
-	"gateway-pause": func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
-	"postgres-stop": postgresAway((*stack.Postgres).Stop),
-	"postgres-kill": postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
-	"nats-restart":  natsAway,
-	"redis-restart": redisRestart,
-	"redis-empty":   redisEmptied,
-	"redis-older":   redisOlder,
-	"stream-replay": streamReplay,
-	"poison":        poison,
-	"gateway-clock": clockJump,
+	"saver-kill":      func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.savers), x) },
+	"gateway-kill":    func(ctx context.Context, r *rig, x *rand.Rand) error { return killed(ctx, any1(x, r.gateways), x) },
+	"saver-pause":     func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.savers), x) },
+	"gateway-pause":   func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, any1(x, r.gateways), x) },
+	"postgres-stop":   postgresAway((*stack.Postgres).Stop),
+	"postgres-kill":   postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
+	"postgres-backup": postgresBackup,
+	"postgres-empty":  postgresEmpty,
+	"postgres-minute": postgresMinute,
+	"nats-full":       natsFull,
+	"nats-disk":       natsDisk,
+	"postgres-disk":   postgresDisk,
+	"nats-restart":    natsRestart,
+	"nats-kill":       natsKill,
+	"nats-empty":      natsEmpty,
+	"redis-restart":   redisRestart,
+	"redis-empty":     redisEmptied,
+	"redis-older":     redisOlder,
+	"redis-failover":  redisFailover,
+	"stream-replay":   streamReplay,
+	"poison":          poison,
+	"gateway-clock":   clockJump,
 }
 
 // Faults lists the names of the faults.
@@ -37,10 +46,19 @@ func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
 
 // losesHot names the faults that take what was answered "hot" and nothing more.
 // The model allows for it.
-var losesHot = []string{"redis-empty", "redis-older"}
+var losesHot = []string{"redis-empty", "redis-older", "redis-failover"}
 
-// DefaultFaults lists the faults that may be mixed at will.
-func DefaultFaults() []string { return Faults() }
+// takesLong names the faults that a short run has no time for.
+var takesLong = []string{"postgres-minute"}
+
+// LongFaults lists the faults that take a minute each.
+func LongFaults() []string { return slices.Clone(takesLong) }
+
+// DefaultFaults lists the faults that may be mixed at will: all but those that
+// take a minute.
+func DefaultFaults() []string {
+	return slices.DeleteFunc(Faults(), func(name string) bool { return slices.Contains(takesLong, name) })
+}
 
 func any1[T any](x *rand.Rand, list []T) T { return list[x.IntN(len(list))] }
 
@@ -87,17 +105,4 @@ func postgresAway(stop func(*stack.Postgres, context.Context) error) fault {
 		}
 		return err
 	}
-}
-
-func natsAway(ctx context.Context, r *rig, x *rand.Rand) error {
-	mending := context.WithoutCancel(ctx)
-	if err := r.nats.Stop(mending); err != nil {
-		return fmt.Errorf("stop: %w", err)
-	}
-	away(ctx, x)
-	server, err := stack.StartNATS(mending, r.nats.Config())
-	if err == nil {
-		r.nats = server
-	}
-	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -24,11 +25,12 @@ func (r *run) checkMirror(ctx context.Context, end *mended) error {
 		if err != nil {
 			return err
 		}
-		shown, err := mirrored(ctx, kv, m.char)
+		want := live.cells()[rowContexts].value
+		shown, err := awaitMirrored(ctx, kv, m.char, want)
 		if err != nil {
 			return err
 		}
-		if want := live.cells()[rowContexts].value; shown.value != want {
+		if shown.value != want {
 			r.report(Violation{
 				Char: m.char, Where: "mirror", What: string(rowContexts), value: shown.value,
 				Got: shown.String(), Want: "as hot: " + want.String(),
@@ -36,6 +38,20 @@ func (r *run) checkMirror(ctx context.Context, end *mended) error {
 		}
 	}
 	return nil
+}
+
+// mirrorPatience is for the sweeper, which fills a mirror that was lost.
+const mirrorPatience = 10 * time.Second
+
+// awaitMirrored is what the bucket shows of a character once it shows what is
+// wanted, or in the end.
+func awaitMirrored(ctx context.Context, kv jetstream.KeyValue, char int64, want value) (cell, error) {
+	for began := time.Now(); ; pause(ctx, retryPause) {
+		shown, err := mirrored(ctx, kv, char)
+		if err != nil || shown.value == want || time.Since(began) > mirrorPatience || ctx.Err() != nil {
+			return shown, err
+		}
+	}
 }
 
 // mirrored is what the bucket shows of a character.

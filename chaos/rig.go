@@ -27,12 +27,16 @@ type rig struct {
 	log      io.Writer
 	postgres *stack.Postgres
 	redis    *stack.Redis
-	nats     *stack.NATS
+	nats     *natsServer
 	gateways []*part
 	savers   []*part
 	// clocksDiffer lets gateways have wrong clocks.
 	clocksDiffer bool
 	poisoned     atomic.Int64 // events that faults made bad on purpose: the dead letters to expect
+	// streamLost is set when the stream has lost what was saved already: from
+	// then on a replay cannot fill an empty database.
+	streamLost atomic.Bool
+	unsure     atomic.Int64 // of those that were lost with NATS; a saver may have had one in hand
 }
 
 // part is one of the product's programs.
@@ -58,7 +62,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 	if r.redis, err = stack.StartRedis(ctx, stack.RedisConfig{Dir: filepath.Join(dir, "redis")}); err != nil {
 		return r, err
 	}
-	if r.nats, err = stack.StartNATS(ctx, stack.NATSConfig{StoreDir: filepath.Join(dir, "nats")}); err != nil {
+	if r.nats, err = startNATS(ctx, bin, filepath.Join(dir, "nats"), log); err != nil {
 		return r, err
 	}
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
@@ -173,7 +177,7 @@ func (r *rig) close() error {
 		errs = append(errs, r.redis.Stop(ctx))
 	}
 	if r.nats != nil {
-		errs = append(errs, r.nats.Stop(ctx))
+		errs = append(errs, r.nats.stop(ctx))
 	}
 	if r.postgres != nil {
 		errs = append(errs, r.postgres.Stop(ctx))

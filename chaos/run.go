@@ -22,7 +22,7 @@ import (
 
 // Config says what to break and for how long.
 type Config struct {
-	Bin string // directory of the gateway and saver programs
+	Bin string // directory of the programs gateway, saver and savepoint
 	// OldBin is a directory with a saver of an older build, which runs beside
 	// the others; "" for none.
 	OldBin   string
@@ -383,7 +383,7 @@ func takesAnswers(name string) bool { return strings.HasPrefix(name, "gateway-")
 
 // losesCold reports whether a fault takes from PostgreSQL what it had committed.
 func losesCold(name string) bool {
-	return name == "postgres-older" || name == "postgres-empty"
+	return name == "postgres-backup" || name == "postgres-empty"
 }
 
 // exclusion keeps faults of one part from happening at once. The part is the
@@ -395,7 +395,7 @@ type exclusion struct {
 
 func (x *exclusion) take(name string) (release func(), ok bool) {
 	part, _, _ := strings.Cut(name, "-")
-	taken := []string{part}
+	taken := append(besides(name), part)
 	if takesAnswers(name) || slices.Contains(losesHot, name) {
 		taken = append(taken, "keys")
 	}

@@ -130,6 +130,16 @@ func (s *Store) Lost(ctx context.Context, t time.Time, limit int) ([]events.Char
 	return s.splitLost(ctx, chars, seen, t)
 }
 
+// InContext lists all characters that are in a context. One that enters or
+// leaves one meanwhile may be among them, and one may be there twice.
+func (s *Store) InContext(ctx context.Context) (chars []events.CharID, err error) {
+	err = s.each(ctx, indexOpen, func(char events.CharID) bool {
+		chars = append(chars, char)
+		return true
+	})
+	return chars, err
+}
+
 func (s *Store) splitLost(ctx context.Context, chars []events.CharID, seen []*redis.StringCmd, t time.Time) (lost []events.CharID, err error) {
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, char := range chars {
@@ -194,7 +204,11 @@ func readMembers(index string, found []*redis.StringSliceCmd, limit int) (chars 
 
 // Each calls yield with every character that Redis has, until it returns false.
 func (s *Store) Each(ctx context.Context, yield func(events.CharID) bool) error {
-	for _, key := range s.indexes.all(indexIdle) {
+	return s.each(ctx, indexIdle, yield)
+}
+
+func (s *Store) each(ctx context.Context, index string, yield func(events.CharID) bool) error {
+	for _, key := range s.indexes.all(index) {
 		var cursor uint64
 		for {
 			members, next, err := s.rdb.ZScan(ctx, key, cursor, "", 1000).Result()

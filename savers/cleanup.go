@@ -18,6 +18,7 @@ type CleanupHot interface {
 	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 	Postpone(ctx context.Context, until map[events.CharID]time.Time) error
 	Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
+	InContext(ctx context.Context) ([]events.CharID, error)
 	LookLater(ctx context.Context, chars []events.CharID, at time.Time) error
 	Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	EvictMany(ctx context.Context, chars []events.CharID, t time.Time) (stay []events.CharID, err error)
@@ -46,6 +47,8 @@ type CleanupStream interface {
 	Settled(ctx context.Context) (last, settled uint64, err error)
 	// Trim drops settled events where the stream is fuller than share.
 	Trim(ctx context.Context, share float64) (uint64, error)
+	// MirrorMade is when the mirror of the active contexts was created.
+	MirrorMade(ctx context.Context) (time.Time, error)
 	// LettersFrom returns up to limit dead letters from a sequence on, and the
 	// sequence that goes on after them, or 0.
 	LettersFrom(ctx context.Context, from uint64, limit int) ([]events.DeadLetter, uint64, error)
@@ -68,8 +71,8 @@ type CleanupGame interface {
 // CleanupStateSaver is the sweeper. At each tick of the server's schedule it
 // finds changes that nobody has published, or that the stream no longer holds,
 // and dispatches them; it ends sessions of lost characters, forgets idle ones
-// that are saved, and drops dead letters that a newer save has made up for. The
-// tick goes to exactly one saver at a time.
+// that are saved, drops dead letters that a newer save has made up for, and
+// fills the mirror where NATS has lost it. The tick goes to exactly one saver at a time.
 type CleanupStateSaver struct {
 	Hot    CleanupHot
 	Cold   CleanupCold
@@ -105,6 +108,7 @@ type CleanupStateSaver struct {
 
 	nextLetter uint64 // where the next sweep goes on among the dead letters
 	fetched    fetched
+	mirror     mirrored
 }
 
 const (
@@ -155,9 +159,10 @@ func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
 	_, trimErr := c.Stream.Trim(ctx, trimShare)
 	return errors.Join(trimErr,
 		s.until(0.25).endLost(ctx),
-		s.until(0.75).dispatchOverdue(ctx),
-		s.until(0.8).resolveLetters(ctx),
-		s.until(0.9).complete(ctx),
+		s.until(0.7).dispatchOverdue(ctx),
+		s.until(0.78).fillMirror(ctx),
+		s.until(0.83).resolveLetters(ctx),
+		s.until(0.93).complete(ctx),
 		s.until(1).evict(ctx))
 }
 

@@ -46,8 +46,11 @@ func KindOf(err error) Kind {
 		bad    badEvent
 		field  *events.FieldError
 		server *pgconn.PgError
+		dial   *pgconn.ConnectError
 	)
 	switch {
+	case errors.As(err, &dial):
+		return KindTransient // whatever its code: no event had been sent
 	case errors.As(err, &bad), errors.As(err, &field):
 		return KindBad
 	case errors.As(err, &server):
@@ -76,11 +79,8 @@ func kindOfCode(code string) Kind {
 }
 
 func isConnection(err error) bool {
-	var (
-		dial    *pgconn.ConnectError
-		network net.Error
-	)
-	return errors.As(err, &dial) || errors.As(err, &network) ||
+	var network net.Error
+	return errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
 		pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")

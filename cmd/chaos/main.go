@@ -18,7 +18,7 @@ import (
 type cli struct {
 	Duration time.Duration `name:"for" env:"CHAOS_FOR" default:"60s" help:"How long to play and break."`
 	Seed     uint64        `env:"SEED" default:"1" help:"Of the clients and of the schedule of faults."`
-	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default those that may be mixed at will."`
+	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default all but those that take a minute."`
 	Clients  int           `env:"CLIENTS" default:"8" help:"How many clients play at once."`
 	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
 	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver of an older build, to run beside the others; see scripts/old-build.sh."`
@@ -29,7 +29,7 @@ type cli struct {
 
 func main() {
 	var c cli
-	kong.Parse(&c, kong.Name("chaos"), kong.Description(fmt.Sprintf("Faults: %v", chaos.Faults())))
+	kong.Parse(&c, kong.Name("chaos"), kong.Description(fmt.Sprintf("Faults: %v. Only when named, since they take a minute: %v.", chaos.DefaultFaults(), chaos.LongFaults())))
 	program.Main(c.run)
 }
 

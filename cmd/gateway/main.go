@@ -121,13 +121,16 @@ func public(service http.Handler, checks []program.Check) http.Handler {
 	return mux
 }
 
-// ensureTopology makes the streams as soon as NATS is there. The gateway
-// answers meanwhile, at durability hot.
+// ensureTopology makes the streams as soon as NATS is there, and again when they
+// are gone, until ctx is done. The gateway answers meanwhile, at durability hot.
 func ensureTopology(ctx context.Context, log *slog.Logger, stream *bus.Bus, t bus.Topology) error {
 	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
 	err := program.Retry(ctx, log, "the streams", unsafe, func(ctx context.Context) error { return stream.Ensure(ctx, t) })
 	if ctx.Err() != nil {
 		return nil
+	}
+	if err == nil {
+		stream.Keep(ctx, t)
 	}
 	return err
 }

@@ -16,6 +16,7 @@ type cli struct {
 	Run   runCmd   `cmd:"" default:"withargs" help:"Start everything; Ctrl-C stops it."`
 	Demo  demoCmd  `cmd:"" help:"Play a small world against a running system."`
 	Reset resetCmd `cmd:"" help:"Remove the data of a system that does not run."`
+	NATS  natsCmd  `cmd:"" hidden:"" name:"nats" help:"Run a NATS server alone until SIGTERM."`
 }
 
 func main() {

@@ -69,6 +69,10 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 		if err := r.prepare(ctx, c, conns, log); err != nil {
 			return ignoreStop(ctx, err)
 		}
+		group.Go(func() error {
+			conns.bus.Keep(ctx, r.Topology())
+			return nil
+		})
 		return r.work(ctx, conns, registry, metrics, log)
 	})
 	log.Info("saver is up", "admin", r.AdminAddr, "scopes", registry.Scopes())
@@ -123,9 +127,14 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		if err != nil {
 			return err
 		}
-		source, err := conns.bus.Source(ctx, scope)
-		if err != nil {
+		var source *bus.Source
+		// NATS may go, with its storage, at any moment; then Keep is at it.
+		err = program.Retry(ctx, log, "the consumer", func(error) bool { return false }, func(ctx context.Context) (err error) {
+			source, err = conns.bus.Source(ctx, scope)
 			return err
+		})
+		if err != nil {
+			return ignoreStop(ctx, errors.Join(err, group.Wait()))
 		}
 		worker := &savers.Worker{
 			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
