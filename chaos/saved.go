@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,12 @@ func streamSettled(ctx context.Context, js jetstream.JetStream, target *uint64) 
 
 // marksGone looks for marks that are older than a version.
 func (r *rig) marksGone(ctx context.Context, asked events.Version) error {
+	// The client prints a line for each dial that fails.
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.redis.Addr())
+	if err != nil {
+		return err
+	}
+	_ = conn.Close()
 	store, err := hot.Open(r.redis.URL())
 	if err != nil {
 		return err
