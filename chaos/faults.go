@@ -28,6 +28,12 @@ var faults = map[string]fault{
 	"redis-empty":   redisEmptied,
 	"redis-older":   redisOlder,
 	"stream-replay": streamReplay,
+	// Bad networks between one kind of program and one server.
+	"net-slow":   netFault((*Proxy).slowFar, shortly),
+	"net-hang":   netFault((*Proxy).Hang, atLength),
+	"net-cut":    netFault((*Proxy).Cut, shortly),
+	"net-tear":   netFault((*Proxy).Tear, shortly),
+	"net-oneway": netFault((*Proxy).OneWay, atLength),
 }
 
 // Faults lists the names of the faults.

@@ -28,6 +28,7 @@ type rig struct {
 	postgres *stack.Postgres
 	redis    *stack.Redis
 	nats     *stack.NATS
+	network  *network // between the programs and the servers
 	gateways []*part
 	savers   []*part
 	poisoned atomic.Int64 // events that faults made bad on purpose: the dead letters to expect
@@ -62,6 +63,9 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
 		return r, err
 	}
+	if r.network, err = startNetwork(r.direct()); err != nil {
+		return r, err
+	}
 	addrs, err := stack.FreeAddrs(2*gateways + savers)
 	if err != nil {
 		return r, err
@@ -84,7 +88,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 // program prepares one of the product's programs. The sweeper is quick, so that
 // a run need not last for minutes.
 func (r *rig) program(name string, args []string, addr string, env ...string) *part {
-	env = append(env, r.urls()...)
+	env = append(env, r.network.env(name, r.direct())...)
 	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
 		// On a busy machine an ack may take longer than 50 ms; what is answered
 		// "hot" is not promised to outlive Redis.
@@ -95,8 +99,9 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 	}}
 }
 
-func (r *rig) urls() []string {
-	return []string{"NATS_URL=" + r.nats.URL(), "REDIS_URL=" + r.redis.URL(), "DATABASE_URL=" + r.postgres.URL()}
+// direct is the servers' own URLs, by name.
+func (r *rig) direct() map[string]string {
+	return map[string]string{"nats": r.nats.URL(), "redis": r.redis.URL(), "postgres": r.postgres.URL()}
 }
 
 func (p *part) start(ctx context.Context) (err error) {
@@ -150,6 +155,9 @@ func (r *rig) close() error {
 	var errs []error
 	for _, p := range append(append([]*part{}, r.gateways...), r.savers...) {
 		errs = append(errs, p.stop(ctx))
+	}
+	if r.network != nil {
+		errs = append(errs, r.network.close())
 	}
 	if r.redis != nil {
 		errs = append(errs, r.redis.Stop(ctx))
