@@ -4,81 +4,84 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 )
 
-// network is one proxy for each pair of a kind of program and a server, by
-// names as "gateway-redis". The checker and the tools do not go through it.
+// network is what is between the programs and the servers. The checker and the
+// tools do not go through it.
 type network struct {
-	pairs map[string]*Proxy
+	pairs map[string]*Proxy // by names as "gateway-redis": for all gateways one
 }
 
-// the ends of each pair, and what the programs call the server's address.
+// The ends of the pairs: kinds of programs, and servers by the variable that
+// tells a program where one is.
 var (
 	netPrograms = []string{"gateway", "saver"}
-	netServers  = []string{"redis", "nats", "postgres"}
-	netURLs     = map[string]string{"redis": "REDIS_URL", "nats": "NATS_URL", "postgres": "DATABASE_URL"}
+	netServers  = map[string]string{"REDIS_URL": "redis", "NATS_URL": "nats", "DATABASE_URL": "postgres"}
 )
 
-// startNetwork puts a clear proxy between each pair. direct is where the servers
-// are, by name.
-func startNetwork(direct map[string]string) (_ *network, err error) {
+// startNetwork puts a clear proxy between each pair. urls is where the servers
+// are, as the environment of a program.
+func startNetwork(urls []string) (_ *network, err error) {
 	n := &network{pairs: make(map[string]*Proxy)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.close())
 		}
 	}()
-	for _, server := range netServers {
-		at, err := url.Parse(direct[server])
+	for _, entry := range urls {
+		variable, at, err := parseEntry(entry)
 		if err != nil {
-			return n, fmt.Errorf("url of %s: %w", server, err)
+			return n, err
 		}
 		for _, program := range netPrograms {
-			if n.pairs[program+"-"+server], err = StartProxy(at.Host); err != nil {
+			p, err := StartProxy(at.Host)
+			if err != nil {
 				return n, err
 			}
+			n.pairs[program+"-"+netServers[variable]] = p
 		}
 	}
 	return n, nil
 }
 
-// env is the servers' URLs for a program, as its environment.
-func (n *network) env(program string, direct map[string]string) (env []string) {
-	for _, server := range netServers {
-		at, err := url.Parse(direct[server])
+// through is urls for a program that goes through the network.
+func (n *network) through(program string, urls []string) (env []string) {
+	for _, entry := range urls {
+		variable, at, err := parseEntry(entry)
 		if err != nil {
 			continue // startNetwork has parsed it
 		}
-		at.Host = n.pairs[program+"-"+server].Addr()
-		env = append(env, netURLs[server]+"="+at.String())
+		at.Host = n.pairs[program+"-"+netServers[variable]].Addr()
+		env = append(env, variable+"="+at.String())
 	}
 	return env
 }
 
-// retarget tells the network that a server is at another address now.
-func (n *network) retarget(server, addr string) {
-	for _, program := range netPrograms {
-		n.pairs[program+"-"+server].Retarget(addr)
+func parseEntry(entry string) (variable string, at *url.URL, err error) {
+	variable, text, _ := strings.Cut(entry, "=")
+	if at, err = url.Parse(text); err != nil {
+		return "", nil, fmt.Errorf("address of a server: %w", err)
 	}
+	return variable, at, nil
 }
 
 func (n *network) close() error {
 	var errs []error
 	for _, p := range n.pairs {
-		if p != nil {
-			errs = append(errs, p.Close())
-		}
+		errs = append(errs, p.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // any1 picks a pair.
 func (n *network) any1(x *rand.Rand) *Proxy {
-	programs, servers := any1(x, netPrograms), any1(x, netServers)
-	return n.pairs[programs+"-"+servers]
+	return n.pairs[any1(x, slices.Sorted(maps.Keys(n.pairs)))]
 }
 
 // netFault is a bad network between one pair, for some time.

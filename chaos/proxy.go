@@ -34,11 +34,19 @@ type Proxy struct {
 
 // weather is what happens to bytes until the next weather begins.
 type weather struct {
-	forth, back flow // towards the target, and its answers
-	cut         bool // nobody comes in
+	flow        [2]flow // by direction
+	cut         bool    // nobody comes in
 	least, most time.Duration
 	over        chan struct{} // closed when the next weather begins
 }
+
+// A direction is towards the target, or that of its answers.
+type direction int
+
+const (
+	forth direction = iota
+	back
+)
 
 // flow is what happens to the bytes of one direction.
 type flow int
@@ -80,18 +88,18 @@ func (p *Proxy) Clear() { p.change(&weather{}) }
 // Slow delays what was sent by a random time from least to most, each way. What
 // comes meanwhile waits in line.
 func (p *Proxy) Slow(least, most time.Duration) {
-	p.change(&weather{forth: flowSlow, back: flowSlow, least: least, most: most})
+	p.change(&weather{flow: [2]flow{flowSlow, flowSlow}, least: least, most: most})
 }
 
 // Hang keeps connections open, accepts new ones, and forwards nothing.
-func (p *Proxy) Hang() { p.change(&weather{forth: flowHeld, back: flowHeld}) }
+func (p *Proxy) Hang() { p.change(&weather{flow: [2]flow{flowHeld, flowHeld}}) }
 
 // OneWay forwards requests and holds the answers.
-func (p *Proxy) OneWay() { p.change(&weather{back: flowHeld}) }
+func (p *Proxy) OneWay() { p.change(&weather{flow: [2]flow{forth: flowFree, back: flowHeld}}) }
 
 // Tear ends each connection in the middle of a message, after a random number
 // of bytes.
-func (p *Proxy) Tear() { p.change(&weather{forth: flowTorn, back: flowTorn}) }
+func (p *Proxy) Tear() { p.change(&weather{flow: [2]flow{flowTorn, flowTorn}}) }
 
 // Cut resets all connections, and new ones as soon as they are made.
 func (p *Proxy) Cut() {
@@ -185,6 +193,9 @@ type link struct {
 	client *net.TCPConn
 	ctx    context.Context // done when the link is broken
 	end    context.CancelFunc
+	// in is the weather that a direction works in: for a moment after a change
+	// it is the one before.
+	in [2]atomic.Pointer[weather]
 
 	mu     sync.Mutex // guards server
 	server *net.TCPConn
@@ -200,16 +211,16 @@ func (l *link) run() {
 		l.reset()
 		return
 	}
-	var back sync.WaitGroup
-	back.Go(func() { l.carry(l.client, l.server, func(w *weather) flow { return w.back }) })
-	l.carry(l.server, l.client, func(w *weather) flow { return w.forth })
-	back.Wait()
+	var answers sync.WaitGroup
+	answers.Go(func() { l.carry(back, l.client, l.server) })
+	l.carry(forth, l.server, l.client)
+	answers.Wait()
 	l.hangUp()
 }
 
 // dial makes the way to the target as soon as the weather lets requests through.
 func (l *link) dial() bool {
-	for w := l.proxy.weather.Load(); w.forth == flowHeld; w = l.proxy.weather.Load() {
+	for w := l.proxy.weather.Load(); w.flow[forth] == flowHeld; w = l.proxy.weather.Load() {
 		if !l.sleepOut(w) {
 			return false
 		}
@@ -273,7 +284,7 @@ func resetConn(conn *net.TCPConn) {
 
 // carry takes bytes from src to dst, through all weathers, until src ends or
 // the link breaks. An end is handed on, so that the other direction can finish.
-func (l *link) carry(dst, src *net.TCPConn, of func(*weather) flow) {
+func (l *link) carry(d direction, dst, src *net.TCPConn) {
 	for {
 		w := l.proxy.weather.Load()
 		// In this order: who changes the weather does it before it wakes us, so
@@ -282,8 +293,9 @@ func (l *link) carry(dst, src *net.TCPConn, of func(*weather) flow) {
 		if w != l.proxy.weather.Load() {
 			continue
 		}
+		l.in[d].Store(w)
 		var err error
-		switch of(w) {
+		switch w.flow[d] {
 		case flowFree:
 			_, err = io.Copy(dst, src) // in the kernel: it splices
 		case flowSlow:

@@ -63,7 +63,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
 		return r, err
 	}
-	if r.network, err = startNetwork(r.direct()); err != nil {
+	if r.network, err = startNetwork(r.urls()); err != nil {
 		return r, err
 	}
 	addrs, err := stack.FreeAddrs(2*gateways + savers)
@@ -88,7 +88,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, log io
 // program prepares one of the product's programs. The sweeper is quick, so that
 // a run need not last for minutes.
 func (r *rig) program(name string, args []string, addr string, env ...string) *part {
-	env = append(env, r.network.env(name, r.direct())...)
+	env = append(env, r.network.through(name, r.urls())...)
 	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
 		// On a busy machine an ack may take longer than 50 ms; what is answered
 		// "hot" is not promised to outlive Redis.
@@ -99,9 +99,8 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 	}}
 }
 
-// direct is the servers' own URLs, by name.
-func (r *rig) direct() map[string]string {
-	return map[string]string{"nats": r.nats.URL(), "redis": r.redis.URL(), "postgres": r.postgres.URL()}
+func (r *rig) urls() []string {
+	return []string{"NATS_URL=" + r.nats.URL(), "REDIS_URL=" + r.redis.URL(), "DATABASE_URL=" + r.postgres.URL()}
 }
 
 func (p *part) start(ctx context.Context) (err error) {
