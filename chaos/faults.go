@@ -39,6 +39,12 @@ var faults = map[string]fault{
 	"stream-replay":   streamReplay,
 	"poison":          poison,
 	"gateway-clock":   clockJump,
+	// Bad networks between one kind of program and one server.
+	"net-slow":   netFault((*Proxy).slowFar, shortly),
+	"net-hang":   netFault((*Proxy).Hang, atLength),
+	"net-cut":    netFault((*Proxy).Cut, shortly),
+	"net-tear":   netFault((*Proxy).Tear, shortly),
+	"net-oneway": netFault((*Proxy).OneWay, atLength),
 }
 
 // Faults lists the names of the faults.

@@ -28,6 +28,7 @@ type rig struct {
 	postgres *stack.Postgres
 	redis    *stack.Redis
 	nats     *natsServer
+	network  *network // between the programs and the servers
 	gateways []*part
 	savers   []*part
 	// clocksDiffer lets gateways have wrong clocks.
@@ -68,6 +69,9 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
 		return r, err
 	}
+	if r.network, err = startNetwork(r.urls()); err != nil {
+		return r, err
+	}
 	addrs, err := stack.FreeAddrs(2*gateways + savers)
 	if err != nil {
 		return r, err
@@ -90,7 +94,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 // program prepares one of the product's programs. The sweeper is quick, so that
 // a run need not last for minutes.
 func (r *rig) program(name string, args []string, addr string, env ...string) *part {
-	env = append(env, r.urls()...)
+	env = append(env, r.network.through(name, r.urls())...)
 	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
 		// On a busy machine an ack may take longer than 50 ms; what is answered
 		// "hot" is not promised to outlive Redis.
@@ -172,6 +176,9 @@ func (r *rig) close() error {
 	var errs []error
 	for _, p := range append(append([]*part{}, r.gateways...), r.savers...) {
 		errs = append(errs, p.stop(ctx))
+	}
+	if r.network != nil {
+		errs = append(errs, r.network.close())
 	}
 	if r.redis != nil {
 		errs = append(errs, r.redis.Stop(ctx))

@@ -379,7 +379,9 @@ func (r *run) endangersKeys(name string) bool {
 
 // takesAnswers reports whether a fault may keep a client from getting the
 // answer of an action that was carried out.
-func takesAnswers(name string) bool { return strings.HasPrefix(name, "gateway-") }
+func takesAnswers(name string) bool {
+	return strings.HasPrefix(name, "gateway-") || strings.HasPrefix(name, "net-")
+}
 
 // losesCold reports whether a fault takes from PostgreSQL what it had committed.
 func losesCold(name string) bool {

@@ -1,0 +1,128 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// network is what is between the programs and the servers. The checker and the
+// tools do not go through it.
+type network struct {
+	pairs map[string]*Proxy // by names as "gateway-redis": for all gateways one
+}
+
+// The ends of the pairs: kinds of programs, and servers by the variable that
+// tells a program where one is.
+var (
+	netPrograms = []string{"gateway", "saver"}
+	netServers  = map[string]string{"REDIS_URL": "redis", "NATS_URL": "nats", "DATABASE_URL": "postgres"}
+)
+
+// startNetwork puts a clear proxy between each pair. urls is where the servers
+// are, as the environment of a program.
+func startNetwork(urls []string) (_ *network, err error) {
+	n := &network{pairs: make(map[string]*Proxy)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	for _, entry := range urls {
+		variable, at, err := parseEntry(entry)
+		if err != nil {
+			return n, err
+		}
+		for _, program := range netPrograms {
+			p, err := StartProxy(at.Host)
+			if err != nil {
+				return n, err
+			}
+			n.pairs[program+"-"+netServers[variable]] = p
+		}
+	}
+	return n, nil
+}
+
+// through is urls for a program that goes through the network.
+func (n *network) through(program string, urls []string) (env []string) {
+	for _, entry := range urls {
+		variable, at, err := parseEntry(entry)
+		if err != nil {
+			continue // startNetwork has parsed it
+		}
+		at.Host = n.pairs[program+"-"+netServers[variable]].Addr()
+		env = append(env, variable+"="+at.String())
+	}
+	return env
+}
+
+func parseEntry(entry string) (variable string, at *url.URL, err error) {
+	variable, text, _ := strings.Cut(entry, "=")
+	if at, err = url.Parse(text); err != nil {
+		return "", nil, fmt.Errorf("address of a server: %w", err)
+	}
+	return variable, at, nil
+}
+
+func (n *network) close() error {
+	var errs []error
+	for _, p := range n.pairs {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// any1 picks a pair.
+func (n *network) any1(x *rand.Rand) *Proxy {
+	return n.pairs[any1(x, slices.Sorted(maps.Keys(n.pairs)))]
+}
+
+// netFault is a bad network between one pair, for some time.
+func netFault(worsen func(*Proxy), last func(*rand.Rand) time.Duration) fault {
+	return func(ctx context.Context, r *rig, x *rand.Rand) error {
+		p, reset := r.network.any1(x), x.IntN(2) == 0
+		worsen(p)
+		pause(ctx, last(x))
+		// Some networks remember the connections, and what they held goes on;
+		// others forgot them.
+		if reset {
+			p.Reset()
+		}
+		p.Clear()
+		return nil
+	}
+}
+
+func between(x *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(x.Int64N(int64(most-least)))
+}
+
+// shortly is 0.2 to 4 s: shorter and longer than the programs wait for Redis
+// (2 s) and for a connection to PostgreSQL (3 s).
+func shortly(x *rand.Rand) time.Duration {
+	return between(x, 200*time.Millisecond, 4*time.Second)
+}
+
+// atLength is sometimes longer than a client of NATS waits for two pings (10 to
+// 15 s), and than a player waits for durability cold.
+func atLength(x *rand.Rand) time.Duration {
+	if x.IntN(6) > 0 {
+		return shortly(x)
+	}
+	return between(x, 12*time.Second, 17*time.Second)
+}
+
+// A network of 5 to 100 ms each way: to the other end of the world.
+const (
+	slowLeast = 5 * time.Millisecond
+	slowMost  = 100 * time.Millisecond
+)
+
+func (p *Proxy) slowFar() { p.Slow(slowLeast, slowMost) }
