@@ -34,18 +34,21 @@ func (b *Bus) Publish(ctx context.Context, trace string, batch ...events.StateCh
 const HeaderRequest = "Savepoint-Request"
 
 // Send is Publish in two steps: it returns when the events are on their way,
-// with the function that waits for their acks. The first event keeps the
-// request.
+// with the function that waits for their acks. The last event keeps the request:
+// where it is stored, the others are.
 func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error) {
 	if !b.nc.IsConnected() {
 		return nil, fmt.Errorf("publish: %w", unavailable(errNotConnected))
 	}
 	acks := make([]jetstream.PubAckFuture, len(batch))
 	for i := range batch {
-		if acks[i], err = b.send(&batch[i], origin); err != nil {
+		of := origin
+		if i < len(batch)-1 {
+			of.Request = game.Request{}
+		}
+		if acks[i], err = b.send(&batch[i], of); err != nil {
 			return nil, fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, err)
 		}
-		origin.Request = game.Request{}
 	}
 	return func(ctx context.Context) error {
 		for i, ack := range acks {

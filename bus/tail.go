@@ -26,8 +26,11 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err
 	begin, err := b.tailBegins(ctx)
 	if err == nil {
 		err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: begin.from}, func(msg *jetstream.RawStreamMsg) bool {
-			if e, ok := readEvent(msg, char); ok && !begin.settled(msg) {
-				tail.Events = append(tail.Events, e)
+			if e, ok := readEvent(msg, char); ok {
+				tail.Newest = max(tail.Newest, e.Version)
+				if !begin.settled(msg) {
+					tail.Events = append(tail.Events, e)
+				}
 			}
 			if key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " "); ok {
 				tail.Answers = append(tail.Answers, game.Request{Key: key, Record: record})

@@ -45,6 +45,20 @@ func transferFrom(row db.Transfer) (events.Transfer, error) {
 	return t, nil
 }
 
+// EscrowBefore returns up to limit senders of trades that were begun before a
+// version and are in escrow.
+func (s *Store) EscrowBefore(ctx context.Context, v events.Version, limit int) ([]events.CharID, error) {
+	rows, err := db.New(s.pool).EscrowBefore(ctx, db.EscrowBeforeParams{Version: int64(v), MaxRows: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("trades in escrow: %w", unavailable(err))
+	}
+	chars := make([]events.CharID, len(rows))
+	for i, row := range rows {
+		chars[i] = events.CharID(row)
+	}
+	return chars, nil
+}
+
 // loadEscrow reads the trades of which these characters are the senders and
 // that are not completed.
 func loadEscrow(ctx context.Context, q *db.Queries, ids []int64, states map[events.CharID]*game.State) error {

@@ -56,9 +56,19 @@ type Origin struct {
 	Request Request
 }
 
+// Joining is what a join commits beside the joined state.
+type Joining struct {
+	Dirty   []events.Row // rows that are not saved
+	Answers []Request    // answered requests that may be forgotten
+	// Born is the token of the beginning that the join was made under; "" takes
+	// any.
+	Born string
+}
+
 // A Tail is what the stream knows of a character.
 type Tail struct {
-	Events []events.StateChanged // at least those that are not saved
+	Events []events.StateChanged // those that may not be saved
+	Newest events.Version        // of these and of other recent events
 	// Answers are the requests that recent events have answered, oldest first.
 	Answers []Request
 }

@@ -52,6 +52,7 @@ func Receive(s *State, v events.Version, t events.Transfer, carried []events.Tra
 	if err != nil {
 		return nil, t, err
 	}
+	c.Unseen = true // a gift is no sign of life
 	t.ToVersion, t.Items = v, slices.Clone(t.Items)
 	for i, item := range changes {
 		t.Items[i].ToQuantity = item.Quantity
@@ -123,11 +124,11 @@ func (s *State) Carry(char events.CharID, items ...string) []events.Transfer {
 	return Carried(all)
 }
 
-// maxCarried bounds the items of the trades that one event carries, so that it
-// stays far below events.MaxBytes. Beyond it, after many trades while nothing is
+// maxCarried bounds the items of the trades that one event carries: an event
+// stays small however long nothing is saved. Beyond it, after many trades while nothing is
 // saved, the oldest are left to events of their own: both sides of such a trade
 // still converge, and may become visible some moments apart.
-const maxCarried = 400
+const maxCarried = 64
 
 // Carried orders trades for an event: each once, in its newest form, the newest
 // trade first, and no more than fit.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -52,6 +53,8 @@ type Answer struct {
 	Trade *events.Transfer `json:"trade,omitempty"`
 	// Replayed tells that this is the answer of an earlier, equal request.
 	Replayed bool `json:"-"`
+	// begun is when its commit was sent.
+	begun time.Time
 }
 
 // A Quantity is how many of an item a character has.
@@ -93,11 +96,11 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		answer.Durability = s.publish(ctx, change, request, a.opts)
+		answer.Durability = s.publish(ctx, change, answer.begun, request, a.opts)
 		s.Metrics.acted(answer.Durability)
 	case answer != nil && answer.Replayed:
 		// The first may have died before it published.
-		answer.Durability = s.publishAgain(ctx, a)
+		answer.Durability = s.publishAgain(ctx, a, answer.Version)
 	}
 	return answer, nil
 }
@@ -163,6 +166,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	if err != nil {
 		return nil, nil, err
 	}
+	answer.begun = time.Now()
 	err = s.Hot.Commit(ctx, change, request)
 	if errors.Is(err, game.ErrUnverified) {
 		err = s.commitUnverified(ctx, a, change, request)
@@ -177,6 +181,10 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	err := s.rejoin(ctx, a.char, true)
 	var unavailable *events.UnavailableError
 	if a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
+		// The copy may have lost its version, and clocks differ.
+		if tail, err := s.Stream.Tail(ctx, a.char); err == nil && tail.Newest >= change.Version {
+			return &game.MovedError{Version: tail.Newest}
+		}
 		return s.Hot.CommitBlind(ctx, change, request)
 	}
 	return err

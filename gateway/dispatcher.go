@@ -13,13 +13,20 @@ import (
 // which any code orders a save that is not the publish of its own commit. It
 // returns how many events the stream has stored.
 func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
+	return s.dispatch(ctx, scope, char, true)
+}
+
+// dispatch is Dispatch, with or without going on with trades in escrow.
+func (s *Service) dispatch(ctx context.Context, scope events.Scope, char events.CharID, escrow bool) (int, error) {
 	loaded, err := s.Hot.Load(ctx, char, wantOf(scope))
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
-	completed, err := s.completeEscrow(ctx, &loaded.State)
-	if err != nil {
-		return 0, err
+	completed := 0
+	if escrow {
+		if completed, err = s.completeEscrow(ctx, &loaded.State); err != nil {
+			return 0, err
+		}
 	}
 	batch := game.Snapshot(&loaded.State, scope, s.Cause)
 	if len(batch) == 0 {

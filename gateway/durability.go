@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -26,18 +27,18 @@ func (d Durability) Valid() bool {
 // publish sends the change's events and shows its contexts in the mirror, waits
 // as long as the caller wants to, and tells how far the change has come. It
 // cannot fail: what it does not reach, the dirty marks make up for.
-func (s *Service) publish(ctx context.Context, c *game.Change, r game.Request, opts Options) Durability {
+func (s *Service) publish(ctx context.Context, c *game.Change, begun time.Time, r game.Request, opts Options) Durability {
 	if len(c.Events)+len(c.Contexts) == 0 {
 		return DurabilityHot // the state of an open fight lives in Redis only
 	}
-	stored, err := s.Stream.Send(game.Origin{Trace: opts.Trace, Request: r}, c.Events...)
+	stored, err := s.send(ctx, begun, game.Origin{Trace: opts.Trace, Request: r}, c.Events...)
 	if err != nil {
 		s.Log.Debug("not published; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
 	}
-	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
-	defer cancel()
 	if len(c.Contexts) > 0 {
+		short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+		defer cancel()
 		// What was committed, not what Redis has now: it may have lost it since.
 		if err := s.show(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
 			s.Log.Debug("mirror is behind; the dirty mark stays", "char_id", c.Char, "err", err)
@@ -47,7 +48,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, r game.Request, o
 	if opts.Durability == DurabilityHot {
 		return DurabilityHot
 	}
-	if err := stored(short); err != nil {
+	if err := stored(); err != nil {
 		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
 	}
@@ -57,8 +58,36 @@ func (s *Service) publish(ctx context.Context, c *game.Change, r game.Request, o
 	return DurabilityStream
 }
 
-// publishAgain is publish for a request that was committed before.
-func (s *Service) publishAgain(ctx context.Context, a action) Durability {
+// errLate is the reason where a commit is too old to be published by itself.
+var errLate = errors.New("too long since the commit: Redis may have lost it meanwhile")
+
+// send puts events on their way that were committed after begun. stored returns
+// nil when the stream has them within PublishTimeout, and within PublishBy: what
+// comes later may be missing from copies that were joined meanwhile, so it is
+// left to the dirty marks, which go with the commit.
+func (s *Service) send(ctx context.Context, begun time.Time, origin game.Origin, batch ...events.StateChanged) (stored func() error, err error) {
+	if time.Since(begun) > s.PublishBy {
+		return nil, errLate
+	}
+	wait, err := s.Stream.Send(origin, batch...)
+	if err != nil {
+		return nil, err
+	}
+	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	return func() error {
+		defer cancel()
+		if err := wait(short); err != nil {
+			return err
+		}
+		if time.Since(begun) > s.PublishBy {
+			return errLate
+		}
+		return nil
+	}, nil
+}
+
+// publishAgain is publish for a request that was committed before, at version v.
+func (s *Service) publishAgain(ctx context.Context, a action, v events.Version) Durability {
 	marks, err := s.Hot.Marks(ctx, a.char)
 	if err != nil {
 		return DurabilityHot
@@ -68,12 +97,12 @@ func (s *Service) publishAgain(ctx context.Context, a action) Durability {
 	if err := s.dispatchMarks(short, a.char, marks); err != nil {
 		return DurabilityHot
 	}
-	var rows []events.Row
-	for key, version := range marks {
-		rows = append(rows, events.Row{Key: key, Version: version})
-	}
-	if a.opts.Durability == DurabilityCold && s.awaitSaved(ctx, a.char, rows) {
-		return DurabilityCold
+	if a.opts.Durability == DurabilityCold {
+		waiting, cancel := context.WithTimeout(ctx, s.ColdTimeout)
+		defer cancel()
+		if view, err := s.AwaitSaved(waiting, a.char, v); err == nil && view.Saved {
+			return DurabilityCold
+		}
 	}
 	return DurabilityStream
 }
@@ -87,7 +116,7 @@ func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks m
 		if scope == "" {
 			continue
 		}
-		if _, err := s.Dispatch(ctx, scope, char); err != nil {
+		if _, err := s.dispatch(ctx, scope, char, false); err != nil {
 			return err
 		}
 	}

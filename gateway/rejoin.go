@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,6 +21,10 @@ import (
 // nobody knows is made only where create says so. It returns errJoined when the
 // copy is verified.
 func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) error {
+	born, err := s.awaitFence(ctx, char)
+	if err != nil {
+		return err
+	}
 	loaded, err := s.Hot.Load(ctx, char, game.Everything)
 	if err != nil {
 		return err
@@ -29,7 +34,7 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	}
 	joined, dirty, answers, err := s.joinAll(ctx, &loaded.State)
 	if err != nil && !loaded.Known && isAway(err, "nats") {
-		joined, err = s.newcomer(ctx, char, err)
+		joined, dirty, err = s.newcomer(ctx, char, err)
 	}
 	if err != nil {
 		return fmt.Errorf("join the copies of character %d: %w", char, err)
@@ -37,7 +42,7 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	if joined.Version == 0 && !create {
 		return nil // nobody knows it
 	}
-	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty, answers...)
+	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: born})
 	if err == nil {
 		s.Metrics.joined()
 	}
@@ -50,12 +55,36 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 
 // newcomer is a character that Redis does not have while NATS is away: all of it
 // is in PostgreSQL where Redis is complete; else cause stands.
-func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error) (*game.State, error) {
+func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error) (*game.State, []events.Row, error) {
 	complete, err := s.Hot.Complete(ctx)
 	if err != nil || !complete {
-		return nil, cause
+		return nil, nil, cause
 	}
-	return s.Cold.Load(ctx, char)
+	saved, err := s.Cold.Load(ctx, char)
+	if err != nil {
+		return nil, nil, err
+	}
+	return saved, unsaved(saved, saved, nil, game.Contexts{}), nil
+}
+
+// errFence is the reason for a pause after Redis has lost its memory.
+var errFence = errors.New("it was started or emptied a moment ago, and what was on its way is let through first")
+
+// awaitFence returns when nothing can be on its way any more that was committed
+// before Redis was last started, failed over or emptied: what is joined then is
+// complete. It returns the token of that beginning.
+func (s *Service) awaitFence(ctx context.Context, char events.CharID) (born string, err error) {
+	for {
+		born, age, err := s.Hot.Born(ctx, char)
+		if err != nil || age >= s.Fence {
+			return born, err
+		}
+		select {
+		case <-time.After(s.Fence - age):
+		case <-ctx.Done():
+			return "", events.Unavailable("redis", errFence)
+		}
+	}
 }
 
 func isAway(err error, what string) bool {

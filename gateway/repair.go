@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -21,6 +22,10 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	for ctx.Err() == nil {
+		born, err := s.awaitFence(ctx, char)
+		if err != nil {
+			return err
+		}
 		loaded, err := s.Hot.Load(ctx, char, game.Everything)
 		if err != nil {
 			return err
@@ -32,7 +37,7 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 		if joined.Version == 0 {
 			return nil // nobody knows it
 		}
-		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, dirty, answers...)
+		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: born})
 		var moved *game.MovedError
 		if errors.As(err, &moved) {
 			continue
@@ -86,7 +91,9 @@ func restate(s *game.State, v events.Version, cause events.Cause, rows []events.
 		}
 	}
 	if len(r.bag) > 0 {
-		r.say(events.New(s.Char, v, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: r.bag}), game.PartItems)
+		r.say(events.New(s.Char, v, cause, uuid.Nil, events.ScopeInventory, events.Inventory{
+			Items: r.bag, Transfers: s.Carry(s.Char, slices.Collect(maps.Keys(r.Items))...),
+		}), game.PartItems)
 	}
 	if len(r.Events) == 0 {
 		return nil, refused

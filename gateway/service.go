@@ -20,7 +20,13 @@ type Hot interface {
 	Commit(ctx context.Context, c *game.Change, r game.Request) error
 	CommitBlind(ctx context.Context, c *game.Change, r game.Request) error
 	Refuse(ctx context.Context, char events.CharID, r game.Request) error
-	CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row, answers ...game.Request) error
+	CommitJoin(ctx context.Context, loaded, joined *game.State, with game.Joining) error
+	// Arrived reports for each trade whether its receiver remembers it, by its
+	// key or among the trades that are not saved.
+	Arrived(ctx context.Context, trades []events.Transfer, keys []string) ([]bool, error)
+	// Born tells how long ago the copies near a character's began, in this run of
+	// Redis, and by which token that beginning is known.
+	Born(ctx context.Context, char events.CharID) (token string, age time.Duration, err error)
 	// Complete reports whether a character that Redis does not have has nothing
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
@@ -77,6 +83,17 @@ type Service struct {
 	//
 	// Defaults to 2 s.
 	ActionTimeout time.Duration
+	// PublishBy is how long after its commit a change may still be published and
+	// be answered "stream". What takes longer is left to the dirty marks.
+	//
+	// Defaults to twice PublishTimeout, at least 300 ms.
+	PublishBy time.Duration
+	// Fence is how long after Redis was started, failed over or emptied no copy is
+	// joined: what was committed before, and is on its way, is then in the stream.
+	// It must be at least the PublishBy of every gateway.
+	//
+	// Defaults to PublishBy.
+	Fence time.Duration
 	// ColdTimeout bounds how long durability "cold" waits for a saver.
 	//
 	// Defaults to 5 s.
@@ -102,5 +119,7 @@ func (s Service) WithDefaults() *Service {
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)
 	def(&s.ColdTimeout, 5*time.Second)
+	def(&s.PublishBy, max(300*time.Millisecond, 2*s.PublishTimeout))
+	def(&s.Fence, s.PublishBy)
 	return &s
 }

@@ -142,6 +142,7 @@ func (s *system) service() *gateway.Service {
 		Hot: s.hot, Stream: s.stream, Mirror: s.bus.Mirror(), Cold: s.cold, Log: quiet,
 		// The machine may be slow; these tests are not about deadlines.
 		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, ColdTimeout: 20 * time.Second,
+		PublishBy: 20 * time.Second, Fence: time.Millisecond,
 	}.WithDefaults()
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -69,10 +70,13 @@ type handover struct {
 	trade    events.Transfer
 	carried  []events.Transfer
 	replayed bool // somebody was here before
+	// seen is when the sender's copy was last known to hold the trade.
+	seen time.Time
 }
 
 // give takes the items from the sender into escrow.
 func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error) {
+	h := new(handover)
 	a := action{
 		char: trade.From, opts: tradeOptions(trade.ID, trade.From, trade.To, trade.Items),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
@@ -81,23 +85,64 @@ func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error)
 		},
 	}
 	a.load = func(ctx context.Context) (*game.Loaded, error) {
-		l, err := s.loadForTrade(ctx, &a, trade.ID, itemIDs(trade.Items), anyTrade)
-		if err == nil && l.Verified && l.Record == "" {
-			err = s.checkRoom(ctx, trade)
+		h.seen = time.Now()
+		l, err := s.Hot.Load(ctx, trade.From, game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: a.opts.Key})
+		if err != nil || !l.Verified || l.Record != "" {
+			return l, err
 		}
+		l.Record, err = s.rememberedTrade(ctx, l, trade, a.opts.Key)
 		return l, err
 	}
 	change, answer, err := s.settle(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	h := &handover{trade: *answer.Trade, replayed: answer.Replayed}
+	h.trade, h.replayed = *answer.Trade, answer.Replayed
 	if change != nil {
 		h.carried = change.Events[0].Transfers()
-	} else if !h.trade.Completed() {
-		h.carried, err = s.carriedBy(ctx, trade.From)
 	}
-	return h, err
+	return h, nil
+}
+
+// rememberedTrade looks, before anything is taken, for a trade that the sender's
+// copy does not remember by its key: among its own that are not saved, with the
+// receiver, and among the saved ones. It makes sure that the receiver can be
+// reached and that the items fit. It returns the record of the trade, or "".
+func (s *Service) rememberedTrade(ctx context.Context, sender *game.Loaded, trade game.Trade, key string) (string, error) {
+	if t, ok := sender.Transfers[trade.ID]; ok && t.From == trade.From {
+		return tradeRecord(&t)
+	}
+	receiver, err := s.load(ctx, trade.To, game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: key})
+	if err != nil || receiver.Record != "" {
+		return receiver.Record, err
+	}
+	if t := receiver.Transfers[trade.ID]; t.To == trade.To && t.Completed() {
+		return tradeRecord(&t)
+	}
+	// PostgreSQL is asked after the loads: what was saved and forgotten since
+	// has moved the items, which the commit finds out. Where it does not answer
+	// the trade is taken for a new one: Redis remembers for a day, and trading
+	// goes on without PostgreSQL.
+	if t, ok, _ := s.savedTrade(ctx, trade.ID); ok {
+		return tradeRecord(&t)
+	}
+	_, err = game.ChangeItems(&receiver.State, receiver.Version+1, trade.Items)
+	return "", err
+}
+
+// tradeRecord is the record of a trade that is known otherwise.
+func tradeRecord(t *events.Transfer) (string, error) {
+	opts := tradeOptions(t.ID, t.From, t.To, deltasOf(t))
+	text, err := json.Marshal(record{Fingerprint: opts.Fingerprint, Answer: &Answer{Trade: t}})
+	return string(text), err
+}
+
+func deltasOf(t *events.Transfer) []game.ItemDelta {
+	deltas := make([]game.ItemDelta, len(t.Items))
+	for i, m := range t.Items {
+		deltas[i] = game.ItemDelta{ItemID: m.ItemID, Delta: m.Quantity}
+	}
+	return deltas
 }
 
 // receive takes the items out of escrow, to the receiver.
@@ -106,10 +151,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 	if t.Completed() {
 		return nil
 	}
-	deltas := make([]game.ItemDelta, len(t.Items))
-	for i, m := range t.Items {
-		deltas[i] = game.ItemDelta{ItemID: m.ItemID, Delta: m.Quantity}
-	}
+	deltas := deltasOf(&t)
 	a := action{
 		char: t.To, opts: tradeOptions(t.ID, t.From, t.To, deltas),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
@@ -118,24 +160,66 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 		},
 	}
 	a.load = func(ctx context.Context) (*game.Loaded, error) {
-		return s.loadForTrade(ctx, &a, t.ID, itemIDs(deltas), (*events.Transfer).Completed)
+		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})
+		if err != nil || !l.Verified || l.Record != "" {
+			return l, err
+		}
+		if known := l.Transfers[t.ID]; known.From == t.From && known.Completed() {
+			l.Record, err = tradeRecord(&known)
+			return l, err
+		}
+		if h.replayed || time.Since(h.seen) > s.PublishBy/2 {
+			l.Record, err = s.checkEscrow(ctx, h)
+		}
+		return l, err
 	}
 	change, answer, err := s.commit(ctx, a)
 	var replay *game.ReplayError
 	if errors.As(err, &replay) {
 		answer, err = a.kept(replay.Record)
 	}
+	if err == nil && answer.Trade.Version != t.Version {
+		err = ErrKeyReused
+	}
 	if err != nil {
-		return fmt.Errorf("transfer %s stays in escrow: %w", t.ID, err)
+		// The items are the trade's. A refusal would sound final.
+		return events.Unavailable("receiver", fmt.Errorf("transfer %s stays in escrow: %w", t.ID, err))
 	}
 	h.trade, h.replayed = *answer.Trade, h.replayed || answer.Replayed
 	if change != nil {
 		h.carried = change.Events[0].Transfers()
-		return nil
 	}
-	known, err := s.carriedBy(ctx, t.To)
-	h.carried = append(h.carried, known...)
-	return err
+	return nil
+}
+
+// errEscrowGone is the reason where the sender's copy does not hold a trade any
+// more and PostgreSQL does not have it: Redis has lost it, or it was saved and
+// PostgreSQL has lost it.
+var errEscrowGone = errors.New("the sender does not hold it any more; repeat the transfer")
+
+// checkEscrow makes sure that a trade may still be handed over: the sender's
+// copy holds it, and PostgreSQL does not have it completed. A receiver that has
+// forgotten it would get the items a second time. It returns the record of a
+// trade that is completed.
+func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) {
+	seen := time.Now()
+	sender, err := s.load(ctx, h.trade.From, game.Want{Transfers: true})
+	if err != nil {
+		return "", err
+	}
+	saved, ok, err := s.savedTrade(ctx, h.trade.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case ok && saved.Completed():
+		return tradeRecord(&saved)
+	}
+	held := sender.Transfers[h.trade.ID]
+	if held.From != h.trade.From || held.Version != h.trade.Version {
+		return "", errEscrowGone
+	}
+	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
+	return "", nil
 }
 
 // tradeOptions are those of both commits of a trade: each character remembers
@@ -146,78 +230,22 @@ func tradeOptions(id uuid.UUID, from, to events.CharID, items []game.ItemDelta) 
 	for _, d := range items {
 		parts = append(parts, d.ItemID, strconv.FormatInt(d.Delta, 10))
 	}
-	return Options{Key: tradeKey(id, from), Fingerprint: fingerprint(parts...)}
+	return Options{Key: tradeKey(id), Fingerprint: fingerprint(parts...)}
 }
 
-func tradeKey(id uuid.UUID, from events.CharID) string {
-	return "transfer:" + from.String() + ":" + id.String()
-}
+// tradeKey is by what both sides remember a trade.
+func tradeKey(id uuid.UUID) string { return "transfer:" + id.String() }
 
-func anyTrade(*events.Transfer) bool { return true }
-
-// loadForTrade loads one side of a trade. Where Redis does not remember the
-// trade by its key, it may by the trades that are not saved, or PostgreSQL by
-// those that are. PostgreSQL is asked after the load: what was saved and
-// forgotten since then has moved the items, which the commit finds out.
-func (s *Service) loadForTrade(ctx context.Context, a *action, id uuid.UUID, items []string, counts func(*events.Transfer) bool) (*game.Loaded, error) {
-	l, err := s.Hot.Load(ctx, a.char, game.Want{Items: items, Transfers: true, Request: a.opts.Key})
-	if err != nil || !l.Verified || l.Record != "" {
-		return l, err
-	}
-	t, known := l.Transfers[id]
-	if !known || !counts(&t) {
-		t, known = s.savedTrade(ctx, id)
-	}
-	if !known || !counts(&t) {
-		return l, nil
-	}
-	if t.From != a.char && t.To != a.char {
-		return nil, ErrKeyReused
-	}
-	text, err := json.Marshal(record{Fingerprint: fingerprintOf(&t), Answer: &Answer{Trade: &t}})
-	l.Record = string(text)
-	return l, err
-}
-
-func fingerprintOf(t *events.Transfer) string {
-	deltas := make([]game.ItemDelta, len(t.Items))
-	for i, m := range t.Items {
-		deltas[i] = game.ItemDelta{ItemID: m.ItemID, Delta: m.Quantity}
-	}
-	return tradeOptions(t.ID, t.From, t.To, deltas).Fingerprint
-}
-
-// savedTrade asks PostgreSQL for a trade, and takes no answer for "not known":
-// Redis remembers a trade for a day, and trading goes on without PostgreSQL.
-func (s *Service) savedTrade(ctx context.Context, id uuid.UUID) (events.Transfer, bool) {
+// savedTrade asks PostgreSQL for a trade.
+func (s *Service) savedTrade(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()
 	saved, err := s.Cold.Transfers(ctx, []uuid.UUID{id})
 	if err != nil {
 		s.Log.Debug("trade not looked up", "transfer_id", id, "err", err)
 	}
-	t, ok := saved[id]
-	return t, ok
-}
-
-// checkRoom makes sure, before anything is taken, that the receiver can be
-// reached and that the items fit.
-func (s *Service) checkRoom(ctx context.Context, trade game.Trade) error {
-	l, err := s.load(ctx, trade.To, game.Want{Items: itemIDs(trade.Items)})
-	if err != nil {
-		return err
-	}
-	_, err = game.ChangeItems(&l.State, l.Version+1, trade.Items)
-	return err
-}
-
-// carriedBy lists the unsaved trades that a character knows of.
-func (s *Service) carriedBy(ctx context.Context, char events.CharID) ([]events.Transfer, error) {
-	l, err := s.Hot.Load(ctx, char, game.Want{Transfers: true})
-	if err != nil {
-		return nil, err
-	}
-	return slices.Collect(maps.Values(l.Transfers)), nil
+	t, ok = saved[id]
+	return t, ok, err
 }
 
 // both says what the trade did to both sides.
@@ -232,11 +260,9 @@ func (h *handover) both() []events.StateChanged {
 // publishTrade is publish for both sides of a trade.
 func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) Durability {
 	both := h.both()
-	stored, err := s.Stream.Send(game.Origin{Trace: opts.Trace}, both...)
+	stored, err := s.send(ctx, h.seen, game.Origin{Trace: opts.Trace}, both...)
 	if err == nil && opts.Durability != DurabilityHot {
-		short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
-		defer cancel()
-		err = stored(short)
+		err = stored()
 	}
 	if err != nil {
 		s.Log.Debug("trade not published; the dirty marks stay", "transfer_id", h.trade.ID, "err", err)
@@ -255,39 +281,41 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 	return DurabilityCold
 }
 
-// publishTradeAgain is publishTrade where somebody else may have done it.
+// publishTradeAgain is publishTrade where somebody else may have done it. A side
+// whose copy in Redis does not know its half of the trade is joined again.
 func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Options) Durability {
-	row, dirty := events.RowTransfer(h.trade.ID), false
+	if saved, ok, _ := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
+		s.catchUp(ctx, h)
+		return DurabilityCold
+	}
+	h.seen = time.Now()
 	for _, char := range []events.CharID{h.trade.From, h.trade.To} {
-		l, err := s.Hot.Load(ctx, char, game.Want{Transfers: true, Dirty: true})
+		l, err := s.Hot.Load(ctx, char, game.Want{Transfers: true})
 		if err != nil {
 			return DurabilityHot
 		}
-		_, marked := l.Dirty[row]
-		dirty = dirty || marked
 		h.carried = append(h.carried, slices.Collect(maps.Values(l.Transfers))...)
 	}
-	if !dirty {
-		// A mark goes when a saver has the row, and when Redis loses its memory.
-		if saved, ok := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
-			return DurabilityCold
-		}
-	}
-	return s.publishTrade(ctx, h, opts)
+	reached := s.publishTrade(ctx, h, opts)
+	s.catchUp(ctx, h)
+	return reached
 }
 
-// arrived reports whether the receiver has the items of a trade. The sender's
-// copy shows the trade in escrow until it is saved, because what the receiver's
-// side rests on is the receiver's to know.
-func (s *Service) arrived(ctx context.Context, t *events.Transfer) (bool, error) {
-	key := tradeKey(t.ID, t.From)
-	l, err := s.Hot.Load(ctx, t.To, game.Want{Request: key, Transfers: true})
-	if err != nil {
-		return false, err
+// catchUp joins those sides of a trade again that Redis brought back older.
+func (s *Service) catchUp(ctx context.Context, h *handover) {
+	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
+		l, err := s.Hot.Load(ctx, char, game.Want{})
+		if err == nil && l.Version < version {
+			err = s.Rejoin(ctx, char)
+		}
+		if err != nil {
+			s.Log.Warn("side of a repeated trade not joined", "char_id", char, "transfer_id", h.trade.ID, "err", err)
+		}
 	}
-	known := l.Transfers[t.ID]
-	return l.Record != "" || known.Completed(), nil
 }
+
+// errNoAck is the reason where the stream did not answer in time.
+var errNoAck = errors.New("no ack in time")
 
 // completeEscrow goes on with the trades that a sender has in escrow, and
 // publishes them. It returns how many events it sent. A receiver that cannot be
@@ -298,17 +326,13 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 		if t.From != sender.Char || t.Completed() {
 			continue
 		}
-		h := &handover{trade: t, carried: slices.Collect(maps.Values(sender.Transfers))}
+		h := &handover{trade: t, carried: slices.Collect(maps.Values(sender.Transfers)), replayed: true, seen: time.Now()}
 		if err := s.receive(ctx, h); err != nil {
 			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
 			continue
 		}
-		stored, err := s.Stream.Send(game.Origin{}, h.both()...)
-		if err == nil {
-			err = stored(ctx)
-		}
-		if err != nil {
-			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, err)
+		if s.publishTradeAgain(ctx, h, Options{Durability: DurabilityStream}) == DurabilityHot {
+			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable("nats", errNoAck))
 		}
 		sent += 2
 	}

@@ -189,6 +189,7 @@ func TestTradeInEscrowIsCompleted(t *testing.T) {
 			s := newSystem(t)
 			s.save()
 			s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"gem","delta":5}]}`)
+			s.wantEqual()
 			id := uuid.New()
 			s.giveOnly(id, 1, 2, "gem", 2)
 			if view := s.look(1, "hot"); len(view.Escrow) != 1 || view.Escrow[0].Items[0].Quantity != 2 || s.quantity(1, "hot", "gem") != 3 {

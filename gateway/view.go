@@ -106,14 +106,20 @@ func (s *Service) Look(ctx context.Context, char events.CharID) (*View, error) {
 }
 
 // onTheWay leaves out of escrow the trades that have arrived since.
+// The sender's copy keeps those in escrow until they are saved, because what the
+// receiver's side rests on is the receiver's to know.
 func (s *Service) onTheWay(ctx context.Context, escrow []EscrowView, sender *game.State) (left []EscrowView, err error) {
-	for _, e := range escrow {
-		t := sender.Transfers[e.TransferID]
-		arrived, err := s.arrived(ctx, &t)
-		if err != nil {
-			return nil, err
-		}
-		if !arrived {
+	trades := make([]events.Transfer, len(escrow))
+	keys := make([]string, len(escrow))
+	for i, e := range escrow {
+		trades[i], keys[i] = sender.Transfers[e.TransferID], tradeKey(e.TransferID)
+	}
+	arrived, err := s.Hot.Arrived(ctx, trades, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range escrow {
+		if !arrived[i] {
 			left = append(left, e)
 		}
 	}

@@ -44,9 +44,10 @@ func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) 
 }
 
 // CommitJoin writes a copy that was joined from all sources over loaded, marks
-// the rows of dirty, remembers answers that were forgotten, and calls the copy
-// verified. It returns a *game.MovedError where the character changed meanwhile.
-func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirty []events.Row, answers ...game.Request) error {
+// the rows that are dirty, remembers answers that were forgotten, and calls the
+// copy verified. It returns a *game.MovedError where the character, or the
+// beginning that the join was made under, changed meanwhile.
+func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with game.Joining) error {
 	c := &game.Change{
 		Char: joined.Char, Version: joined.Version, Vitals: joined.Vitals,
 		Items: joined.Items, Scenarios: joined.Scenarios, Sessions: joined.Sessions,
@@ -68,11 +69,12 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, dirt
 	}
 	args := newArgs(s, "join", c, game.Request{})
 	args.expect("version", loaded.Version)
-	args.marks(dirty)
+	args.marks(with.Dirty)
 	if err := args.writes(); err != nil {
 		return err
 	}
-	args.remember(answers)
+	args.remember(with.Answers)
+	args.head[8] = with.Born
 	return s.run(ctx, args)
 }
 
@@ -158,8 +160,9 @@ func newArgs(s *Store, mode string, c *game.Change, r game.Request) *args {
 		keys: []string{
 			keyContexts(c.Char), keyMarks(c.Char), keyRequests(c.Char), keyRequestsOld(c.Char),
 			s.indexes.key(indexDirty, c.Char), s.indexes.key(indexIdle, c.Char), s.indexes.key(indexOpen, c.Char),
+			s.indexes.key(indexBorn, c.Char),
 		},
-		head: []any{mode, itoa(c.Version), c.Char.String(), seen, requestGeneration, r.Key, r.Record, len(c.Contexts)},
+		head: []any{mode, itoa(c.Version), c.Char.String(), seen, requestGeneration, r.Key, r.Record, len(c.Contexts), ""},
 	}
 }
 

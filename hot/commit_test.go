@@ -140,7 +140,7 @@ func TestChangeOfAnUnknownCharacterIsUnverified(t *testing.T) {
 			}
 		})
 
-		r.must(r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, nil))
+		r.must(r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, game.Joining{}))
 
 		r.commit(everyPart(char, r.next()))
 		if loaded := r.load(char); !loaded.Verified || !loaded.Known {
@@ -183,7 +183,7 @@ func TestJoinWritesTheJoinedCopyAndVerifiesIt(t *testing.T) {
 		game.Join(joined, &older)
 		dirty := []events.Row{{Key: events.RowItem("sword"), Version: older.Version}}
 
-		r.must(r.store.CommitJoin(r.ctx, &loaded.State, joined, dirty))
+		r.must(r.store.CommitJoin(r.ctx, &loaded.State, joined, game.Joining{Dirty: dirty}))
 
 		got := r.load(char)
 		if !got.Verified {
@@ -214,7 +214,7 @@ func TestJoinRemovesWhatItFoundEnded(t *testing.T) {
 		joined := loaded.State
 		joined.Sessions, joined.Contexts.Active = nil, nil
 
-		r.must(r.store.CommitJoin(r.ctx, &loaded.State, &joined, nil))
+		r.must(r.store.CommitJoin(r.ctx, &loaded.State, &joined, game.Joining{}))
 
 		if left := r.keys(fmt.Sprintf("{ac:%d}:session:", char)); len(left) > 0 {
 			t.Errorf("left are %v", left)
@@ -238,7 +238,7 @@ func TestJoinOverAChangeMadeMeanwhileWritesNothing(t *testing.T) {
 
 		joined := asState(everyPart(char, r.next()))
 		r.unchanged(func() {
-			r.moved(r.store.CommitJoin(r.ctx, &loaded.State, &joined, nil), meanwhile.Version)
+			r.moved(r.store.CommitJoin(r.ctx, &loaded.State, &joined, game.Joining{}), meanwhile.Version)
 		})
 	})
 }
@@ -436,7 +436,7 @@ func TestCopyIsUnverifiedAfterARestart(t *testing.T) {
 		wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 2), game.Request{Key: "k"}), "before")
 	})
 
-	r.must(r.store.CommitJoin(r.ctx, &loaded.State, &loaded.State, nil))
+	r.must(r.store.CommitJoin(r.ctx, &loaded.State, &loaded.State, game.Joining{}))
 
 	r.commit(r.vitals(char, 3))
 	if !r.load(char).Verified {
@@ -465,7 +465,7 @@ func TestStoreThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	errs := map[string]error{
 		"ping":     r.store.Ping(r.ctx),
 		"commit":   r.store.Commit(r.ctx, change, game.Request{}),
-		"join":     r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, nil),
+		"join":     r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, game.Joining{}),
 		"saved":    r.store.Saved(r.ctx, change.Events),
 		"postpone": r.store.Postpone(r.ctx, map[events.CharID]time.Time{char: now}),
 		"each":     r.store.Each(r.ctx, func(events.CharID) bool { return true }),

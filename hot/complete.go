@@ -5,20 +5,22 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// keyComplete is a hash: the run of Redis that is complete, and what has to be
-// settled before the present one is. It goes with what Redis has: emptied or
-// started again, Redis is not complete.
+// keyComplete is a hash: whether this run of Redis is complete, and what has to
+// be settled before it is. It goes with what Redis has: emptied or started
+// again, Redis is not complete.
 const keyComplete = "savepoint:complete"
 
 // completeSource tells whether this run is complete.
 const completeSource = `
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-return redis.call('HGET', KEYS[1], 'run') == run and 1 or 0`
+local note = redis.call('HMGET', KEYS[1], 'run', 'complete')
+return note[1] == run and note[2] == '1' and 1 or 0`
 
 var isCompleteScript = redis.NewScript(completeSource)
 
@@ -33,42 +35,54 @@ func (s *Store) Complete(ctx context.Context) (bool, error) {
 	return n == 1, unavailable(err)
 }
 
-// Run is the identity of the server's run, "" on a cluster. It changes with
-// every restart and failover.
-func (s *Store) Run(ctx context.Context) (string, error) {
+// BeginNote returns the name of the note about this run of Redis, which it makes
+// where there is none, and whether the run is complete. The name is "" on a
+// cluster.
+func (s *Store) BeginNote(ctx context.Context) (name string, complete bool, err error) {
 	if s.indexes.cluster {
-		return "", nil
+		return "", false, nil
 	}
-	run, err := s.rdb.Eval(ctx, runSource, []string{keyComplete}).Text()
-	return run, unavailable(err)
+	reply, err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, "begin", uuid.NewString()).StringSlice()
+	if err != nil {
+		return "", false, fmt.Errorf("begin the note about this run: %w", unavailable(err))
+	}
+	return reply[0], reply[1] == "1", nil
 }
 
 // NoteSettled notes that the stream's newest sequence was last, with everything
-// up to settled saved, after the server's run was seen. It reports whether all
-// is settled that the stream had stored at some moment of the run: what came
+// up to settled saved, as it was after BeginNote. It reports whether all is
+// settled that the stream had stored at some moment since BeginNote: what came
 // later is of characters that Redis has.
-func (s *Store) NoteSettled(ctx context.Context, run string, last, settled uint64) (bool, error) {
-	n, err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, run, last, settled).Int()
+func (s *Store) NoteSettled(ctx context.Context, name string, last, settled uint64) (bool, error) {
+	n, err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, "settled", name, last, settled).Int()
 	if err != nil {
 		return false, fmt.Errorf("note what is settled: %w", unavailable(err))
 	}
 	return n == 1, nil
 }
 
-// NoteComplete notes that the run is complete. The note is of that run alone,
-// and goes with what Redis has.
-func (s *Store) NoteComplete(ctx context.Context, run string) error {
-	err := s.rdb.HSet(ctx, keyComplete, "run", run).Err()
+// NoteComplete notes that the run is complete, unless the note is another one.
+func (s *Store) NoteComplete(ctx context.Context, name string) error {
+	err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, "complete", name).Err()
 	return unavailable(err)
 }
 
 // Unverified returns those characters that Redis does not have, or whose copy
 // was not verified in this run.
-func (s *Store) Unverified(ctx context.Context, run string, chars []events.CharID) (out []events.CharID, err error) {
+func (s *Store) Unverified(ctx context.Context, chars []events.CharID) (out []events.CharID, err error) {
+	if len(chars) == 0 {
+		return nil, nil
+	}
 	runs := make([]*redis.StringCmd, len(chars))
+	now := make([]*redis.Cmd, len(chars))
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, char := range chars {
 			runs[i] = p.HGet(ctx, keyContexts(char), "run")
+			if i == 0 || s.indexes.cluster {
+				now[i] = p.Eval(ctx, runSource, []string{keyContexts(char)})
+			} else {
+				now[i] = now[0]
+			}
 		}
 		return nil
 	})
@@ -76,7 +90,7 @@ func (s *Store) Unverified(ctx context.Context, run string, chars []events.CharI
 		return nil, fmt.Errorf("which of %d characters are verified: %w", len(chars), unavailable(err))
 	}
 	for i, char := range chars {
-		if runs[i].Val() != run {
+		if run, _ := now[i].Val().(string); runs[i].Val() != run {
 			out = append(out, char)
 		}
 	}

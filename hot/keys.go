@@ -54,6 +54,10 @@ const (
 	indexDirty = "dirty" // characters with marks, by the time of the oldest
 	indexIdle  = "idle"  // all characters, by when they were last seen
 	indexOpen  = "open"  // characters in a context, by when they entered it
+
+	// indexBorn is no index but lies beside them: "<run>:<time>", since when this
+	// run of Redis has kept what it was told.
+	indexBorn = "born"
 )
 
 // An indexer names the index that a character belongs to.

@@ -46,7 +46,7 @@ func TestCharacterLivesInOneSlotOfTheCluster(t *testing.T) {
 	r := newClusterRig(t)
 	for range 20 {
 		char := r.newcomer()
-		r.must(r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, nil))
+		r.must(r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, game.Joining{}))
 		r.must(r.store.Commit(r.ctx, everyPart(char, r.next()), game.Request{Key: "k", Record: "r"}))
 
 		slots := make(map[int64][]string)

@@ -1,6 +1,7 @@
 package hot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (r *replies) read(char events.CharID, want game.Want) (*game.Loaded, error)
 		return nil, ac.err
 	}
 	if want.Request != "" {
-		out.Record = r.request.Val() + r.old.Val() // a key is in one generation only
+		out.Record = cmp.Or(r.request.Val(), r.old.Val())
 	}
 	return out, r.readRows(st, want)
 }

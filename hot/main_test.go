@@ -109,7 +109,7 @@ func (r *rig) newcomer() events.CharID { return events.CharID(41 + chars.Add(1))
 func (r *rig) character() events.CharID {
 	r.t.Helper()
 	char := r.newcomer()
-	r.must(r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, nil))
+	r.must(r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, game.Joining{}))
 	return char
 }
 

@@ -13,6 +13,6 @@ func TestUnchangedCharacterIsJoinedAgainAfterARestart(t *testing.T) {
 	char := r.character()
 	restart(t, r, server)
 	loaded := r.load(char)
-	r.must(r.store.CommitJoin(r.ctx, &loaded.State, &game.State{Char: char}, nil))
+	r.must(r.store.CommitJoin(r.ctx, &loaded.State, &game.State{Char: char}, game.Joining{}))
 	r.commit(r.vitals(char, 1))
 }

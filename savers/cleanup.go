@@ -23,17 +23,19 @@ type CleanupHot interface {
 	Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	EvictMany(ctx context.Context, chars []events.CharID, t time.Time) (stay []events.CharID, err error)
 	KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error
-	Run(ctx context.Context) (string, error)
-	Complete(ctx context.Context) (bool, error)
-	NoteSettled(ctx context.Context, run string, last, settled uint64) (bool, error)
-	NoteComplete(ctx context.Context, run string) error
-	Unverified(ctx context.Context, run string, chars []events.CharID) ([]events.CharID, error)
+	BeginNote(ctx context.Context) (name string, complete bool, err error)
+	NoteSettled(ctx context.Context, name string, last, settled uint64) (bool, error)
+	NoteComplete(ctx context.Context, name string) error
+	Unverified(ctx context.Context, chars []events.CharID) ([]events.CharID, error)
 }
 
 // CleanupCold is what cleanup asks PostgreSQL; see cold.Store.
 type CleanupCold interface {
 	// Rows returns the saved versions of the rows of some characters.
 	Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error)
+	// EscrowBefore returns up to limit senders of trades that were begun before a
+	// version and are in escrow.
+	EscrowBefore(ctx context.Context, v events.Version, limit int) ([]events.CharID, error)
 }
 
 // CleanupStream is what cleanup asks the stream; see bus.Bus.
@@ -159,6 +161,7 @@ func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
 	_, trimErr := c.Stream.Trim(ctx, trimShare)
 	return errors.Join(trimErr,
 		s.until(0.25).endLost(ctx),
+		s.fetchEscrow(ctx),
 		s.until(0.7).dispatchOverdue(ctx),
 		s.until(0.78).fillMirror(ctx),
 		s.until(0.83).resolveLetters(ctx),

@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/events"
 )
 
-// fetched is how far a sweeper has come, in one run of Redis, with those that
-// the mirror shows in a session.
+// fetched is how far a sweeper has come, under one note, with those that the
+// mirror shows in a session.
 type fetched struct {
-	run  string
+	note string
 	next uint64
 }
 
@@ -19,57 +21,38 @@ type fetched struct {
 // that the stream had stored at some moment of the run, and those that the
 // mirror shows in a session are in Redis.
 func (s *sweep) complete(ctx context.Context) error {
-	run, err := s.Hot.Run(ctx)
-	if err != nil || run == "" {
+	// The note comes before the questions: what is found out is of its run, and
+	// of the time since Redis was last emptied.
+	note, done, err := s.Hot.BeginNote(ctx)
+	if err != nil || note == "" || done {
 		return err
 	}
-	if done, err := s.Hot.Complete(ctx); err != nil || done {
-		return err
-	}
-	// The run was asked before the stream: what the stream has now was stored
-	// before that run or in it.
 	last, settled, err := s.Stream.Settled(ctx)
 	if err != nil {
 		return err
 	}
-	if ready, err := s.Hot.NoteSettled(ctx, run, last, settled); err != nil || !ready {
+	if ready, err := s.Hot.NoteSettled(ctx, note, last, settled); err != nil || !ready {
 		return err
 	}
-	if finished, err := s.fetchSessions(ctx, run); err != nil || !finished {
+	if finished, err := s.fetchSessions(ctx, note); err != nil || !finished {
 		return err
 	}
-	s.Log.Info("Redis is complete", "run", run)
-	return s.Hot.NoteComplete(ctx, run)
+	s.Log.Info("Redis is complete")
+	return s.Hot.NoteComplete(ctx, note)
 }
 
 // fetchSessions brings those into Redis that were in a session when it was
 // started or emptied. What one sweep does not manage the next goes on with.
-func (s *sweep) fetchSessions(ctx context.Context, run string) (finished bool, err error) {
-	if s.fetched.run != run {
-		s.fetched = fetched{run: run}
+func (s *sweep) fetchSessions(ctx context.Context, note string) (finished bool, err error) {
+	if s.fetched.note != note {
+		s.fetched = fetched{note: note}
 	}
 	for !s.over(ctx) {
 		chars, next, err := s.Stream.InSessions(ctx, s.fetched.next, sweepChunk)
 		if err != nil {
 			return false, err
 		}
-		missing, err := s.Hot.Unverified(ctx, run, chars)
-		if err != nil {
-			return false, err
-		}
-		var group errgroup.Group
-		group.SetLimit(sweepAtOnce)
-		for _, char := range missing {
-			group.Go(func() error {
-				err := s.Game.Rejoin(ctx, char)
-				if err != nil && goOn(ctx, err) {
-					s.Log.Warn("character in a session not brought into Redis", "char_id", char, "err", err)
-					return nil // nor could a gateway
-				}
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
+		if err := s.bringIn(ctx, chars); err != nil {
 			return false, err
 		}
 		if s.fetched.next = next; next == 0 {
@@ -77,4 +60,36 @@ func (s *sweep) fetchSessions(ctx context.Context, run string) (finished bool, e
 		}
 	}
 	return false, nil
+}
+
+// bringIn joins those characters that Redis does not have, or only as it had
+// them before it was started.
+func (s *sweep) bringIn(ctx context.Context, chars []events.CharID) error {
+	missing, err := s.Hot.Unverified(ctx, chars)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(sweepAtOnce)
+	for _, char := range missing {
+		group.Go(func() error {
+			err := s.Game.Rejoin(ctx, char)
+			if err != nil && goOn(ctx, err) {
+				s.Log.Warn("character not brought into Redis", "char_id", char, "err", err)
+				return nil // nor could a gateway
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// fetchEscrow brings those senders into Redis of whose trades only PostgreSQL
+// knows that they are in escrow: their marks then lead to the rest.
+func (s *sweep) fetchEscrow(ctx context.Context) error {
+	chars, err := s.Cold.EscrowBefore(ctx, events.Version(s.now.Add(-s.Grace).UnixMicro()), sweepChunk)
+	if err != nil {
+		return err
+	}
+	return s.bringIn(ctx, chars)
 }

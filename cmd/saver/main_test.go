@@ -55,7 +55,7 @@ func newRig(t *testing.T) *rig {
 	r.must(err)
 	r.game = gateway.Service{
 		Hot: r.conns.hot, Stream: r.conns.bus, Mirror: r.conns.bus.Mirror(), Cold: r.conns.cold, Log: quiet,
-		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second,
+		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, Fence: time.Millisecond,
 	}.WithDefaults()
 	return r
 }

@@ -193,6 +193,6 @@ func (c *connections) close(ctx context.Context) {
 func (c *connections) service(cause events.Cause, log *slog.Logger) *gateway.Service {
 	return gateway.Service{
 		Hot: c.hot, Stream: c.bus, Mirror: c.bus.Mirror(), Cold: c.cold, Log: log,
-		Cause: cause, PublishTimeout: 2 * time.Second,
+		Cause: cause, PublishTimeout: 2 * time.Second, PublishBy: 2 * time.Second, Fence: time.Second,
 	}.WithDefaults()
 }

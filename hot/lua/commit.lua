@@ -2,7 +2,7 @@
 --
 -- KEYS  1 ac hash   2 marks   3 requests   4 requests:old
 --       5 index of dirty characters   6 of idle ones   7 of those in a context
---       8… the keys that the writes name by their number
+--       8 since when this run keeps what it is told   9… the keys that the writes name by their number
 -- ARGV  1 mode: "commit"; "blind" (the copy need not be verified); "join" (copies
 --         are brought together: verifies, and no version has to rise); "refuse"
 --         (nothing changes, only the answer is kept)
@@ -10,7 +10,8 @@
 --       5 how many idempotency keys a generation holds
 --       6 idempotency key, "" for none   7 the record to keep for it
 --       8 how many contexts change
---       9 n, then n pairs: field of the ac hash, value it must have ("" absent)
+--       9 for a join, what key 8 must have; "" for anything
+--       10 n, then n pairs: field of the ac hash, value it must have ("" absent)
 --       … n, then n rows to mark dirty as pairs: row, version
 --       … n, then n writes: command, number of the key, count of arguments,
 --         the arguments
@@ -42,7 +43,9 @@ local current = state[1] or '0'
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 if mode == 'commit' and state[2] ~= run then return {'unverified'} end
 
-local at = 9
+if ARGV[9] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[9] then return {'conflict', current} end
+
+local at = 10
 local n = tonumber(ARGV[at])
 for i = at + 1, at + 2 * n, 2 do
   local have = redis.call('HGET', KEYS[1], ARGV[i]) or ''

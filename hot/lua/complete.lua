@@ -1,17 +1,30 @@
--- complete notes how far savers have come in this run of Redis.
+-- complete keeps the note about how far savers have come in this run of Redis.
+-- The note has a name of its own: another one after a restart, a failover or a
+-- FLUSHALL, so that what was asked before does not count after it.
 --
 -- KEYS  1 the note
--- ARGV  1 the run that the caller saw before it asked the stream
---       2 newest sequence of the stream then   3 up to which all is settled
---
--- Returns 1 where all is settled that the stream had stored at some moment of
--- this run.
+-- ARGV  1 what: "begin", with 2 a name for a new note, returns the note's name
+--         and whether the run is complete; "settled", with 2 the name, 3 the
+--         newest sequence of the stream, asked after "begin", 4 up to which all is
+--         settled, returns 1 where all is settled that the stream had stored at
+--         some moment since "begin"; "complete", with 2 the name
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if run ~= ARGV[1] then return 0 end
-local note = redis.call('HMGET', KEYS[1], 'pending_run', 'pending')
-local pending = tonumber(note[2] or '0')
-if note[1] ~= run or pending > tonumber(ARGV[2]) then
-  pending = tonumber(ARGV[2])
-  redis.call('HSET', KEYS[1], 'pending_run', run, 'pending', ARGV[2])
+local note = redis.call('HMGET', KEYS[1], 'run', 'name', 'pending', 'complete')
+local what, name = ARGV[1], ARGV[2]
+if what == 'begin' then
+  if note[1] == run then return {note[2], note[4] or '0'} end
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'run', run, 'name', name)
+  return {name, '0'}
 end
-return tonumber(ARGV[3]) >= pending and 1 or 0
+if note[1] ~= run or note[2] ~= name then return 0 end
+if what == 'complete' then
+  redis.call('HSET', KEYS[1], 'complete', '1')
+  return 1
+end
+local pending = tonumber(note[3] or '-1')
+if pending < 0 or pending > tonumber(ARGV[3]) then
+  pending = tonumber(ARGV[3])
+  redis.call('HSET', KEYS[1], 'pending', ARGV[3])
+end
+return tonumber(ARGV[4]) >= pending and 1 or 0

@@ -43,6 +43,37 @@ func (q *Queries) Escrow(ctx context.Context, charIds []int64) ([]Transfer, erro
 	return items, nil
 }
 
+const escrowBefore = `-- name: EscrowBefore :many
+SELECT DISTINCT from_char FROM transfers WHERE to_version = 0 AND version < $1 LIMIT $2
+`
+
+type EscrowBeforeParams struct {
+	Version int64
+	MaxRows int32
+}
+
+// EscrowBefore lists senders whose trades were begun before a version and are
+// not completed.
+func (q *Queries) EscrowBefore(ctx context.Context, arg EscrowBeforeParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, escrowBefore, arg.Version, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var from_char int64
+		if err := rows.Scan(&from_char); err != nil {
+			return nil, err
+		}
+		items = append(items, from_char)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const saveTransfers = `-- name: SaveTransfers :execrows
 INSERT INTO transfers (transfer_id, from_char, to_char, version, to_version, items)
 SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]),

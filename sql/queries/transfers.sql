@@ -15,3 +15,8 @@ SELECT * FROM transfers WHERE from_char = ANY(@char_ids::bigint[]) AND to_versio
 -- TransfersOf reads trades by their ids.
 -- name: TransfersOf :many
 SELECT * FROM transfers WHERE transfer_id = ANY(@transfer_ids::uuid[]);
+
+-- EscrowBefore lists senders whose trades were begun before a version and are
+-- not completed.
+-- name: EscrowBefore :many
+SELECT DISTINCT from_char FROM transfers WHERE to_version = 0 AND version < @version LIMIT @max_rows;
