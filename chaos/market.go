@@ -197,7 +197,7 @@ func (r *run) watchOnce(ctx context.Context, conn **pgx.Conn) (_ *marketLook, er
 // market what was answered hot, or from PostgreSQL what it had.
 func (r *run) marketIsWhole() bool {
 	return !slices.ContainsFunc(r.faults.during(r.began, time.Now()), func(s span) bool {
-		return losesCold(s.name) || slices.Contains(losesHot, s.name)
+		return losesCold(s.name)
 	})
 }
 
