@@ -113,8 +113,11 @@ func (s *Service) rememberedTrade(ctx context.Context, sender *game.Loaded, trad
 		return tradeRecord(&t)
 	}
 	receiver, err := s.load(ctx, trade.To, game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: key})
-	if err != nil || receiver.Record != "" {
-		return receiver.Record, err
+	if err != nil {
+		return "", err
+	}
+	if receiver.Record != "" {
+		return receiver.Record, nil
 	}
 	if t := receiver.Transfers[trade.ID]; t.To == trade.To && t.Completed() {
 		return tradeRecord(&t)
