@@ -123,9 +123,9 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		if err != nil {
 			return err
 		}
-		source, err := conns.bus.Source(ctx, scope)
+		source, err := r.awaitSource(ctx, conns, scope, log)
 		if err != nil {
-			return err
+			return errors.Join(ignoreStop(ctx, err), group.Wait())
 		}
 		worker := &savers.Worker{
 			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
@@ -134,6 +134,23 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		group.Go(func() error { return worker.Run(ctx) })
 	}
 	return group.Wait()
+}
+
+// awaitSource finds the consumer of a scope as soon as NATS answers: NATS may
+// have gone since prepare, or come back empty.
+func (r *runCmd) awaitSource(ctx context.Context, conns *connections, scope events.Scope, log *slog.Logger) (source *bus.Source, err error) {
+	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
+	err = program.Retry(ctx, log, "the consumers", unsafe, func(ctx context.Context) error {
+		if source, err = conns.bus.Source(ctx, scope); err == nil {
+			return nil
+		}
+		if err = conns.bus.Ensure(ctx, r.Topology()); err != nil {
+			return err
+		}
+		source, err = conns.bus.Source(ctx, scope)
+		return err
+	})
+	return source, err
 }
 
 func ignoreStop(ctx context.Context, err error) error {
