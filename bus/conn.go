@@ -35,6 +35,10 @@ const (
 	// it the client would wait for ever.
 	asyncTimeout  = 2 * time.Second
 	reconnectWait = 250 * time.Millisecond
+	// writeTimeout is how long a network that hangs may hold up everybody: the
+	// client writes with the connection locked. Then it is connected again.
+	// The client's own limit is a minute.
+	writeTimeout = 2 * time.Second
 )
 
 // Connect returns at once: the connection is made, and made again when it
@@ -48,6 +52,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectWait, reconnectWait),
 		nats.ReconnectBufSize(-1),
 		nats.Timeout(2*time.Second), nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(writeTimeout), nats.ReconnectOnFlusherError(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when we close it
 				log.Warn("nats disconnected", "err", err)

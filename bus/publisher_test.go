@@ -3,6 +3,9 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -145,6 +148,86 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	})
 	if n, _, err := silent.Pending(); err != nil || n == 0 {
 		t.Errorf("%d events were heard (%v): the test proves nothing", n, err)
+	}
+}
+
+// The network takes bytes and gives none, until no more fit into it. Who writes
+// then waits with the connection locked: everybody waits.
+func TestFullConnectionHoldsNobodyUpForLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	network := newValve(t, strings.TrimPrefix(r.server.URL(), "nats://"))
+	through := connect(t, "nats://"+network.addr)
+	stacktest.Eventually(t, "a connection", func() bool { return through.Publish(t.Context(), "", r.vitals(1)) == nil })
+
+	network.shut.Lock()
+	reopen := sync.OnceFunc(network.shut.Unlock)
+	t.Cleanup(reopen)
+	began := time.Now()
+	within(t, "the end of writing what does not fit", func() {
+		for through.Conn().Publish("filler", make([]byte, 64<<10)) == nil {
+		}
+		isUnavailable(t, through.Publish(context.Background(), "", r.vitals(2)))
+	})
+	// The client's own limit is a minute.
+	if waited := time.Since(began); waited > 30*time.Second {
+		t.Errorf("a write held up everybody for %v", waited)
+	}
+
+	reopen()
+	stacktest.Eventually(t, "a publish when the network is back", func() bool {
+		return through.Publish(t.Context(), "", r.vitals(3)) == nil
+	})
+}
+
+// valve is a network that forwards nothing while shut is locked.
+type valve struct {
+	addr string
+	shut sync.RWMutex
+}
+
+func newValve(t *testing.T, target string) *valve {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &valve{addr: listener.Addr().String()}
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		running.Wait()
+	})
+	running.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", target)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			running.Go(func() { v.forward(server, client) })
+			running.Go(func() { v.forward(client, server) })
+		}
+	})
+	return v
+}
+
+// forward ends when one end has gone: the bus is closed before the listener.
+func (v *valve) forward(dst, src net.Conn) {
+	defer func() { _, _ = dst.Close(), src.Close() }()
+	buf := make([]byte, 4096)
+	for {
+		n, err := src.Read(buf)
+		v.shut.RLock()
+		_, failed := dst.Write(buf[:n])
+		v.shut.RUnlock()
+		if err != nil || failed != nil {
+			return
+		}
 	}
 }
 

@@ -40,11 +40,11 @@ var faults = map[string]fault{
 	"poison":          poison,
 	"gateway-clock":   clockJump,
 	// Bad networks between one kind of program and one server.
-	"net-slow":   netFault((*Proxy).slowFar, shortly),
-	"net-hang":   netFault((*Proxy).Hang, atLength),
-	"net-cut":    netFault((*Proxy).Cut, shortly),
-	"net-tear":   netFault((*Proxy).Tear, shortly),
-	"net-oneway": netFault((*Proxy).OneWay, atLength),
+	"net-slow":   netFault("slow", (*Proxy).slowFar, shortly),
+	"net-hang":   netFault("hang", (*Proxy).Hang, atLength),
+	"net-cut":    netFault("cut", (*Proxy).Cut, shortly),
+	"net-tear":   netFault("tear", (*Proxy).Tear, shortly),
+	"net-oneway": netFault("oneway", (*Proxy).OneWay, atLength),
 }
 
 // Faults lists the names of the faults.
@@ -108,6 +108,7 @@ func postgresAway(stop func(*stack.Postgres, context.Context) error) fault {
 		server, err := stack.StartPostgres(mending, r.postgres.Config())
 		if err == nil {
 			r.postgres = server
+			err = r.network.follow("DATABASE_URL=" + server.URL())
 		}
 		return err
 	}

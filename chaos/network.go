@@ -71,6 +71,23 @@ func parseEntry(entry string) (variable string, at *url.URL, err error) {
 	return variable, at, nil
 }
 
+// follow aims at where a server is now, given as in urls, and resets the
+// connections to where it was before. It reads nothing of the rig, so that the
+// faults of other servers may go on meanwhile.
+func (n *network) follow(entry string) error {
+	variable, at, err := parseEntry(entry)
+	if err != nil {
+		return err
+	}
+	for _, program := range netPrograms {
+		if p := n.pairs[program+"-"+netServers[variable]]; p.aim() != at.Host {
+			p.Retarget(at.Host)
+			p.Reset()
+		}
+	}
+	return nil
+}
+
 func (n *network) close() error {
 	var errs []error
 	for _, p := range n.pairs {
@@ -79,17 +96,14 @@ func (n *network) close() error {
 	return errors.Join(errs...)
 }
 
-// any1 picks a pair.
-func (n *network) any1(x *rand.Rand) *Proxy {
-	return n.pairs[any1(x, slices.Sorted(maps.Keys(n.pairs)))]
-}
-
 // netFault is a bad network between one pair, for some time.
-func netFault(worsen func(*Proxy), last func(*rand.Rand) time.Duration) fault {
+func netFault(what string, worsen func(*Proxy), last func(*rand.Rand) time.Duration) fault {
 	return func(ctx context.Context, r *rig, x *rand.Rand) error {
-		p, reset := r.network.any1(x), x.IntN(2) == 0
+		pair, length, reset := any1(x, slices.Sorted(maps.Keys(r.network.pairs))), last(x), x.IntN(2) == 0
+		p := r.network.pairs[pair]
+		fmt.Fprintf(r.log, "chaos: %s %s for %v, then forgotten: %t\n", pair, what, length, reset)
 		worsen(p)
-		pause(ctx, last(x))
+		pause(ctx, length)
 		// Some networks remember the connections, and what they held goes on;
 		// others forgot them.
 		if reset {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -80,6 +81,17 @@ func hear(t *testing.T, conn net.Conn, want string) {
 	if n, err := io.ReadFull(conn, got); err != nil || string(got) != want {
 		t.Fatalf("heard %q (%v), want %q", got[:n], err, want)
 	}
+}
+
+// silent wants nothing to come. Where something does, it is nearly always there
+// within this time; where nothing does, no time is too short.
+func silent(t *testing.T, conn net.Conn) {
+	t.Helper()
+	must(t, conn.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	if n, err := conn.Read(make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes came (%v), want silence", n, err)
+	}
+	must(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 }
 
 // broken reads what is left of a connection that ends, and wants an end that no
@@ -241,6 +253,7 @@ func TestResetWhileHangingLosesWhatHangs(t *testing.T) {
 	p.Hang()
 	settled(t, p)
 	say(t, conn, "second")
+	silent(t, conn)
 	p.Reset()
 
 	broken(t, conn)
@@ -265,6 +278,7 @@ func TestOneWayHoldsAnswers(t *testing.T) {
 	if heard := <-e.heard; string(heard) != "hello" {
 		t.Errorf("the server heard %q, want the request", heard)
 	}
+	silent(t, lost)
 	for _, l := range p.all() {
 		if l.client.RemoteAddr().String() == lost.LocalAddr().String() {
 			l.reset()

@@ -28,6 +28,7 @@ func (r *rig) startRedis(ctx context.Context) error {
 	server, err := stack.StartRedis(context.WithoutCancel(ctx), r.redis.Config())
 	if err == nil {
 		r.redis = server
+		err = r.network.follow("REDIS_URL=" + server.URL())
 	}
 	return err
 }

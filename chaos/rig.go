@@ -136,7 +136,34 @@ func (p *part) start(ctx context.Context) (err error) {
 func (p *part) kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ended(); err != nil {
+		return err
+	}
 	return p.proc.Kill()
+}
+
+// ended is an error where the program has ended by itself: whatever is broken
+// around it, it waits.
+func (p *part) ended() error {
+	select {
+	case <-p.proc.Done():
+		return fmt.Errorf("a %s ended by itself: %v", p.name, p.proc.Err())
+	default:
+		return nil
+	}
+}
+
+// alive is an error where one of the programs has ended by itself.
+func (r *rig) alive() error {
+	for _, p := range append(append([]*part{}, r.gateways...), r.savers...) {
+		p.mu.Lock()
+		err := p.ended()
+		p.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *part) signal(s syscall.Signal) error {

@@ -255,7 +255,10 @@ func (r *run) playAndCheck(ctx context.Context) (err error) {
 	if err := r.play(ctx); err != nil {
 		return err
 	}
-	return r.check(ctx)
+	if err := r.check(ctx); err != nil {
+		return err
+	}
+	return r.rig.alive()
 }
 
 // play lets the clients act and the faults happen side by side.

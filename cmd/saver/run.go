@@ -127,14 +127,9 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		if err != nil {
 			return err
 		}
-		var source *bus.Source
-		// NATS may go, with its storage, at any moment; then Keep is at it.
-		err = program.Retry(ctx, log, "the consumer", func(error) bool { return false }, func(ctx context.Context) (err error) {
-			source, err = conns.bus.Source(ctx, scope)
-			return err
-		})
+		source, err := r.awaitSource(ctx, conns, scope, log)
 		if err != nil {
-			return ignoreStop(ctx, errors.Join(err, group.Wait()))
+			return errors.Join(ignoreStop(ctx, err), group.Wait())
 		}
 		worker := &savers.Worker{
 			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
@@ -143,6 +138,23 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		group.Go(func() error { return worker.Run(ctx) })
 	}
 	return group.Wait()
+}
+
+// awaitSource finds the consumer of a scope as soon as NATS answers: NATS may
+// have gone since prepare, or come back empty.
+func (r *runCmd) awaitSource(ctx context.Context, conns *connections, scope events.Scope, log *slog.Logger) (source *bus.Source, err error) {
+	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
+	err = program.Retry(ctx, log, "the consumers", unsafe, func(ctx context.Context) error {
+		if source, err = conns.bus.Source(ctx, scope); err == nil {
+			return nil
+		}
+		if err = conns.bus.Ensure(ctx, r.Topology()); err != nil {
+			return err
+		}
+		source, err = conns.bus.Source(ctx, scope)
+		return err
+	})
+	return source, err
 }
 
 func ignoreStop(ctx context.Context, err error) error {
