@@ -102,6 +102,11 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 		{Name: "postgresql", Ping: saved.Ping},
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		// The first player of a new Redis need not wait for the fence.
+		_, _, _ = store.Born(ctx, 1)
+		return nil
+	})
 	group.Go(func() error { return ensureTopology(ctx, log, stream, cfg.Topology()) })
 	group.Go(func() error {
 		return program.Serve(ctx, cfg.GatewayAddr, public(metrics.Measured(gateway.Limited(max(1, cfg.MaxInFlight), service.Handler())), checks))
