@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -195,36 +194,6 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 	return nil
 }
 
-// errEscrowGone is the reason where the sender's copy does not hold a trade any
-// more and PostgreSQL does not have it: Redis has lost it, or it was saved and
-// PostgreSQL has lost it.
-var errEscrowGone = errors.New("the sender does not hold it any more; repeat the transfer")
-
-// checkEscrow makes sure that a trade may still be handed over: the sender's
-// copy holds it, and PostgreSQL does not have it completed. A receiver that has
-// forgotten it would get the items a second time. It returns the record of a
-// trade that is completed.
-func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) {
-	seen := time.Now()
-	sender, err := s.load(ctx, h.trade.From, game.Want{Transfers: true})
-	if err != nil {
-		return "", err
-	}
-	saved, ok, err := s.savedTrade(ctx, h.trade.ID)
-	switch {
-	case err != nil:
-		return "", err
-	case ok && saved.Completed():
-		return tradeRecord(&saved)
-	}
-	held := sender.Transfers[h.trade.ID]
-	if held.From != h.trade.From || held.Version != h.trade.Version {
-		return "", errEscrowGone
-	}
-	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
-	return "", nil
-}
-
 // tradeOptions are those of both commits of a trade: each character remembers
 // it by its id, as it remembers a request by its idempotency key.
 func tradeOptions(id uuid.UUID, from, to events.CharID, items []game.ItemDelta) Options {
@@ -238,109 +207,6 @@ func tradeOptions(id uuid.UUID, from, to events.CharID, items []game.ItemDelta) 
 
 // tradeKey is by what both sides remember a trade.
 func tradeKey(id uuid.UUID) string { return "transfer:" + id.String() }
-
-// savedTrade asks PostgreSQL for a trade.
-func (s *Service) savedTrade(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
-	defer cancel()
-	saved, err := s.Cold.Transfers(ctx, []uuid.UUID{id})
-	if err != nil {
-		s.Log.Debug("trade not looked up", "transfer_id", id, "err", err)
-	}
-	t, ok = saved[id]
-	return t, ok, err
-}
-
-// both says what the trade did to both sides.
-func (h *handover) both() []events.StateChanged {
-	carried := game.Carried(append(slices.Clone(h.carried), h.trade))
-	return []events.StateChanged{
-		game.TransferEvent(h.trade, h.trade.From, carried),
-		game.TransferEvent(h.trade, h.trade.To, carried),
-	}
-}
-
-// publishTrade is publish for both sides of a trade.
-func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) Durability {
-	both := h.both()
-	stored, err := s.send(ctx, h.seen, game.Origin{Trace: opts.Trace}, both...)
-	if err == nil && opts.Durability != DurabilityHot {
-		err = stored()
-	}
-	if err != nil {
-		s.Log.Debug("trade not published; the dirty marks stay", "transfer_id", h.trade.ID, "err", err)
-	}
-	if err != nil || opts.Durability == DurabilityHot {
-		return DurabilityHot
-	}
-	if opts.Durability != DurabilityCold {
-		return DurabilityStream
-	}
-	for i := range both {
-		if !s.awaitSaved(ctx, both[i].CharID, both[i].Rows()) {
-			return DurabilityStream
-		}
-	}
-	return DurabilityCold
-}
-
-// publishTradeAgain is publishTrade where somebody else may have done it. A side
-// whose copy in Redis does not know its half of the trade is joined again.
-func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Options) Durability {
-	if saved, ok, _ := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
-		s.catchUp(ctx, h)
-		return DurabilityCold
-	}
-	h.seen = time.Now()
-	for _, char := range []events.CharID{h.trade.From, h.trade.To} {
-		l, err := s.Hot.Load(ctx, char, game.Want{Transfers: true})
-		if err != nil {
-			return DurabilityHot
-		}
-		h.carried = append(h.carried, slices.Collect(maps.Values(l.Transfers))...)
-	}
-	reached := s.publishTrade(ctx, h, opts)
-	s.catchUp(ctx, h)
-	return reached
-}
-
-// catchUp joins those sides of a trade again that Redis brought back older.
-func (s *Service) catchUp(ctx context.Context, h *handover) {
-	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
-		l, err := s.Hot.Load(ctx, char, game.Want{})
-		if err == nil && l.Version < version {
-			err = s.Rejoin(ctx, char)
-		}
-		if err != nil {
-			s.Log.Warn("side of a repeated trade not joined", "char_id", char, "transfer_id", h.trade.ID, "err", err)
-		}
-	}
-}
-
-// errNoAck is the reason where the stream did not answer in time.
-var errNoAck = errors.New("no ack in time")
-
-// completeEscrow goes on with the trades that a sender has in escrow, and
-// publishes them. It returns how many events it sent. A receiver that cannot be
-// reached leaves its trade in escrow, for the next time.
-func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, error) {
-	sent := 0
-	for _, t := range sender.Transfers {
-		if t.From != sender.Char || t.Completed() {
-			continue
-		}
-		h := &handover{trade: t, carried: slices.Collect(maps.Values(sender.Transfers)), replayed: true, seen: time.Now()}
-		if err := s.receive(ctx, h); err != nil {
-			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
-			continue
-		}
-		if s.publishTradeAgain(ctx, h, Options{Durability: DurabilityStream}) == DurabilityHot {
-			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable("nats", errNoAck))
-		}
-		sent += 2
-	}
-	return sent, nil
-}
 
 func newTransferAnswer(t *events.Transfer) *TransferAnswer {
 	a := &TransferAnswer{TransferID: t.ID, From: t.From, To: t.To, Version: t.Version, ToVersion: t.ToVersion}

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// errEscrowGone is the reason where the sender's copy does not hold a trade any
+// more and PostgreSQL does not have it: Redis has lost it, or it was saved and
+// PostgreSQL has lost it.
+var errEscrowGone = errors.New("the sender does not hold it any more; repeat the transfer")
+
+// checkEscrow makes sure that a trade may still be handed over: the sender's
+// copy holds it, and PostgreSQL does not have it completed. A receiver that has
+// forgotten it would get the items a second time. It returns the record of a
+// trade that is completed.
+func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) {
+	seen := time.Now()
+	sender, err := s.load(ctx, h.trade.From, game.Want{Transfers: true})
+	if err != nil {
+		return "", err
+	}
+	saved, ok, err := s.savedTrade(ctx, h.trade.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case ok && saved.Completed():
+		return tradeRecord(&saved)
+	}
+	held := sender.Transfers[h.trade.ID]
+	if held.From != h.trade.From || held.Version != h.trade.Version {
+		return "", errEscrowGone
+	}
+	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
+	return "", nil
+}
+
+// savedTrade asks PostgreSQL for a trade.
+func (s *Service) savedTrade(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	defer cancel()
+	saved, err := s.Cold.Transfers(ctx, []uuid.UUID{id})
+	if err != nil {
+		s.Log.Debug("trade not looked up", "transfer_id", id, "err", err)
+	}
+	t, ok = saved[id]
+	return t, ok, err
+}
+
+// errNoAck is the reason where the stream did not answer in time.
+var errNoAck = errors.New("no ack in time")
+
+// completeEscrow goes on with the trades that a sender has in escrow, and
+// publishes them. It returns how many events it sent. A receiver that cannot be
+// reached leaves its trade in escrow, for the next time.
+func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, error) {
+	sent := 0
+	for _, t := range sender.Transfers {
+		if t.From != sender.Char || t.Completed() {
+			continue
+		}
+		h := &handover{trade: t, carried: slices.Collect(maps.Values(sender.Transfers)), replayed: true, seen: time.Now()}
+		if err := s.receive(ctx, h); err != nil {
+			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
+			continue
+		}
+		if s.publishTradeAgain(ctx, h, Options{Durability: DurabilityStream}) == DurabilityHot {
+			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable("nats", errNoAck))
+		}
+		sent += 2
+	}
+	return sent, nil
+}

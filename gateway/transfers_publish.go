@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// both says what the trade did to both sides.
+func (h *handover) both() []events.StateChanged {
+	carried := game.Carried(append(slices.Clone(h.carried), h.trade))
+	return []events.StateChanged{
+		game.TransferEvent(h.trade, h.trade.From, carried),
+		game.TransferEvent(h.trade, h.trade.To, carried),
+	}
+}
+
+// publishTrade is publish for both sides of a trade.
+func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) Durability {
+	both := h.both()
+	stored, err := s.send(ctx, h.seen, game.Origin{Trace: opts.Trace}, both...)
+	if err == nil && opts.Durability != DurabilityHot {
+		err = stored()
+	}
+	if err != nil {
+		s.Log.Debug("trade not published; the dirty marks stay", "transfer_id", h.trade.ID, "err", err)
+	}
+	if err != nil || opts.Durability == DurabilityHot {
+		return DurabilityHot
+	}
+	if opts.Durability != DurabilityCold {
+		return DurabilityStream
+	}
+	for i := range both {
+		if !s.awaitSaved(ctx, both[i].CharID, both[i].Rows()) {
+			return DurabilityStream
+		}
+	}
+	return DurabilityCold
+}
+
+// publishTradeAgain is publishTrade where somebody else may have done it. A side
+// whose copy in Redis does not know its half of the trade is joined again.
+func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Options) Durability {
+	if saved, ok, _ := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
+		s.catchUp(ctx, h)
+		return DurabilityCold
+	}
+	h.seen = time.Now()
+	for _, char := range []events.CharID{h.trade.From, h.trade.To} {
+		l, err := s.Hot.Load(ctx, char, game.Want{Transfers: true})
+		if err != nil {
+			return DurabilityHot
+		}
+		h.carried = append(h.carried, slices.Collect(maps.Values(l.Transfers))...)
+	}
+	reached := s.publishTrade(ctx, h, opts)
+	s.catchUp(ctx, h)
+	return reached
+}
+
+// catchUp joins those sides of a trade again that Redis brought back older.
+func (s *Service) catchUp(ctx context.Context, h *handover) {
+	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
+		l, err := s.Hot.Load(ctx, char, game.Want{})
+		if err == nil && l.Version < version {
+			err = s.Rejoin(ctx, char)
+		}
+		if err != nil {
+			s.Log.Warn("side of a repeated trade not joined", "char_id", char, "transfer_id", h.trade.ID, "err", err)
+		}
+	}
+}
