@@ -426,3 +426,31 @@ func TestAbsentCharacterIsLoadedWithoutNATSWhereRedisIsComplete(t *testing.T) {
 	s.sweep(time.Minute)
 	s.wantEqual()
 }
+
+// Redis comes back older, with a session open that has ended since. The sweeper
+// asks the mirror at once, before that may be lost, too.
+func TestSessionsOfAnOlderRedisAreJoinedByTheSweeper(t *testing.T) {
+	t.Parallel()
+	server := stacktest.OwnRedis(t)
+	s := newSystemOn(t, server.URL())
+	bag := s.want(201, "POST", "1/contexts/inventory", "").SessionID
+	old := s.dump("ac:1", "{ac:1}:session:"+bag.String(), "open", "idle")
+	s.want(200, "POST", "1/contexts/inventory/finish", sessionBody(bag, ""))
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	stacktest.RestartRedis(t, server.Config())
+	s.flush()
+	s.restore(old)
+
+	s.sweep(time.Nanosecond)
+	if err := s.js.DeleteKeyValue(t.Context(), bus.BucketMirror); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if view := s.look(1, "hot"); len(view.Contexts) != 0 {
+		t.Errorf("open again: %+v", view.Contexts)
+	}
+}

@@ -2,6 +2,7 @@ package savers
 
 import (
 	"context"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,9 @@ func (s *sweep) complete(ctx context.Context) error {
 	if err != nil || note == "" || done {
 		return err
 	}
+	if err := s.joinInContext(ctx); err != nil {
+		return err
+	}
 	last, settled, err := s.Stream.Settled(ctx)
 	if err != nil {
 		return err
@@ -39,6 +43,25 @@ func (s *sweep) complete(ctx context.Context) error {
 	}
 	s.Log.Info("Redis is complete")
 	return s.Hot.NoteComplete(ctx, note)
+}
+
+// joinInContext joins those that Redis shows in a context, as it had them before
+// it was started: what is open is known by Redis and the mirror alone, and the
+// mirror may be lost before anybody touches them.
+func (s *sweep) joinInContext(ctx context.Context) error {
+	chars, err := s.Hot.InContext(ctx)
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(chars, sweepChunk) {
+		if s.over(ctx) {
+			return nil // the next sweep goes on: those that are joined are passed over
+		}
+		if err := s.bringIn(ctx, chunk); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetchSessions brings those into Redis that were in a session when it was
