@@ -121,6 +121,8 @@ func (r *run) settle(ctx context.Context, end *mended) error {
 	if pending > 0 {
 		r.report(Violation{Where: "stream", What: "events that wait", Got: fmt.Sprint(pending), Want: "none"})
 	}
+	// What is pooled may be of a server that was stopped since.
+	r.pool.Reset()
 	verifier := verify.Verifier{Hot: end.store, Cold: end.cold}
 	report, err := verifier.Run(ctx, verifyPatience)
 	if err != nil {

@@ -38,7 +38,10 @@ func startNATS(ctx context.Context, bin, dir string, log io.Writer) (*natsServer
 		Name: "NATS", Path: filepath.Join(bin, "savepoint"), Stdout: log, Stderr: log,
 		Args: []string{"nats", "--store-dir", dir, "--addr", n.addr},
 	}
-	return n, n.start(ctx)
+	if err := n.start(ctx); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // URL is the address for clients on this machine.

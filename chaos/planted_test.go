@@ -30,9 +30,10 @@ func plantedText(bug, off, on string) string {
 `
 
 const (
-	markRow   = `redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])`
-	markChar  = `redis.call('ZADD', KEYS[5], 'NX', version, char)`
-	replayKey = `if record then return {'replay', record} end`
+	markRow      = `redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])`
+	markChar     = `redis.call('ZADD', KEYS[5], 'NX', version, char)`
+	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
+	replayKey    = `if record then return {'replay', record} end`
 )
 
 func guard(file, table, statement string) []patch {
@@ -52,10 +53,9 @@ func patches() []patch {
 				"		err := w.transact(ctx, b.events)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				w.settle(ctx, b)\n			}\n"},
 		{"gateway/act.go", `if l.Record != "" {`, `if l.Record != "" && !planted("idempotency-ignored") {`},
 		{"game/transfer.go", "	if len(s.Transfers) == 0 {\n", "	if len(s.Transfers) == 0 || planted(\"trades-not-carried\") {\n"},
-		{"gateway/transfers.go", "		return s.loadForTrade(ctx, &a, t.ID, itemIDs(deltas), (*events.Transfer).Completed)\n",
+		{"gateway/transfers.go", loadReceiver,
 			"		if planted(\"credit-again\") {\n			a.opts.Key = \"\"\n" +
-				"			return s.Hot.Load(ctx, a.char, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" +
-				"		return s.loadForTrade(ctx, &a, t.ID, itemIDs(deltas), (*events.Transfer).Completed)\n"},
+				"			return s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
 		{"hot/store.go", "redis.NewScript(commitSource)", "redis.NewScript(plantedScript(commitSource))"},
 	}
 	all = append(all, guard("internal/db/combat.sql.go", "character_progress", "saveProgress")...)
@@ -144,7 +144,7 @@ func must(t *testing.T, err error) {
 func withBug(t *testing.T, built, bug string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"gateway", "saver"} {
+	for _, name := range []string{"gateway", "saver", "savepoint"} {
 		script := fmt.Sprintf("#!/bin/sh\nPLANTED_BUG=%s exec %s/%s \"$@\"\n", bug, built, name)
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700))
 	}
