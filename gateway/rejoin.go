@@ -134,6 +134,9 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []
 		return nil, nil, nil, err
 	}
 	closeEnded(joined, fights)
+	if joined.Version == shown.Version && !maps.Equal(joined.Contexts.Active, shown.Active) {
+		joined.Version++ // the mirror only moves forwards
+	}
 	if err := s.dropSavedTrades(ctx, joined); err != nil {
 		return nil, nil, nil, err
 	}
