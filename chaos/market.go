@@ -43,8 +43,8 @@ type market struct {
 }
 
 // unsavedTrades bounds how many transfers may wait for PostgreSQL before clients
-// stop trading on the market. An event carries the newest 400 items of unsaved
-// trades (docs/decisions/0006-trades.md); with more, sums may be off for moments.
+// stop trading on the market. With more of them the gateway would refuse trades
+// (docs/decisions/0006-trades.md), and a client would wait rather than play.
 const unsavedTrades = 200
 
 // buy trades on the market. It does something else while too much waits.

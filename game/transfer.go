@@ -2,6 +2,7 @@ package game
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 
@@ -124,20 +125,37 @@ func (s *State) Carry(char events.CharID, items ...string) []events.Transfer {
 	return Carried(all)
 }
 
-// maxCarried bounds the items of the trades that one event carries: an event
-// stays small however long nothing is saved. Beyond it, after many trades while nothing is
-// saved, the oldest are left to events of their own: both sides of such a trade
-// still converge, and may become visible some moments apart.
-const maxCarried = 64
+// MaxUnsaved bounds the items of the trades that are not saved and that one more
+// trade would rest on. An event carries all of them, so that no item is visible
+// twice or nowhere, and has to stay small: 256 items of the longest names are
+// half of events.MaxBytes.
+const MaxUnsaved = 256
+
+// ErrUnsaved: so many trades wait to be saved that another would not fit into
+// one event with them.
+var ErrUnsaved = errors.New("too many trades of these characters wait to be saved")
+
+// RoomForTrade returns ErrUnsaved where the trades that two characters know of
+// leave no room for another one between them.
+func RoomForTrade(from, to *State) error {
+	items := 0
+	for _, t := range newestOf(slices.Concat(slices.Collect(maps.Values(from.Transfers)), slices.Collect(maps.Values(to.Transfers)))) {
+		items += len(t.Items)
+	}
+	if items > MaxUnsaved {
+		return ErrUnsaved
+	}
+	return nil
+}
+
+// maxCarried bounds the items of the trades that one event carries. It leaves
+// room above MaxUnsaved for trades that were begun at the same moment.
+const maxCarried = MaxUnsaved + 128
 
 // Carried orders trades for an event: each once, in its newest form, the newest
 // trade first, and no more than fit.
 func Carried(list []events.Transfer) []events.Transfer {
-	newest := make(map[uuid.UUID]events.Transfer, len(list))
-	for _, t := range list {
-		newest[t.ID] = newerTransfer(newest[t.ID], t)
-	}
-	out := slices.SortedFunc(maps.Values(newest), func(a, b events.Transfer) int {
+	out := slices.SortedFunc(maps.Values(newestOf(list)), func(a, b events.Transfer) int {
 		return cmp.Or(cmp.Compare(b.Version, a.Version), cmp.Compare(a.ID.String(), b.ID.String()))
 	})
 	items := 0
@@ -147,6 +165,15 @@ func Carried(list []events.Transfer) []events.Transfer {
 		}
 	}
 	return out
+}
+
+// newestOf joins the copies of each trade.
+func newestOf(list []events.Transfer) map[uuid.UUID]events.Transfer {
+	newest := make(map[uuid.UUID]events.Transfer, len(list))
+	for _, t := range list {
+		newest[t.ID] = newerTransfer(newest[t.ID], t)
+	}
+	return newest
 }
 
 // newerTransfer joins two copies of a trade: a completed one is newer than one

@@ -65,7 +65,7 @@ func newProblem(err error) *Problem {
 		return conflictProblem(err)
 	case errors.Is(err, ErrUnknown):
 		return plainProblem(http.StatusNotFound, err)
-	case errors.As(err, &unavailable), errors.Is(err, ErrBusy), errors.Is(err, game.ErrAhead),
+	case errors.As(err, &unavailable), errors.Is(err, ErrBusy), errors.Is(err, game.ErrAhead), errors.Is(err, game.ErrUnsaved),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return plainProblem(http.StatusServiceUnavailable, err)
 	}

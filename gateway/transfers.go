@@ -106,7 +106,8 @@ func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error)
 // rememberedTrade looks, before anything is taken, for a trade that the sender's
 // copy does not remember by its key: among its own that are not saved, with the
 // receiver, and among the saved ones. It makes sure that the receiver can be
-// reached and that the items fit. It returns the record of the trade, or "".
+// reached, that the items fit, and that not too many trades wait to be saved. It
+// returns the record of the trade, or "".
 func (s *Service) rememberedTrade(ctx context.Context, sender *game.Loaded, trade game.Trade, key string) (string, error) {
 	if t, ok := sender.Transfers[trade.ID]; ok && t.From == trade.From {
 		return tradeRecord(&t)
@@ -127,6 +128,9 @@ func (s *Service) rememberedTrade(ctx context.Context, sender *game.Loaded, trad
 	// goes on without PostgreSQL.
 	if t, ok, _ := s.savedTrade(ctx, trade.ID); ok {
 		return tradeRecord(&t)
+	}
+	if err := game.RoomForTrade(&sender.State, &receiver.State); err != nil {
+		return "", err
 	}
 	_, err = game.ChangeItems(&receiver.State, receiver.Version+1, trade.Items)
 	return "", err

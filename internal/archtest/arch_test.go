@@ -37,6 +37,7 @@ var table = map[string][]string{
 	"internal/stack":           {},
 	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
 	"internal/archtest":        {},
+	"bench/report":             {},
 	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},

@@ -1,0 +1,53 @@
+package gateway_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// While NATS is away, trades go on as long as one event can carry all that is
+// not saved. The next one is refused, takes nothing, and may be asked for again.
+func TestTradesWaitWhereAnEventCouldNotCarryThem(t *testing.T) {
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":1000}]}`)
+	s.stream.cut.Store(true)
+	var refused string
+	done := int64(0)
+	for ; refused == "" && done < 2*game.MaxUnsaved; done++ {
+		body := tradeBody(uuid.New(), 1, 2, "gem", 1)
+		r, err := s.transfer(0, body)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case r.Status == http.StatusServiceUnavailable:
+			refused = body
+			if !strings.Contains(r.Body, game.ErrUnsaved.Error()) {
+				t.Fatalf("refused for another reason: %s", r.Body)
+			}
+		case r.Status != http.StatusOK:
+			t.Fatalf("trade %d: %d %s", done, r.Status, r.Body)
+		}
+	}
+	done-- // the refused one
+	if refused == "" || done < game.MaxUnsaved {
+		t.Fatalf("refused %q after %d trades, want a refusal after %d", refused, done, game.MaxUnsaved)
+	}
+	if has, got := s.quantity(1, "hot", "gem"), s.quantity(2, "hot", "gem"); has != 1000-done || got != done {
+		t.Fatalf("the refused trade took something: %d and %d after %d trades", has, got, done)
+	}
+
+	s.stream.cut.Store(false)
+	watched := s.watchSum("gem", 1000)
+	s.sweep(time.Minute)
+	s.wantEqual()
+	watched()
+	s.wantTransfer(200, refused)
+	s.wantEqual()
+}
