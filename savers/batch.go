@@ -23,6 +23,27 @@ func (b *batch) split() (left, right *batch) {
 	return &batch{b.events[:half], b.msgs[:half]}, &batch{b.events[half:], b.msgs[half:]}
 }
 
+// byLane splits b by character. What names no character, as ticks do, stays together.
+func (b *batch) byLane(lanes int) []*batch {
+	parts := make([]*batch, lanes)
+	for i := range parts {
+		share := len(b.events)/lanes + len(b.events)/8
+		parts[i] = &batch{make([]events.StateChanged, 0, share), make([]jetstream.Msg, 0, share)}
+	}
+	for i := range b.events {
+		part := parts[laneOf(b.events[i].CharID, lanes)]
+		part.events = append(part.events, b.events[i])
+		part.msgs = append(part.msgs, b.msgs[i])
+	}
+	return parts
+}
+
+// laneOf spreads characters over lanes, neighbours among them: a multiplication
+// by 2^64 divided by the golden ratio, of which the high bits count.
+func laneOf(char events.CharID, lanes int) int {
+	return int(uint64(char) * 0x9e3779b97f4a7c15 >> 32 % uint64(lanes))
+}
+
 func (b *batch) ack(log *slog.Logger) {
 	var errs error
 	for _, msg := range b.msgs {

@@ -21,7 +21,12 @@ type CombatStateSaver struct{}
 func (CombatStateSaver) Scope() events.Scope { return events.ScopeCombat }
 
 // Save implements Saver.
-func (CombatStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+func (s CombatStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+	return saveQueued(ctx, tx, s, batch)
+}
+
+// Queue implements Queuer.
+func (CombatStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 	progress := make(newest[events.CharID, int64], len(batch))
 	items := newBelongings(0)
 	for i := range batch {
@@ -36,13 +41,13 @@ func (CombatStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.Stat
 	if err != nil {
 		return err
 	}
-	if _, err := db.New(tx).SaveFights(ctx, fights); err != nil {
+	if _, err := queries(q).SaveFights(context.Background(), fights); err != nil {
 		return err
 	}
-	if _, err := db.New(tx).SaveProgress(ctx, progressParams(progress)); err != nil {
+	if _, err := queries(q).SaveProgress(context.Background(), progressParams(progress)); err != nil {
 		return err
 	}
-	return items.save(ctx, tx)
+	return items.queue(q)
 }
 
 func progressParams(rows newest[events.CharID, int64]) (p db.SaveProgressParams) {

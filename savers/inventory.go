@@ -17,7 +17,12 @@ type InventoryStateSaver struct{}
 func (InventoryStateSaver) Scope() events.Scope { return events.ScopeInventory }
 
 // Save implements Saver.
-func (InventoryStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+func (s InventoryStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+	return saveQueued(ctx, tx, s, batch)
+}
+
+// Queue implements Queuer.
+func (InventoryStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 	rows := newBelongings(len(batch))
 	for i := range batch {
 		data, err := dataOf[events.Inventory](&batch[i])
@@ -26,7 +31,7 @@ func (InventoryStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.S
 		}
 		rows.add(&batch[i], data.Items)
 	}
-	return rows.save(ctx, tx)
+	return rows.queue(q)
 }
 
 // itemRows are the quantities that a batch leads to, of bags and of loot.
@@ -38,7 +43,7 @@ func (r itemRows) add(e *events.StateChanged, items []events.ItemChange) {
 	}
 }
 
-func (r itemRows) save(ctx context.Context, tx pgx.Tx) error {
+func (r itemRows) queue(q *pgx.Batch) error {
 	if len(r) == 0 {
 		return nil
 	}
@@ -49,6 +54,6 @@ func (r itemRows) save(ctx context.Context, tx pgx.Tx) error {
 		p.Versions = append(p.Versions, int64(r[key].version))
 		p.Quantities = append(p.Quantities, r[key].value)
 	}
-	_, err := db.New(tx).SaveItems(ctx, p)
+	_, err := queries(q).SaveItems(context.Background(), p)
 	return err
 }

@@ -16,7 +16,12 @@ type ScenarioStateSaver struct{}
 func (ScenarioStateSaver) Scope() events.Scope { return events.ScopeScenario }
 
 // Save implements Saver.
-func (ScenarioStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+func (s ScenarioStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+	return saveQueued(ctx, tx, s, batch)
+}
+
+// Queue implements Queuer.
+func (ScenarioStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 	rows := make(newest[rowName, *events.StateChanged], len(batch))
 	for i := range batch {
 		data, err := dataOf[events.Scenario](&batch[i])
@@ -25,7 +30,7 @@ func (ScenarioStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.St
 		}
 		rows.add(rowName{batch[i].CharID, data.ScenarioID}, batch[i].Version, &batch[i])
 	}
-	_, err := db.New(tx).SaveScenarios(ctx, scenarioParams(rows))
+	_, err := queries(q).SaveScenarios(context.Background(), scenarioParams(rows))
 	return err
 }
 

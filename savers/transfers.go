@@ -48,8 +48,8 @@ func (r itemRows) addSides(t *events.Transfer) {
 	}
 }
 
-func (b *belongings) save(ctx context.Context, tx pgx.Tx) error {
-	if err := b.items.save(ctx, tx); err != nil || len(b.trades) == 0 {
+func (b *belongings) queue(q *pgx.Batch) error {
+	if err := b.items.queue(q); err != nil || len(b.trades) == 0 {
 		return err
 	}
 	var p db.SaveTransfersParams
@@ -67,6 +67,6 @@ func (b *belongings) save(ctx context.Context, tx pgx.Tx) error {
 		p.ToVersions = append(p.ToVersions, int64(t.ToVersion))
 		p.Items = append(p.Items, items)
 	}
-	_, err := db.New(tx).SaveTransfers(ctx, p)
+	_, err := queries(q).SaveTransfers(context.Background(), p)
 	return err
 }

@@ -19,7 +19,12 @@ type VitalsStateSaver struct{}
 func (VitalsStateSaver) Scope() events.Scope { return events.ScopeVitals }
 
 // Save implements Saver.
-func (VitalsStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+func (s VitalsStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+	return saveQueued(ctx, tx, s, batch)
+}
+
+// Queue implements Queuer.
+func (VitalsStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 	rows := make(newest[events.CharID, events.Vitals], len(batch))
 	for i := range batch {
 		data, err := dataOf[events.Vitals](&batch[i])
@@ -28,7 +33,7 @@ func (VitalsStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.Stat
 		}
 		rows.add(batch[i].CharID, batch[i].Version, data)
 	}
-	_, err := db.New(tx).SaveVitals(ctx, vitalsParams(rows))
+	_, err := queries(q).SaveVitals(context.Background(), vitalsParams(rows))
 	return err
 }
 

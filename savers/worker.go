@@ -33,14 +33,18 @@ type Marks interface {
 	Saved(ctx context.Context, batch []events.StateChanged) error
 }
 
-// DB begins transactions, as a pgxpool.Pool does.
+// DB runs transactions, as a pgxpool.Pool does.
 type DB interface {
 	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
+	// SendBatch executes statements in one transaction, in one round trip.
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
 // Worker is the universal loop: fetch, decode, open the transaction, call the
-// saver of the scope, commit, acknowledge, after-commit. While one batch
-// commits, the next is fetched and decoded.
+// saver of the scope, commit, acknowledge, after-commit. What is fetched is split
+// by character into lanes, each with a transaction of its own: two lanes have no
+// row in common, so that neither waits for the other's locks. While batches
+// commit, the next are fetched and decoded.
 type Worker struct {
 	// Saver stores the batches.
 	Saver Saver
@@ -54,11 +58,16 @@ type Worker struct {
 	// Metrics may be nil.
 	Metrics *Metrics
 
-	// BatchSize is how many messages one transaction saves at most. A batch is
-	// what is waiting; none waits to become full.
+	// BatchSize is how many messages are fetched at a time, at most; the lanes
+	// share them. A batch is what is waiting; none waits to become full. It is
+	// smaller while events are large (see fetchSize).
 	//
-	// Defaults to 2,500: larger ones fold a little better and hold locks longer.
+	// Defaults to 5,000: larger ones fold a little better and hold locks longer.
 	BatchSize int
+	// Lanes is how many transactions may be under way at a time.
+	//
+	// Defaults to 2.
+	Lanes int
 	// AckWait is the consumer's; a batch in hand gives a sign of life three
 	// times within it.
 	//
@@ -83,7 +92,10 @@ type Worker struct {
 func (w *Worker) withDefaults() *Worker {
 	c := *w
 	if c.BatchSize < 1 {
-		c.BatchSize = 2500
+		c.BatchSize = 5000
+	}
+	if c.Lanes < 1 {
+		c.Lanes = 2
 	}
 	def := func(v *time.Duration, d time.Duration) {
 		if *v <= 0 {
@@ -98,36 +110,47 @@ func (w *Worker) withDefaults() *Worker {
 	return &c
 }
 
-// Run saves until ctx is done. Then the batch in hand commits and is
-// acknowledged; one that is only decoded goes back for another saver. Run
-// returns when all of this has ended, with nil.
+// Run saves until ctx is done. Then what the lanes have in hand commits and is
+// acknowledged; what is only decoded goes back for another saver. Run returns
+// when all of this has ended, with nil.
 func (w *Worker) Run(ctx context.Context) error {
 	w = w.withDefaults()
-	// One batch may wait decoded while another commits; the channel holds none.
-	batches := make(chan *batch)
 	keeper := newKeeper(w.AckWait / 3)
-	var group errgroup.Group
+	lanes := make([]chan *batch, w.Lanes)
+	var saving, group errgroup.Group
+	for i := range lanes {
+		// One batch may wait while another commits: a lane that is slow for a
+		// moment does not hold up the others.
+		lanes[i] = make(chan *batch, 1)
+		saving.Go(func() error {
+			for b := range lanes[i] {
+				if ctx.Err() == nil {
+					w.saveBatch(ctx, b)
+				} else {
+					b.giveBack()
+				}
+				keeper.drop(b)
+			}
+			return nil
+		})
+	}
 	group.Go(keeper.run)
 	group.Go(func() error {
-		defer close(batches)
-		w.fetch(ctx, batches, keeper)
-		return nil
-	})
-	group.Go(func() error {
-		for b := range batches {
-			w.saveBatch(ctx, b)
-			keeper.drop(b)
+		defer keeper.stop()
+		w.fetch(ctx, lanes, keeper)
+		for _, lane := range lanes {
+			close(lane)
 		}
-		keeper.stop()
-		return nil
+		return saving.Wait()
 	})
 	return group.Wait()
 }
 
 // fetch hands decoded batches over until ctx is done.
-func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
+func (w *Worker) fetch(ctx context.Context, lanes []chan *batch, keeper *keeper) {
+	size := fetchSize{most: w.BatchSize}
 	for try := 1; ctx.Err() == nil; {
-		msgs, err := w.Source.Fetch(ctx, w.BatchSize)
+		msgs, err := w.Source.Fetch(ctx, size.next())
 		if err != nil {
 			w.Log.Warn("fetch", "attempt", try, "err", err)
 			w.pause(ctx, try)
@@ -135,17 +158,24 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 			continue
 		}
 		try = 1
-		b := w.decode(ctx, msgs)
-		if len(b.events) == 0 {
-			continue
+		size.fetched(msgs)
+		for i, b := range w.decode(ctx, msgs).byLane(len(lanes)) {
+			w.handOver(ctx, b, lanes[i], keeper)
 		}
-		keeper.add(b)
-		select {
-		case out <- b:
-		case <-ctx.Done():
-			keeper.drop(b)
-			b.giveBack()
-		}
+	}
+}
+
+// handOver waits until the lane takes b.
+func (w *Worker) handOver(ctx context.Context, b *batch, lane chan<- *batch, keeper *keeper) {
+	if len(b.events) == 0 {
+		return
+	}
+	keeper.add(b)
+	select {
+	case lane <- b:
+	case <-ctx.Done():
+		keeper.drop(b)
+		b.giveBack()
 	}
 }
 
@@ -198,26 +228,47 @@ func (w *Worker) transact(ctx context.Context, batch []events.StateChanged) (err
 	ctx, cancel := context.WithTimeout(ctx, w.SaveTimeout)
 	defer cancel()
 	started := time.Now()
-	tx, err := w.DB.BeginTx(ctx, pgx.TxOptions{})
-	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("saver of %s panicked: %v", w.Saver.Scope(), p)
 		}
-		if err != nil {
-			// The connection may be gone; what is open in it is then gone too.
-			_ = tx.Rollback(ctx)
-		}
 	}()
-	if err := w.Saver.Save(ctx, tx, batch); err != nil {
+	if q, ok := w.Saver.(Queuer); ok {
+		err = w.sendAll(ctx, q, batch)
+	} else {
+		err = w.saveIn(ctx, batch)
+	}
+	if err != nil {
 		return fmt.Errorf("save %d %s events: %w", len(batch), w.Saver.Scope(), err)
 	}
-	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit %d %s events: %w", len(batch), w.Saver.Scope(), err)
-	}
 	w.Metrics.saved(w.Saver.Scope(), batch, time.Since(started))
+	return nil
+}
+
+// sendAll sends the saver's statements as one transaction, in one round trip.
+func (w *Worker) sendAll(ctx context.Context, saver Queuer, batch []events.StateChanged) error {
+	var statements pgx.Batch
+	if err := saver.Queue(&statements, batch); err != nil || statements.Len() == 0 {
+		return err
+	}
+	return w.DB.SendBatch(ctx, &statements).Close()
+}
+
+// saveIn calls the saver between BEGIN and COMMIT.
+func (w *Worker) saveIn(ctx context.Context, batch []events.StateChanged) error {
+	tx, err := w.DB.BeginTx(ctx, pgx.TxOptions{})
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	// After a commit it does nothing. The connection may be gone; what is open
+	// in it is then gone too.
+	defer func() { _ = tx.Rollback(ctx) }()
+	if err := w.Saver.Save(ctx, tx, batch); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
 	return nil
 }
 

@@ -1,0 +1,88 @@
+package savers
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Splitting loses nothing, doubles nothing, keeps each message beside its event,
+// and puts all of a character into one lane.
+func TestLanesShareCharactersOut(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 200 {
+		b, lanes := new(batch), 1+r.IntN(5)
+		origin := make(map[jetstream.Msg]events.Version)
+		for i := range r.IntN(300) {
+			msg := &struct{ jetstream.Msg }{}
+			e := events.StateChanged{CharID: events.CharID(1 + r.IntN(40)), Version: events.Version(i + 1)}
+			b.events, b.msgs = append(b.events, e), append(b.msgs, msg)
+			origin[msg] = e.Version
+		}
+		in := make(map[events.CharID]int)
+		for lane, part := range b.byLane(lanes) {
+			if len(part.events) != len(part.msgs) {
+				t.Fatalf("%d events with %d messages", len(part.events), len(part.msgs))
+			}
+			for i, e := range part.events {
+				if origin[part.msgs[i]] != e.Version {
+					t.Fatalf("version %d has the message of %d, or came twice", e.Version, origin[part.msgs[i]])
+				}
+				delete(origin, part.msgs[i])
+				if before, ok := in[e.CharID]; ok && before != lane {
+					t.Fatalf("character %d in lanes %d and %d", e.CharID, before, lane)
+				}
+				in[e.CharID] = lane
+			}
+		}
+		if len(origin) != 0 {
+			t.Fatalf("%d messages are lost", len(origin))
+		}
+	}
+}
+
+// Neighbouring ids, and ids with a common step, are spread evenly.
+func TestLanesAreEven(t *testing.T) {
+	for _, lanes := range []int{2, 3, 4, 8} {
+		for _, step := range []int{1, 2, 8, 10, 1024} {
+			counts := make([]int, lanes)
+			const n = 10_000
+			for i := 1; i <= n; i++ {
+				counts[laneOf(events.CharID(i*step), lanes)]++
+			}
+			for lane, count := range counts {
+				if even := n / lanes; count < even*3/4 || count > even*5/4 {
+					t.Errorf("%d lanes, ids in steps of %d: lane %d has %d of %d", lanes, step, lane, count, n)
+				}
+			}
+		}
+	}
+}
+
+// However large events are, a fetch asks for no more than about fetchBytes, and
+// never for nothing.
+func TestFetchSizeFollowsTheSizeOfEvents(t *testing.T) {
+	f := fetchSize{most: 5000}
+	for range 10 { // small ones
+		f.adapt(f.next(), 250*f.next())
+	}
+	if f.next() != 5000 {
+		t.Errorf("asks for %d small events, want 5000", f.next())
+	}
+	f.adapt(100, 100*events.MaxBytes)
+	if got := f.next() * events.MaxBytes; got > fetchBytes || f.next() < 1 {
+		t.Errorf("asks for %d of the largest events, %d bytes", f.next(), got)
+	}
+	f.adapt(0, 0)
+	if f.next() < 1 {
+		t.Error("asks for nothing after nothing came")
+	}
+	one := fetchSize{most: 1}
+	one.adapt(1, 100)
+	if one.next() != 1 {
+		t.Errorf("a batch size of 1 becomes %d", one.next())
+	}
+}

@@ -1,0 +1,52 @@
+package savers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/db"
+)
+
+// A Queuer is a Saver that executes statements and needs no answer to go on.
+// The worker sends all statements of a batch at once, as one transaction: one
+// round trip where Save within BEGIN and COMMIT takes three or more, and rows
+// are locked for no longer than the server works on them, however far away it is.
+type Queuer interface {
+	Saver
+	// Queue adds the statements that Save would execute, and nothing that
+	// begins or ends a transaction.
+	Queue(q *pgx.Batch, batch []events.StateChanged) error
+}
+
+// saveQueued is Save for a Queuer.
+func saveQueued(ctx context.Context, tx pgx.Tx, s Queuer, batch []events.StateChanged) error {
+	var q pgx.Batch
+	if err := s.Queue(&q, batch); err != nil || q.Len() == 0 {
+		return err
+	}
+	return tx.SendBatch(ctx, &q).Close()
+}
+
+// queries are the statements that sqlc has written, put into a queue rather
+// than executed.
+func queries(q *pgx.Batch) *db.Queries { return db.New(queue{q}) }
+
+type queue struct{ batch *pgx.Batch }
+
+var errQueued = errors.New("a queued statement returns no rows")
+
+func (q queue) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	q.batch.Queue(sql, args...)
+	return pgconn.CommandTag{}, nil
+}
+
+func (q queue) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errQueued }
+func (q queue) QueryRow(context.Context, string, ...any) pgx.Row        { return noRow{} }
+
+type noRow struct{}
+
+func (noRow) Scan(...any) error { return errQueued }
