@@ -115,7 +115,7 @@ func TestSavedBatchClearsEachCharactersMarks(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		var batch []events.StateChanged
 		var all []events.CharID
-		for range 20 {
+		for range 2 * hot.FewMarks {
 			char := r.character()
 			all = append(all, char)
 			batch = append(batch, r.commit(r.vitals(char, 1))...)
