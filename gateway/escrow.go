@@ -73,10 +73,16 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
 			continue
 		}
-		if s.publishTradeAgain(ctx, h, Options{Durability: DurabilityStream}) == DurabilityHot {
+		switch s.publishTradeAgain(ctx, h, Options{Durability: DurabilityStream}) {
+		case DurabilityHot:
 			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable("nats", errNoAck))
+		case DurabilityCold:
+			// The receiver's save had it completed: a save of the sender that says
+			// so, too, clears the sender's mark.
+			sender.Transfers[t.ID] = h.trade
+		default:
+			sent += 2
 		}
-		sent += 2
 	}
 	return sent, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 )
 
@@ -49,5 +50,25 @@ func TestTradesWaitWhereAnEventCouldNotCarryThem(t *testing.T) {
 	s.wantEqual()
 	watched()
 	s.wantTransfer(200, refused)
+	s.wantEqual()
+}
+
+// A save of the receiver completes a trade in PostgreSQL; the sender's next save
+// finds it so, and says so: no mark of it is left to a later sweep.
+func TestSenderIsCleanAfterTheReceiversSaveCompletedItsTrade(t *testing.T) {
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":10}]}`)
+	s.stream.cut.Store(true)
+	s.wantTransfer(200, tradeBody(uuid.New(), 1, 2, "gem", 3))
+	s.stream.cut.Store(false)
+
+	service := s.service()
+	for _, char := range []events.CharID{2, 1} {
+		if _, err := service.Dispatch(t.Context(), events.ScopeInventory, char); err != nil {
+			t.Fatal(err)
+		}
+		s.settled(events.ScopeInventory)
+	}
 	s.wantEqual()
 }
