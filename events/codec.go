@@ -19,31 +19,40 @@ import (
 // and missing fields, and must copy what it keeps of raw.
 type DataDecoder func(raw []byte) (Data, error)
 
-var decoders = map[Scope]DataDecoder{
-	ScopeCombat:    decodeCombat,
-	ScopeInventory: decodeInventory,
-	ScopeVitals:    decodeVitals,
-	ScopeScenario:  decodeScenario,
+// dataReader reads the data of one scope from where d stands.
+type dataReader func(d *jx.Decoder) (Data, error)
+
+var readers = map[Scope]dataReader{
+	ScopeCombat:    readCombat,
+	ScopeInventory: readInventory,
+	ScopeVitals:    readVitals,
+	ScopeScenario:  readScenario,
 }
 
 // Define adds a scope. Call it from an init function: it is not safe beside
 // Decode. It panics where the scope is defined already or its name is not one
 // token of a subject, because both are mistakes in the program.
 func Define(s Scope, decode DataDecoder) {
-	if decoders[s] != nil || s == ScopeCleanup || decode == nil {
+	if readers[s] != nil || s == ScopeCleanup || decode == nil {
 		panic(fmt.Sprintf("events: scope %q is defined twice, or without a decoder", s))
 	}
 	if !IsWord(string(s)) {
 		panic(fmt.Sprintf("events: scope %q must be lower-case letters, digits, - and _", s))
 	}
-	decoders[s] = decode
+	readers[s] = func(d *jx.Decoder) (Data, error) {
+		raw, err := strictjson.Raw(d)
+		if err != nil {
+			return nil, err
+		}
+		return decode(raw)
+	}
 }
 
 // Scopes lists the scopes that have state, in alphabetical order.
-func Scopes() []Scope { return slices.Sorted(maps.Keys(decoders)) }
+func Scopes() []Scope { return slices.Sorted(maps.Keys(readers)) }
 
 // HasState reports whether s is a scope whose changes are saved.
-func (s Scope) HasState() bool { return decoders[s] != nil }
+func (s Scope) HasState() bool { return readers[s] != nil }
 
 // wireEvent is the JSON form for encoding; envelope is the same for decoding.
 type wireEvent struct {
@@ -102,7 +111,9 @@ func Decode(body []byte) (StateChanged, error) {
 			case 0:
 				schema, err = decodeSchema(d)
 			case 8:
-				data, err = strictjson.Raw(d)
+				if e.Data, err = readData(d, e.Scope); err == nil && e.Data == nil {
+					data, err = strictjson.Raw(d)
+				}
 			default:
 				err = e.decodeField(d, i)
 			}
@@ -112,8 +123,10 @@ func Decode(body []byte) (StateChanged, error) {
 	if err != nil {
 		return e, newerSchema(body, schema, err)
 	}
-	if e.Data, err = decodeData(e.Scope, data); err != nil {
-		return e, err
+	if e.Data == nil {
+		if err := e.readLate(data); err != nil {
+			return e, err
+		}
 	}
 	return e, e.Validate()
 }
@@ -152,13 +165,13 @@ func (e *StateChanged) decodeField(d *jx.Decoder, i int) (err error) {
 	case 1:
 		e.ID, err = strictjson.UUID(d)
 	case 2:
-		e.Scope, err = decodeText[Scope](d)
+		e.Scope, err = decodeWord(d, ScopeVitals, ScopeInventory, ScopeCombat, ScopeScenario)
 	case 3:
 		e.CharID, err = decodeInt[CharID](d)
 	case 4:
 		e.Version, err = decodeInt[Version](d)
 	case 5:
-		e.Cause, err = decodeText[Cause](d)
+		e.Cause, err = decodeWord(d, causes...)
 	case 6:
 		e.SessionID, err = strictjson.UUID(d)
 	case 7:
@@ -167,9 +180,16 @@ func (e *StateChanged) decodeField(d *jx.Decoder, i int) (err error) {
 	return err
 }
 
-func decodeText[T ~string](d *jx.Decoder) (T, error) {
-	s, err := strictjson.String(d)
-	return T(s), err
+// decodeWord reads a string that is most often one of a few, which are then not
+// copied again.
+func decodeWord[T ~string](d *jx.Decoder, known ...T) (T, error) {
+	text, err := strictjson.Text(d)
+	for _, word := range known {
+		if string(text) == string(word) {
+			return word, err
+		}
+	}
+	return T(text), err
 }
 
 func decodeInt[T ~int64](d *jx.Decoder) (T, error) {
@@ -177,16 +197,29 @@ func decodeInt[T ~int64](d *jx.Decoder) (T, error) {
 	return T(n), err
 }
 
-func decodeData(s Scope, raw []byte) (Data, error) {
-	decode := decoders[s]
-	if decode == nil {
-		return nil, wrong("scope", fmt.Errorf("%w: %q", ErrScope, s))
+// readData reads the data where its scope is known, which it is in what Encode
+// writes. Otherwise it reads nothing and returns nil.
+func readData(d *jx.Decoder, s Scope) (Data, error) {
+	if read := readers[s]; read != nil {
+		return read(d)
 	}
-	data, err := decode(raw)
+	return nil, nil
+}
+
+// readLate reads data that came before its scope.
+func (e *StateChanged) readLate(raw []byte) error {
+	read := readers[e.Scope]
+	if read == nil {
+		return wrong("scope", fmt.Errorf("%w: %q", ErrScope, e.Scope))
+	}
+	err := strictjson.Document(raw, func(d *jx.Decoder) (err error) {
+		e.Data, err = read(d)
+		return err
+	})
 	if err != nil {
-		return nil, inData(err)
+		return inData(err)
 	}
-	return data, nil
+	return nil
 }
 
 func inData(err error) error { return strictjson.In("data", err) }

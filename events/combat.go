@@ -74,11 +74,9 @@ func (v Combat) Rows(e *StateChanged) []Row {
 
 var combatFields = strictjson.NewFields("outcome", "started_at", "finished_at", "rounds", "xp_gained", "xp", "loot", "transfers?")
 
-func decodeCombat(raw []byte) (Data, error) {
+func readCombat(d *jx.Decoder) (Data, error) {
 	var v Combat
-	err := strictjson.Document(raw, func(d *jx.Decoder) error {
-		return combatFields.Read(d, func(i int) error { return v.decodeField(d, i) })
-	})
+	err := combatFields.Read(d, func(i int) error { return v.decodeField(d, i) })
 	return v, err
 }
 

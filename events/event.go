@@ -5,6 +5,7 @@ package events
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,13 +33,11 @@ const (
 	CauseTransfer  Cause = "transfer"  // a trade between two characters
 )
 
-func (c Cause) valid() bool {
-	switch c {
-	case CauseAction, CauseExplicit, CausePreempted, CauseCleanup, CauseDispatch, CauseRestore, CauseTransfer:
-		return true
-	}
-	return false
+var causes = []Cause{
+	CauseAction, CauseExplicit, CausePreempted, CauseCleanup, CauseDispatch, CauseRestore, CauseTransfer,
 }
+
+func (c Cause) valid() bool { return slices.Contains(causes, c) }
 
 // A StateChanged event says that a scope of a character has a new state. It
 // carries resulting values beside the change, never a bare increment: whoever

@@ -103,17 +103,15 @@ var (
 	itemChangeFields = strictjson.NewFields("item_id", "delta", "quantity", "version?")
 )
 
-func decodeInventory(raw []byte) (Data, error) {
+func readInventory(d *jx.Decoder) (Data, error) {
 	var v Inventory
-	err := strictjson.Document(raw, func(d *jx.Decoder) error {
-		return inventoryFields.Read(d, func(i int) (err error) {
-			if i == 1 {
-				v.Transfers, err = decodeTransfers(d)
-				return err
-			}
-			v.Items, err = decodeItems(d)
+	err := inventoryFields.Read(d, func(i int) (err error) {
+		if i == 1 {
+			v.Transfers, err = decodeTransfers(d)
 			return err
-		})
+		}
+		v.Items, err = decodeItems(d)
+		return err
 	})
 	return v, err
 }

@@ -48,22 +48,20 @@ func (v Scenario) Rows(e *StateChanged) []Row {
 
 var scenarioFields = strictjson.NewFields("scenario_id", "step", "status", "data")
 
-func decodeScenario(raw []byte) (Data, error) {
+func readScenario(d *jx.Decoder) (Data, error) {
 	var v Scenario
-	err := strictjson.Document(raw, func(d *jx.Decoder) error {
-		return scenarioFields.Read(d, func(i int) (err error) {
-			switch i {
-			case 0:
-				v.ScenarioID, err = strictjson.String(d)
-			case 1:
-				v.Step, err = strictjson.Int32(d)
-			case 2:
-				v.Status, err = strictjson.String(d)
-			case 3:
-				v.Data, err = DecodeFreeForm(d)
-			}
-			return err
-		})
+	err := scenarioFields.Read(d, func(i int) (err error) {
+		switch i {
+		case 0:
+			v.ScenarioID, err = strictjson.String(d)
+		case 1:
+			v.Step, err = strictjson.Int32(d)
+		case 2:
+			v.Status, err = strictjson.String(d)
+		case 3:
+			v.Data, err = DecodeFreeForm(d)
+		}
+		return err
 	})
 	return v, err
 }

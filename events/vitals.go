@@ -51,25 +51,31 @@ var (
 	locationFields = strictjson.NewFields("zone", "x", "y")
 )
 
-func decodeVitals(raw []byte) (Data, error) { return DecodeVitals(raw) }
+func readVitals(d *jx.Decoder) (Data, error) {
+	var v Vitals
+	err := v.decode(d)
+	return v, err
+}
 
 // DecodeVitals reads vitals from their JSON form, as in an event or a request.
 // It does not validate.
 func DecodeVitals(raw []byte) (v Vitals, err error) {
-	err = strictjson.Document(raw, func(d *jx.Decoder) error {
-		return vitalsFields.Read(d, func(i int) (err error) {
-			switch i {
-			case 0:
-				v.HP, err = strictjson.Int32(d)
-			case 1:
-				v.Energy, err = strictjson.Int32(d)
-			case 2:
-				err = v.Location.decode(d)
-			}
-			return err
-		})
-	})
+	err = strictjson.Document(raw, v.decode)
 	return v, err
+}
+
+func (v *Vitals) decode(d *jx.Decoder) error {
+	return vitalsFields.Read(d, func(i int) (err error) {
+		switch i {
+		case 0:
+			v.HP, err = strictjson.Int32(d)
+		case 1:
+			v.Energy, err = strictjson.Int32(d)
+		case 2:
+			err = v.Location.decode(d)
+		}
+		return err
+	})
 }
 
 func (l *Location) decode(d *jx.Decoder) error {

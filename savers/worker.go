@@ -134,10 +134,18 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	fetched := make(chan *batch)
 	group.Go(keeper.run)
 	group.Go(func() error {
+		defer close(fetched)
+		w.fetch(ctx, fetched, keeper)
+		return nil
+	})
+	group.Go(func() error {
 		defer keeper.stop()
-		w.fetch(ctx, lanes, keeper)
+		for b := range fetched {
+			w.sortOut(ctx, b, lanes, keeper)
+		}
 		for _, lane := range lanes {
 			close(lane)
 		}
@@ -146,8 +154,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// fetch hands decoded batches over until ctx is done.
-func (w *Worker) fetch(ctx context.Context, lanes []chan *batch, keeper *keeper) {
+// fetch hands over what is waiting until ctx is done.
+func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 	size := fetchSize{most: w.BatchSize}
 	for try := 1; ctx.Err() == nil; {
 		msgs, err := w.Source.Fetch(ctx, size.next())
@@ -159,20 +167,27 @@ func (w *Worker) fetch(ctx context.Context, lanes []chan *batch, keeper *keeper)
 		}
 		try = 1
 		size.fetched(msgs)
-		for i, b := range w.decode(ctx, msgs).byLane(len(lanes)) {
-			w.handOver(ctx, b, lanes[i], keeper)
-		}
+		handOver(ctx, &batch{msgs: msgs}, out, keeper)
 	}
 }
 
-// handOver waits until the lane takes b.
-func (w *Worker) handOver(ctx context.Context, b *batch, lane chan<- *batch, keeper *keeper) {
-	if len(b.events) == 0 {
+// sortOut decodes what was fetched and shares it out.
+func (w *Worker) sortOut(ctx context.Context, fetched *batch, lanes []chan *batch, keeper *keeper) {
+	parts := w.decode(ctx, fetched.msgs).byLane(len(lanes))
+	keeper.drop(fetched)
+	for i, b := range parts {
+		handOver(ctx, b, lanes[i], keeper)
+	}
+}
+
+// handOver waits until the next stage takes b.
+func handOver(ctx context.Context, b *batch, next chan<- *batch, keeper *keeper) {
+	if len(b.msgs) == 0 {
 		return
 	}
 	keeper.add(b)
 	select {
-	case lane <- b:
+	case next <- b:
 	case <-ctx.Done():
 		keeper.drop(b)
 		b.giveBack()

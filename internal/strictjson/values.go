@@ -69,23 +69,29 @@ func Float64(d *jx.Decoder) (float64, error) {
 
 // String reads a string.
 func String(d *jx.Decoder) (string, error) {
+	text, err := Text(d)
+	return string(text), err
+}
+
+// Text reads a string and returns its bytes, which the next read may overwrite.
+func Text(d *jx.Decoder) ([]byte, error) {
 	if d.Next() != jx.String {
-		return "", wrongType(d, "must be a string")
+		return nil, wrongType(d, "must be a string")
 	}
-	text, err := d.Str()
+	text, err := d.StrBytes()
 	if err != nil {
-		return "", &FieldError{Err: fmt.Errorf("%w: %w", ErrSyntax, err)}
+		return nil, &FieldError{Err: fmt.Errorf("%w: %w", ErrSyntax, err)}
 	}
 	return text, nil
 }
 
 // UUID reads a UUID in its usual form of 36 characters.
 func UUID(d *jx.Decoder) (uuid.UUID, error) {
-	text, err := String(d)
+	text, err := Text(d)
 	if err != nil {
 		return uuid.Nil, err
 	}
-	id, err := ParseUUID(text)
+	id, err := parseUUID(text)
 	if err != nil {
 		return uuid.Nil, &FieldError{Err: err}
 	}
@@ -93,8 +99,10 @@ func UUID(d *jx.Decoder) (uuid.UUID, error) {
 }
 
 // ParseUUID accepts the usual form only, where uuid.Parse takes four others.
-func ParseUUID(text string) (uuid.UUID, error) {
-	id, err := uuid.Parse(text)
+func ParseUUID(text string) (uuid.UUID, error) { return parseUUID([]byte(text)) }
+
+func parseUUID(text []byte) (uuid.UUID, error) {
+	id, err := uuid.ParseBytes(text)
 	if err != nil || len(text) != 36 {
 		return uuid.Nil, fmt.Errorf("%w: must be a UUID of 36 characters", ErrType)
 	}
@@ -103,13 +111,13 @@ func ParseUUID(text string) (uuid.UUID, error) {
 
 // Time reads an RFC 3339 time.
 func Time(d *jx.Decoder) (time.Time, error) {
-	text, err := String(d)
+	text, err := Text(d)
 	if err != nil {
 		return time.Time{}, err
 	}
 	// Not time.Parse, which takes more than RFC 3339.
 	var t time.Time
-	err = t.UnmarshalText([]byte(text))
+	err = t.UnmarshalText(text)
 	t = t.UTC()
 	if err != nil || t.Year() < 0 || t.Year() > 9999 {
 		return time.Time{}, &FieldError{Err: fmt.Errorf("%w: must be an RFC 3339 time", ErrType)}
