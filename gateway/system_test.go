@@ -108,9 +108,7 @@ func newSystemOn(t *testing.T, redisURL string) *system {
 	s.stream = &cutStream{Stream: s.bus}
 	t.Cleanup(s.close)
 	for range 2 {
-		server := httptest.NewServer(s.service().Handler())
-		t.Cleanup(server.Close)
-		s.gateways = append(s.gateways, server)
+		s.gateways = append(s.gateways, s.serve(s.service()))
 	}
 	return s
 }
@@ -144,6 +142,13 @@ func (s *system) service() *gateway.Service {
 		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, ColdTimeout: 20 * time.Second,
 		PublishBy: 20 * time.Second, Fence: time.Millisecond,
 	}.WithDefaults()
+}
+
+// serve is a gateway over HTTP, until the test ends.
+func (s *system) serve(service *gateway.Service) *httptest.Server {
+	server := httptest.NewServer(service.Handler())
+	s.t.Cleanup(server.Close)
+	return server
 }
 
 // save runs a saver of each scope until the returned function is called.

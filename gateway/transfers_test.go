@@ -226,9 +226,16 @@ func (s *system) giveOnly(id uuid.UUID, from, to events.CharID, item string, n i
 	}
 }
 
-// flushAfterBagIsSaved saves the sender's bag, which carries the trade in
-// escrow, and then empties Redis: only PostgreSQL knows of the escrow.
+// flushAfterBagIsSaved loses all that Redis has, and touches the sender.
 func (s *system) flushAfterBagIsSaved() {
+	s.t.Helper()
+	s.saveBagAndFlush()
+	s.look(1, "hot")
+}
+
+// saveBagAndFlush saves the sender's bag, which carries the trade in escrow, and
+// then empties Redis: only PostgreSQL knows of the escrow.
+func (s *system) saveBagAndFlush() {
 	s.t.Helper()
 	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":1}]}`)
 	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":-1}]}`)
@@ -236,7 +243,6 @@ func (s *system) flushAfterBagIsSaved() {
 		s.t.Errorf("%d gems in PostgreSQL with the escrow, want 5", sum)
 	}
 	s.flush()
-	s.look(1, "hot")
 }
 
 // coldSum is how many of an item PostgreSQL has, with what is in escrow.

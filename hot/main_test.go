@@ -211,6 +211,10 @@ func (r *rig) content(node *redis.Client, key string) string {
 	kind, err := node.Type(r.ctx, key).Result()
 	r.must(err)
 	switch kind {
+	case "string":
+		value, err := node.Get(r.ctx, key).Result()
+		r.must(err)
+		return value
 	case "hash":
 		values, err := node.HGetAll(r.ctx, key).Result()
 		r.must(err)

@@ -1,0 +1,61 @@
+package gateway_test
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// Answers are kept in two generations. A join puts an answer into the newer one
+// that the older has, too: the repeat is a repeat before it and after, and once
+// the generations have moved on.
+func TestRepeatIsKnownInEitherGenerationOfAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	key, body := uuid.NewString(), `{"changes":[{"item_id":"gem","delta":1}]}`
+	others := func(n int) {
+		t.Helper()
+		for range n {
+			s.want(200, "PUT", "1/vitals", harbor, "Idempotency-Key", uuid.NewString())
+		}
+	}
+	known := func(when string) {
+		t.Helper()
+		r := s.do(0, "POST", "1/inventory", body, "Idempotency-Key", key)
+		if r.Status != 200 || r.Header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s: %d %s, want the first answer again", when, r.Status, r.Body)
+		}
+	}
+	kept := func(generation string) bool {
+		t.Helper()
+		has, err := s.redis.HExists(t.Context(), "{ac:1}:"+generation, key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return has
+	}
+	// A generation holds 256, and a join puts back the newest 256: with 100
+	// before it and 200 after it, the answer is in the older and put back.
+	others(100)
+	first := s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key)
+	others(200)
+	if !kept("requests:old") || kept("requests") {
+		t.Fatal("the answer is not in the older generation alone")
+	}
+	known("in the older generation")
+	// The copy is as it is after Redis was started again.
+	if err := s.redis.HSet(t.Context(), "ac:1", "run", "0123456789").Err(); err != nil {
+		t.Fatal(err)
+	}
+	known("not verified")
+	s.want(200, "PUT", "1/vitals", harbor)
+	if !kept("requests:old") || !kept("requests") {
+		t.Fatal("the join did not put the answer beside the older one")
+	}
+	known("in both generations")
+	others(256)
+	known("after another generation")
+	if view := s.look(1, "hot"); view.Items[0].Quantity.Quantity != 1 || view.Items[0].Version != first.Version {
+		t.Errorf("items %+v, want the first answer's %+v", view.Items, first)
+	}
+}

@@ -1,0 +1,262 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+// cutCold is the real PostgreSQL, of which nobody learns about trades while it
+// is away.
+type cutCold struct {
+	gateway.Cold
+	away atomic.Bool
+}
+
+func (c *cutCold) Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error) {
+	if c.away.Load() {
+		return nil, events.Unavailable("postgresql", errors.New("cut off by the test"))
+	}
+	return c.Cold.Transfers(ctx, ids)
+}
+
+// withoutSavedTrades is the rest of a test in which the first gateway cannot ask
+// PostgreSQL about trades until back is called.
+func (s *system) withoutSavedTrades() (back func()) {
+	s.t.Helper()
+	c := &cutCold{Cold: s.cold}
+	c.away.Store(true)
+	service := s.service()
+	service.Cold = c
+	s.gateways[0] = s.serve(service)
+	return func() { c.away.Store(false) }
+}
+
+// forgetAnswers is what a day does to a character: no request is known any more.
+func (s *system) forgetAnswers(char int) {
+	s.t.Helper()
+	s.drop(fmt.Sprintf("{ac:%d}:requests", char), fmt.Sprintf("{ac:%d}:requests:old", char))
+}
+
+// lose is what the loss of a character's node of a cluster leaves: nothing, and
+// what others know of it.
+func (s *system) lose(char int) {
+	s.t.Helper()
+	s.forgetAnswers(char)
+	for _, part := range []string{"items", "transfers", "dirty"} {
+		s.drop(fmt.Sprintf("{ac:%d}:%s", char, part))
+	}
+	s.drop(fmt.Sprintf("ac:%d", char))
+	s.look(char, "hot")
+}
+
+func (s *system) drop(keys ...string) {
+	s.t.Helper()
+	for _, key := range keys {
+		if err := s.redis.Del(s.t.Context(), key).Err(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// wantGems checks how many gems the characters have, the first of them 1.
+func (s *system) wantGems(when, from string, want ...int64) {
+	s.t.Helper()
+	for i, n := range want {
+		if have := s.quantity(i+1, from, "gem"); have != n {
+			s.t.Errorf("%s: character %d has %d gems %s, want %d", when, i+1, have, from, n)
+		}
+	}
+}
+
+const fiveGems = `{"changes":[{"item_id":"gem","delta":5}]}`
+
+// A receiver that has forgotten a trade does not get the items a second time,
+// also while nobody can ask PostgreSQL whether it has them.
+func TestReceiverThatForgotATradeGetsItOnce(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(*system){
+		"its answers":     func(s *system) { s.forgetAnswers(2) },
+		"with its server": func(s *system) { s.lose(2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystem(t)
+			s.save()
+			s.want(200, "POST", "1/inventory", fiveGems)
+			body := tradeBody(uuid.New(), 1, 2, "gem", 2)
+			first := s.wantTransfer(200, body)
+			s.wantEqual()
+			forget(s)
+
+			back := s.withoutSavedTrades()
+			s.wantTransfer(503, body)
+			s.wantGems("asked in vain", "hot", 3, 2)
+			back()
+			if again := s.wantTransfer(200, body); again.ToVersion != first.ToVersion {
+				t.Errorf("the repeat says %+v, the first %+v", again, first)
+			}
+			s.wantGems("repeated", "hot", 3, 2)
+			s.wantEqual()
+		})
+	}
+}
+
+// A sender that has forgotten a trade does not give the items a second time: the
+// receiver knows, also while nobody can ask PostgreSQL.
+func TestSenderThatForgotATradeGivesItOnce(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(*system){
+		"its answers":     func(s *system) { s.forgetAnswers(1) },
+		"with its server": func(s *system) { s.lose(1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystem(t)
+			s.save()
+			s.want(200, "POST", "1/inventory", fiveGems)
+			body := tradeBody(uuid.New(), 1, 2, "gem", 2)
+			first := s.wantTransfer(200, body)
+			s.wantEqual()
+			forget(s)
+
+			back := s.withoutSavedTrades()
+			if again := s.wantTransfer(200, body); again.Version != first.Version || again.ToVersion != first.ToVersion {
+				t.Errorf("the repeat says %+v, the first %+v", again, first)
+			}
+			back()
+			s.sweep(10 * time.Minute)
+			s.wantEqual()
+			s.wantGems("swept", "hot", 3, 2)
+			s.wantGems("swept", "cold", 3, 2)
+			if view := s.look(1, "hot"); len(view.Escrow) != 0 {
+				t.Errorf("left in escrow: %+v", view.Escrow)
+			}
+		})
+	}
+}
+
+// The id of a trade is one trade's: another sender that uses it for the same
+// receiver is refused and loses nothing, whatever is forgotten later.
+func TestOneTradeIDOfTwoSendersIsOneTrade(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.want(200, "POST", "1/inventory", fiveGems)
+	s.want(200, "POST", "3/inventory", fiveGems)
+	id := uuid.New()
+	s.wantTransfer(200, tradeBody(id, 1, 2, "gem", 2))
+	s.wantTransfer(422, tradeBody(id, 3, 2, "gem", 2))
+	s.wantGems("at once", "hot", 3, 2, 5)
+	s.save()
+	s.wantEqual()
+	s.sweep(10 * time.Minute)
+	s.wantGems("saved", "cold", 3, 2, 5)
+	s.flush()
+	s.wantTransfer(422, tradeBody(id, 3, 2, "gem", 2))
+	s.wantGems("Redis was emptied", "hot", 3, 2, 5)
+}
+
+// Redis is emptied while a trade is in escrow that PostgreSQL has with the bag.
+// Nobody touches the sender again: the sweeper hands the items over all the same.
+func TestEscrowThatNobodyTouchesIsHandedOver(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory", fiveGems)
+	s.giveOnly(uuid.New(), 1, 2, "gem", 2)
+	s.saveBagAndFlush()
+
+	s.wantHandedOver()
+}
+
+// The sender comes back into Redis from PostgreSQL alone, while NATS is away:
+// what it has in escrow is handed over when NATS is back.
+func TestEscrowOfANewcomerIsHandedOver(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory", fiveGems)
+	s.giveOnly(uuid.New(), 1, 2, "gem", 2)
+	s.saveBagAndFlush()
+	s.settled(events.ScopeInventory)
+	note, _, err := s.hot.BeginNote(t.Context())
+	if err == nil {
+		err = s.hot.NoteComplete(t.Context(), note)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stream.away.Store(true)
+	if view := s.look(1, "hot"); len(view.Escrow) != 1 {
+		t.Errorf("loaded from PostgreSQL: %+v, want the trade in escrow", view)
+	}
+	s.stream.away.Store(false)
+
+	s.wantHandedOver()
+}
+
+// wantHandedOver sweeps until the trade of 2 gems has arrived everywhere.
+func (s *system) wantHandedOver() {
+	s.t.Helper()
+	later := time.Minute
+	stacktest.Eventually(s.t, "the trade is completed", func() bool {
+		s.sweep(later)
+		later += time.Minute
+		return s.count("SELECT count(*) FROM transfers WHERE to_version = 0") == 0
+	})
+	s.wantEqual()
+	s.wantGems("swept", "hot", 3, 2)
+	s.wantGems("swept", "cold", 3, 2)
+}
+
+// A repeat is told "cold" for what PostgreSQL has, not for what it once had: it
+// may have come back from an older backup.
+func TestRepeatedTradeThatPostgreSQLHasLostIsNotCold(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory", fiveGems)
+	body := tradeBody(uuid.New(), 1, 2, "gem", 2)
+	s.wantTransfer(200, body)
+	s.wantEqual()
+	if a := s.wantTransfer(200, body); a.Durability != gateway.DurabilityCold {
+		t.Errorf("all is saved, and the repeat says %+v", a)
+	}
+	s.sql("TRUNCATE items, transfers")
+	if a := s.wantTransfer(200, body); a.Durability == gateway.DurabilityCold {
+		t.Errorf("PostgreSQL has nothing, and the repeat says %+v", a)
+	}
+	s.wantGems("asked again", "hot", 3, 2)
+}
+
+// A gift is no sign of life: what was lost stays lost, however much others give
+// to it.
+func TestGiftDoesNotKeepTheReceiverAlive(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.want(201, "POST", "2/contexts/scenario", `{"scenario_id":"old-road"}`)
+	s.want(200, "POST", "1/inventory", fiveGems)
+	seen := func(char string) string {
+		t.Helper()
+		at, err := s.redis.HGet(t.Context(), "ac:"+char, "last_seen").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	sender, receiver := seen("1"), seen("2")
+	s.wantTransfer(200, tradeBody(uuid.New(), 1, 2, "gem", 2))
+	if now := seen("2"); now != receiver {
+		t.Errorf("the receiver was seen at %s, and after the gift at %s", receiver, now)
+	}
+	if now := seen("1"); now == sender {
+		t.Errorf("the sender was last seen at %s, before it gave", now)
+	}
+}

@@ -1,0 +1,131 @@
+package hot_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+func (r *rig) born(char events.CharID) (token string, age time.Duration) {
+	r.t.Helper()
+	token, age, err := r.store.Born(r.ctx, char)
+	r.must(err)
+	return token, age
+}
+
+// A beginning is noted once: it keeps its token and grows older.
+func TestBeginningIsNotedOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.newcomer()
+		token, age := r.born(char)
+		if token == "" || age != 0 {
+			t.Errorf("first asked: token %q, %s old, want a new one", token, age)
+		}
+		for last := age; ; {
+			again, age := r.born(char)
+			if again != token || age < last {
+				t.Fatalf("asked again: token %q, %s old, first %q, %s old", again, age, token, last)
+			}
+			if last = age; age > 0 {
+				break
+			}
+		}
+		r.character() // what is kept does not matter
+		if again, _ := r.born(char); again != token {
+			t.Errorf("token %q after a commit, first %q", again, token)
+		}
+	})
+}
+
+// What Redis was told before it was emptied, or started again, is another
+// beginning's.
+func TestBeginningIsAnotherOneAfterALoss(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.newcomer()
+		before, _ := r.born(char)
+		r.must(r.flush())
+		if after, age := r.born(char); after == before || age != 0 {
+			t.Errorf("emptied: token %q, %s old, before %q", after, age, before)
+		}
+	})
+	t.Run("restart", func(t *testing.T) {
+		server := stacktest.OwnRedis(t)
+		r := newRig(t, server.URL())
+		char := r.newcomer()
+		before, _ := r.born(char)
+		restart(t, r, server)
+		if kept, err := r.raw.Get(r.ctx, "born").Result(); err != nil || kept != before {
+			t.Fatalf("the data of the restart has %q, %v, want the note of the run before", kept, err)
+		}
+		if after, age := r.born(char); after == before || age != 0 {
+			t.Errorf("restarted: token %q, %s old, before %q", after, age, before)
+		}
+	})
+}
+
+// On a cluster each server begins by itself.
+func TestOneServersLossIsNoBeginningOfAnother(t *testing.T) {
+	r := newClusterRig(t)
+	tokens := make(map[events.CharID]string)
+	for range 30 { // some on each of the servers
+		char := r.newcomer()
+		tokens[char], _ = r.born(char)
+	}
+	r.must(r.nodes[0].FlushAll(r.ctx).Err())
+	same, other := 0, 0
+	for char, before := range tokens {
+		if after, _ := r.born(char); after == before {
+			same++
+		} else {
+			other++
+		}
+	}
+	if same == 0 || other == 0 {
+		t.Errorf("%d characters have the same beginning and %d another, want some of both", same, other)
+	}
+}
+
+// A join that was begun before Redis was emptied, or started again, has read
+// copies that may miss what was published meanwhile. It is not committed.
+func TestJoinBegunBeforeALossWritesNothing(t *testing.T) {
+	begun := func(r *rig) (commit func() error, char events.CharID) {
+		char = r.newcomer()
+		token, _ := r.born(char)
+		loaded := r.load(char)
+		joined := asState(everyPart(char, r.next()))
+		return func() error {
+			return r.store.CommitJoin(r.ctx, &loaded.State, &joined, game.Joining{Born: token})
+		}, char
+	}
+	refused := func(t *testing.T, r *rig, commit func() error) {
+		t.Helper()
+		r.unchanged(func() { r.moved(commit(), 0) })
+	}
+	onBoth(t, func(t *testing.T, r *rig) {
+		commit, char := begun(r)
+		r.must(r.flush())
+		refused(t, r, commit) // nobody has noted the new beginning yet
+		r.born(char)
+		refused(t, r, commit)
+		if loaded := r.load(char); loaded.Known {
+			t.Errorf("known as %+v", loaded.State)
+		}
+
+		commit, char = begun(r) // under the new beginning it goes
+		r.must(commit())
+		if !r.load(char).Verified {
+			t.Error("not verified after the join")
+		}
+	})
+	t.Run("restart", func(t *testing.T) {
+		server := stacktest.OwnRedis(t)
+		r := newRig(t, server.URL())
+		commit, char := begun(r)
+		restart(t, r, server)
+		r.born(char)
+		refused(t, r, commit)
+	})
+}
