@@ -59,9 +59,10 @@ func (t Topology) withDefaults() Topology {
 	return t
 }
 
-// maxAckPending is how many events savers may hold at once: savers × batch × 2
-// for 16 savers with batches of 2,500. The default of 1,000 would stall one.
-const maxAckPending = 80_000
+// maxAckPending is how many events of a scope savers may hold at once: batch × 4
+// (being fetched, decoded, and two in lanes) for 16 savers with batches of 5,000.
+// The default of 1,000 would stall one.
+const maxAckPending = 320_000
 
 // ErrUnsafe is wrapped by Ensure's error where a stream exists with a setting
 // that would lose events. Ensure changes nothing then.

@@ -15,8 +15,9 @@ const (
 	trimShare   = 0.6             // the sweeper drops what is saved above this
 	fullShare   = 0.9             // nearly full
 	lateAfter   = time.Minute     // as the alarm on the oldest unsaved event
-	// smallestPending holds two batches of a saver, one in hand and one on its way.
-	smallestPending = 2 * 2500
+	// smallestPending holds what one saver has of a scope: a batch of 5,000 that is
+	// fetched, one that is decoded, and two in its lanes.
+	smallestPending = 4 * 5000
 )
 
 func judgeNATS(n NATS, now time.Time) []Finding {

@@ -32,7 +32,7 @@ type runCmd struct {
 	program.Streams
 	admin
 
-	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"2500" help:"How many events one transaction saves at most."`
+	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"5000" help:"How many events of a scope are fetched at a time, at most; two transactions share them."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
 	EvictIdle   time.Duration `name:"evict-idle" env:"EVICT_IDLE" default:"1h" help:"How long a saved character may be silent before Redis forgets it."`
@@ -188,8 +188,9 @@ func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connecti
 	return &connections{hot: store, bus: stream, pool: pool, cold: cold.New(pool)}, nil
 }
 
-// poolSize is a connection for each scope, and some for cleanup's questions.
-const poolSize = 12
+// poolSize is a connection for each of the two lanes of each scope, and some for
+// cleanup's questions and scopes of your own.
+const poolSize = 16
 
 // close sends the last acknowledgements before it hangs up.
 func (c *connections) close(ctx context.Context) {
