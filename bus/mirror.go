@@ -14,19 +14,32 @@ import (
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/internal/recent"
 )
 
 // Mirror is the bucket AC: the active contexts of each character, for the
 // context switch to look at first and for other services to watch. Redis is the
 // authority; the mirror only ever moves forwards.
 type Mirror struct {
-	b  *Bus
-	mu sync.Mutex
-	kv jetstream.KeyValue
+	b      *Bus
+	recent *recent.Map[events.CharID, shown]
+	mu     sync.Mutex // guards kv
+	kv     jetstream.KeyValue
 }
 
+// shown is what the mirror shows of a character.
+type shown struct {
+	contexts game.Contexts
+	revision uint64 // 0 where it shows nothing
+}
+
+// mostRecent is how many characters a Mirror remembers, in about 500 bytes each.
+const mostRecent = 20_000
+
 // Mirror returns the mirror; the bucket is looked up on first use.
-func (b *Bus) Mirror() *Mirror { return &Mirror{b: b} }
+func (b *Bus) Mirror() *Mirror {
+	return &Mirror{b: b, recent: recent.NewMap[events.CharID, shown](mostRecent)}
+}
 
 // mirrorValue is a value of the bucket: the hash ac:<char_id> as JSON.
 type mirrorValue struct {
@@ -46,28 +59,41 @@ func (v *mirrorValue) slots() map[game.Context]**uuid.UUID {
 // Get returns what the mirror shows; version 0 where it has no such character.
 // The error wraps an *events.UnavailableError.
 func (m *Mirror) Get(ctx context.Context, char events.CharID) (game.Contexts, error) {
-	contexts, _, err := m.get(ctx, char)
-	return contexts, err
+	s, err := m.get(ctx, char)
+	return s.contexts, err
 }
 
-func (m *Mirror) get(ctx context.Context, char events.CharID) (game.Contexts, uint64, error) {
-	none := game.Contexts{Active: map[game.Context]uuid.UUID{}}
+// Recent is Get for those whom an outdated answer does not harm: it asks only
+// where nothing was put or asked for lately.
+func (m *Mirror) Recent(ctx context.Context, char events.CharID) (game.Contexts, error) {
+	if s, ok := m.recent.Get(char); ok {
+		return s.contexts, nil
+	}
+	s, err := m.get(ctx, char)
+	if err == nil {
+		m.recent.Put(char, s)
+	}
+	return s.contexts, err
+}
+
+func (m *Mirror) get(ctx context.Context, char events.CharID) (s shown, err error) {
+	s.contexts.Active = map[game.Context]uuid.UUID{}
 	kv, err := m.bucket(ctx)
 	if err != nil {
-		return none, 0, err
+		return s, err
 	}
 	entry, err := kv.Get(ctx, char.String())
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return none, 0, nil
+		return s, nil
 	}
 	if err != nil {
-		return none, 0, fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
+		return s, fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
 	}
-	contexts, ok := readMirror(entry.Value())
-	if !ok {
-		return none, entry.Revision(), nil // somebody else's; the next Put corrects it
+	s.revision = entry.Revision()
+	if contexts, ok := readMirror(entry.Value()); ok {
+		s.contexts = contexts // else it is somebody else's; the next Put corrects it
 	}
-	return contexts, entry.Revision(), nil
+	return s, nil
 }
 
 func readMirror(body []byte) (game.Contexts, bool) {
@@ -106,30 +132,46 @@ func (b *Bus) InSessions(ctx context.Context, from uint64, limit int) (chars []e
 
 // Put shows contexts in the mirror, unless it shows a version as high already.
 func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Contexts) error {
+	body, err := writeMirror(char, contexts)
+	if err != nil {
+		return err
+	}
+	if _, err := m.bucket(ctx); err != nil {
+		return err
+	}
+	for {
+		s, remembered := m.recent.Get(char)
+		if !remembered || s.contexts.Version >= contexts.Version {
+			// That it was shown does not mean that it still is: NATS may have lost it.
+			s, err = m.get(ctx, char)
+		}
+		if err != nil || s.contexts.Version >= contexts.Version {
+			return err
+		}
+		if s.revision == 0 {
+			s.revision, err = m.kv.Create(ctx, char.String(), body) // also over the mark of a deletion
+		} else {
+			s.revision, err = m.kv.Update(ctx, char.String(), body, s.revision)
+		}
+		if err == nil {
+			m.recent.Put(char, shown{contexts, s.revision})
+			return nil
+		}
+		m.recent.Forget(char)
+		if !movedOn(err) {
+			return named(fmt.Sprintf("mirror of character %d", char), unavailable(m.b.noted(err)))
+		}
+	}
+}
+
+func writeMirror(char events.CharID, contexts game.Contexts) ([]byte, error) {
 	value := mirrorValue{CharID: char, Version: contexts.Version}
 	for context, id := range value.slots() {
 		if open := contexts.Active[context]; open != uuid.Nil {
 			*id = &open
 		}
 	}
-	body, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	for {
-		shown, revision, err := m.get(ctx, char)
-		if err != nil || shown.Version >= contexts.Version {
-			return err
-		}
-		if revision == 0 {
-			_, err = m.kv.Create(ctx, char.String(), body) // also over the mark of a deletion
-		} else {
-			_, err = m.kv.Update(ctx, char.String(), body, revision)
-		}
-		if !movedOn(err) {
-			return named(fmt.Sprintf("mirror of character %d", char), unavailable(m.b.noted(err)))
-		}
-	}
+	return json.Marshal(value)
 }
 
 // movedOn reports whether somebody else wrote the key meanwhile. A replicated

@@ -76,6 +76,36 @@ func TestMirrorWithoutTheCharacterShowsVersionZero(t *testing.T) {
 	r.shows(r.bus.Mirror(), 42, contexts(0))
 }
 
+// What a process remembers of the mirror may be outdated in every way: another
+// process has put something newer, or NATS has lost the bucket's values.
+func TestMirrorThatRemembersWrongShowsWhatIsPut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	mirror, other := r.bus.Mirror(), connect(t, r.server.URL()).Mirror()
+	first, second, third := contexts(7, game.ContextCombat), contexts(8, game.ContextInventory), contexts(9)
+	r.must(mirror.Put(t.Context(), 42, first))
+	r.must(other.Put(t.Context(), 42, second))
+	if got, err := mirror.Recent(t.Context(), 42); err != nil || got.Version != 7 {
+		t.Fatalf("it remembers version %d, %v: the test is about 7", got.Version, err)
+	}
+
+	r.must(mirror.Put(t.Context(), 42, first))
+	r.shows(mirror, 42, second)
+	r.must(mirror.Put(t.Context(), 42, third))
+	r.shows(mirror, 42, third)
+
+	for name, lose := range map[string]func(context.Context, string, ...jetstream.KVDeleteOpt) error{
+		"deleted": r.bucket().Delete, "purged": r.bucket().Purge,
+	} {
+		r.must(lose(t.Context(), "42"))
+		r.must(mirror.Put(t.Context(), 42, third))
+		got, err := mirror.Get(t.Context(), 42)
+		if err != nil || got.Version != 9 {
+			t.Errorf("%s: shows version %d, %v, want 9", name, got.Version, err)
+		}
+	}
+}
+
 func TestMirrorNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/savepoint-games/savepoint/events"
 )
 
@@ -20,9 +22,10 @@ type Want struct {
 	Scenarios bool
 	Sessions  bool // the open sessions, and ended fights that are not saved
 	Transfers bool // the trades that are not saved
-	// Shown is what the mirror of the contexts shows. It saves a round trip
-	// where it is right and costs nothing where it is not.
-	Shown   Contexts
+	// Likely are sessions that are probably open: the request names one, or the
+	// mirror shows them. It saves a round trip where it is right and costs nothing
+	// where it is not.
+	Likely  []uuid.UUID
 	Dirty   bool
 	Request string // an idempotency key, to look for its first answer
 }

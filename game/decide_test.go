@@ -275,7 +275,7 @@ func TestConflictsOfTheStoreSayWhatHappened(t *testing.T) {
 }
 
 func TestWantIsEmptyWhereOnlyTheContextsAreWanted(t *testing.T) {
-	for _, w := range []game.Want{{}, {Shown: game.Contexts{Version: 1}, Request: "key"}, {Items: []string{}}} {
+	for _, w := range []game.Want{{}, {Likely: []uuid.UUID{fight}, Request: "key"}, {Items: []string{}}} {
 		if !w.Empty() {
 			t.Errorf("%+v is not empty", w)
 		}

@@ -76,7 +76,9 @@ func (s *Service) FinishCombat(ctx context.Context, char events.CharID, session 
 	ids := itemIDs(in.Loot)
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: s.loader(char, game.Want{Sessions: true, Progress: true, Items: ids, Transfers: true, Request: opts.Key}),
+		load: s.loader(char, game.Want{
+			Sessions: true, Likely: []uuid.UUID{session}, Progress: true, Items: ids, Transfers: true, Request: opts.Key,
+		}),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.FinishCombat(&l.State, v, session, in)
 			if err != nil {
@@ -89,7 +91,7 @@ func (s *Service) FinishCombat(ctx context.Context, char events.CharID, session 
 
 // inSession is an action of an open session that answers with the session only.
 func (s *Service) inSession(ctx context.Context, char events.CharID, session uuid.UUID, want game.Want, opts Options, decide func(*game.Loaded, events.Version) (*game.Change, error)) (*Answer, error) {
-	want.Request = opts.Key
+	want.Request, want.Likely = opts.Key, []uuid.UUID{session}
 	return s.act(ctx, action{
 		char: char, opts: opts,
 		load: s.loader(char, want),

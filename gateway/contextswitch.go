@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +24,7 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 		load: func(ctx context.Context) (*game.Loaded, error) {
 			return s.Hot.Load(ctx, char, game.Want{
 				Sessions: true, Scenarios: true, Progress: true,
-				Shown: s.shown(ctx, char), Request: opts.Key,
+				Likely: s.shown(ctx, char), Request: opts.Key,
 			})
 		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
@@ -46,15 +48,15 @@ func (s *Service) sessionID(char events.CharID, key string) uuid.UUID {
 	return uuid.NewSHA1(uuid.Nil, []byte("session/"+char.String()+"/"+key))
 }
 
-// shown is what the mirror shows; nothing where it cannot be asked now.
-func (s *Service) shown(ctx context.Context, char events.CharID) game.Contexts {
+// shown are the sessions that the mirror shows; none where it cannot be asked now.
+func (s *Service) shown(ctx context.Context, char events.CharID) []uuid.UUID {
 	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()
-	contexts, err := s.Mirror.Get(ctx, char)
+	contexts, err := s.Mirror.Recent(ctx, char)
 	if err != nil {
 		s.Log.Debug("mirror not read", "char_id", char, "err", err)
 	}
-	return contexts
+	return slices.Collect(maps.Values(contexts.Active))
 }
 
 // Abandon ends the open sessions of a character that nobody has seen since
@@ -83,13 +85,8 @@ func (s *Service) RefreshMirror(ctx context.Context, char events.CharID) error {
 	if err != nil {
 		return err
 	}
-	return s.show(ctx, char, l.Contexts)
-}
-
-// show brings contexts into the mirror and clears their mark.
-func (s *Service) show(ctx context.Context, char events.CharID, contexts game.Contexts) error {
-	if err := s.Mirror.Put(ctx, char, contexts); err != nil {
+	if err := s.Mirror.Put(ctx, char, l.Contexts); err != nil {
 		return err
 	}
-	return s.Hot.ClearRows(ctx, char, map[events.RowKey]events.Version{game.RowContexts: contexts.Version})
+	return s.Hot.ClearRows(ctx, char, map[events.RowKey]events.Version{game.RowContexts: l.Contexts.Version})
 }

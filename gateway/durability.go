@@ -40,10 +40,11 @@ func (s *Service) publish(ctx context.Context, c *game.Change, begun time.Time, 
 		short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 		defer cancel()
 		// What was committed, not what Redis has now: it may have lost it since.
-		if err := s.show(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
+		if err := s.Mirror.Put(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
 			s.Log.Debug("mirror is behind; the dirty mark stays", "char_id", c.Char, "err", err)
 			return DurabilityHot
 		}
+		s.clearLater(c.Char, c.Version)
 	}
 	if opts.Durability == DurabilityHot {
 		return DurabilityHot

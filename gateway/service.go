@@ -32,6 +32,7 @@ type Hot interface {
 	Complete(ctx context.Context) (bool, error)
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
 	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
+	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 }
 
 // Stream is the way to the savers; see bus.Bus.
@@ -46,6 +47,8 @@ type Stream interface {
 // Mirror shows the active contexts to others; see bus.Mirror.
 type Mirror interface {
 	Get(ctx context.Context, char events.CharID) (game.Contexts, error)
+	// Recent may be outdated.
+	Recent(ctx context.Context, char events.CharID) (game.Contexts, error)
 	Put(ctx context.Context, char events.CharID, contexts game.Contexts) error
 }
 
@@ -98,6 +101,8 @@ type Service struct {
 	//
 	// Defaults to 5 s.
 	ColdTimeout time.Duration
+
+	shownMarks *shownMarks
 }
 
 // WithDefaults returns the service with defaults where a field is zero.
@@ -116,6 +121,7 @@ func (s Service) WithDefaults() *Service {
 			*v = d
 		}
 	}
+	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)
 	def(&s.ColdTimeout, 5*time.Second)

@@ -86,7 +86,7 @@ func (r *replies) send(ctx context.Context, p redis.Pipeliner, char events.CharI
 	}
 	if want.Sessions {
 		r.sessions = make(map[uuid.UUID]*redis.MapStringStringCmd)
-		for _, id := range want.Shown.Active {
+		for _, id := range want.Likely {
 			r.sessions[id] = p.HGetAll(ctx, keySession(char, id))
 		}
 	}

@@ -96,6 +96,7 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
 		Now: func() time.Time { return time.Now().Add(cfg.ClockOffset) },
 	}.WithDefaults()
+	defer service.Close()
 	checks := []program.Check{
 		{Name: "redis", Required: true, Ping: store.Ping},
 		{Name: "nats", Ping: stream.Ping},

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// shownMarks clears the marks of contexts that the mirror shows. No player waits
+// for it: while some are cleared, others gather, and one round trip clears them
+// all. Marks that it does not come to are the sweeper's.
+type shownMarks struct {
+	running sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
+	busy    bool
+	waiting map[events.CharID]map[events.RowKey]events.Version
+}
+
+// maxWaiting bounds the characters that wait while Redis is slow.
+const maxWaiting = 10_000
+
+// clearLater clears the mark of a character's contexts up to version v, soon.
+func (s *Service) clearLater(char events.CharID, v events.Version) {
+	m := s.shownMarks
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) >= maxWaiting {
+		return
+	}
+	m.waiting[char] = map[events.RowKey]events.Version{game.RowContexts: max(v, m.waiting[char][game.RowContexts])}
+	if !m.busy {
+		m.busy = true
+		m.running.Go(s.clearShown)
+	}
+}
+
+// clearShown goes on until nothing waits.
+func (s *Service) clearShown() {
+	for {
+		marks := s.shownMarks.take()
+		if len(marks) == 0 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.ActionTimeout)
+		if err := s.Hot.ClearMany(ctx, marks); err != nil {
+			s.Log.Debug("marks of shown contexts not cleared", "characters", len(marks), "err", err)
+		}
+		cancel()
+	}
+}
+
+// take returns what waits. Where that is nothing, the next has to begin anew.
+func (m *shownMarks) take() map[events.CharID]map[events.RowKey]events.Version {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	marks := m.waiting
+	m.waiting = make(map[events.CharID]map[events.RowKey]events.Version)
+	m.busy = len(marks) > 0
+	return marks
+}
+
+// Close waits for what the service does beside its answers, at most
+// ActionTimeout. It is for after the last action.
+func (s *Service) Close() { s.shownMarks.running.Wait() }
