@@ -59,10 +59,12 @@ func (t Topology) withDefaults() Topology {
 	return t
 }
 
-// maxAckPending is how many events of a scope savers may hold at once: batch × 4
-// (being fetched, decoded, and two in lanes) for 16 savers with batches of 5,000.
-// The default of 1,000 would stall one.
-const maxAckPending = 320_000
+// maxAckPending is how many events of a scope savers may hold at once: four
+// batches of 5,000 a saver (being fetched, decoded, and two in lanes) for four
+// savers, and enough for more, which then hold less. The default of 1,000 would
+// stall one. Servers may have a limit of their own, so it must not be generous:
+// 100,000 is what operators set.
+const maxAckPending = 80_000
 
 // ErrUnsafe is wrapped by Ensure's error where a stream exists with a setting
 // that would lose events. Ensure changes nothing then.

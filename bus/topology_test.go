@@ -81,7 +81,7 @@ func TestEnsureCreatesOneConsumerAScope(t *testing.T) {
 		equal(t, "consumer of "+scope, got, jetstream.ConsumerConfig{
 			Name: "saver-" + scope, Durable: "saver-" + scope, FilterSubject: filter,
 			DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, ReplayPolicy: jetstream.ReplayInstantPolicy,
-			AckWait: 10 * time.Second, MaxDeliver: -1, MaxAckPending: 320_000, MaxWaiting: 512,
+			AckWait: 10 * time.Second, MaxDeliver: -1, MaxAckPending: 80_000, MaxWaiting: 512,
 		})
 	}
 }

@@ -52,7 +52,7 @@ func sound() Settings {
 	s.NATS.Clock.Config.Discard, s.NATS.Clock.Config.MaxMsgsPerSubject = jetstream.DiscardOld, 1
 	for _, scope := range events.Scopes() {
 		s.NATS.Consumers = append(s.NATS.Consumers, Consumer{Scope: scope, Name: bus.ConsumerName(scope), Config: jetstream.ConsumerConfig{
-			MaxDeliver: -1, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 320_000, AckWait: 10 * time.Second,
+			MaxDeliver: -1, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 80_000, AckWait: 10 * time.Second,
 		}})
 	}
 	return s
