@@ -60,10 +60,10 @@ func (t Topology) withDefaults() Topology {
 }
 
 // maxAckPending is how many events of a scope savers may hold at once: four
-// batches of 5,000 a saver (being fetched, decoded, and two in lanes) for four
-// savers, and enough for more, which then hold less. The default of 1,000 would
-// stall one. Servers may have a limit of their own, so it must not be generous:
-// 100,000 is what operators set.
+// batches of 2,500 a saver (being fetched, decoded, and two in lanes) for eight
+// savers; more of them hold less each. The default of 1,000 would stall one.
+// Servers may have a limit of their own, so it must not be generous: 100,000 is
+// what operators set.
 const maxAckPending = 80_000
 
 // ErrUnsafe is wrapped by Ensure's error where a stream exists with a setting

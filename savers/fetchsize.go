@@ -4,7 +4,7 @@ import "github.com/nats-io/nats.go/jetstream"
 
 // fetchBytes bounds what one fetch brings in, so that a saver's memory does not
 // depend on what games put into their events.
-const fetchBytes = 8 << 20
+const fetchBytes = 2 << 20
 
 // fetchSize decides how many messages the next fetch asks for: as many as fit
 // into fetchBytes, were they as large as the average of the last ones. It begins

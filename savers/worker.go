@@ -62,7 +62,8 @@ type Worker struct {
 	// share them. A batch is what is waiting; none waits to become full. It is
 	// smaller while events are large (see fetchSize).
 	//
-	// Defaults to 5,000: larger ones fold a little better and hold locks longer.
+	// Defaults to 2,500: larger ones fold a little better, hold locks longer, and
+	// a worker has up to five of them in memory.
 	BatchSize int
 	// Lanes is how many transactions may be under way at a time.
 	//
@@ -92,7 +93,7 @@ type Worker struct {
 func (w *Worker) withDefaults() *Worker {
 	c := *w
 	if c.BatchSize < 1 {
-		c.BatchSize = 5000
+		c.BatchSize = 2500
 	}
 	if c.Lanes < 1 {
 		c.Lanes = 2

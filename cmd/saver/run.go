@@ -32,7 +32,7 @@ type runCmd struct {
 	program.Streams
 	admin
 
-	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"5000" help:"How many events of a scope are fetched at a time, at most; two transactions share them."`
+	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"2500" help:"How many events of a scope are fetched at a time, at most; two transactions share them."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
 	EvictIdle   time.Duration `name:"evict-idle" env:"EVICT_IDLE" default:"1h" help:"How long a saved character may be silent before Redis forgets it."`
@@ -46,6 +46,7 @@ type runCmd struct {
 //	cleanup         the same worker; its saver asks hot, cold and bus, and
 //	                orders saves of a gateway.Service
 func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
+	program.TradeMemory(memoryLimit)
 	log := c.Logger(out.Err)
 	conns, err := open(ctx, c, "savepoint-saver", log)
 	if err != nil {
@@ -78,6 +79,10 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	log.Info("saver is up", "admin", r.AdminAddr, "scopes", registry.Scopes())
 	return group.Wait()
 }
+
+// memoryLimit keeps a saver below 100 MB with the program's own code and stacks.
+// What its workers hold at their default settings is half of it at most.
+const memoryLimit = 72 << 20
 
 // stateSavers are the savers of the scopes that have state. One of your own is
 // registered here.
