@@ -23,6 +23,23 @@ func (b *batch) split() (left, right *batch) {
 	return &batch{b.events[:half], b.msgs[:half]}, &batch{b.events[half:], b.msgs[half:]}
 }
 
+// fits reports whether b and more are no more than most events, and not too large
+// to be in memory.
+func (b *batch) fits(more *batch, most int) bool {
+	return len(b.msgs)+len(more.msgs) <= most && bytesOf(b.msgs)+bytesOf(more.msgs) <= fetchBytes
+}
+
+func (b *batch) with(more *batch) *batch {
+	return &batch{append(b.events, more.events...), append(b.msgs, more.msgs...)}
+}
+
+func bytesOf(msgs []jetstream.Msg) (n int) {
+	for _, msg := range msgs {
+		n += len(msg.Data())
+	}
+	return n
+}
+
 // byLane splits b by character. What names no character, as ticks do, stays together.
 func (b *batch) byLane(lanes int) []*batch {
 	parts := make([]*batch, lanes)

@@ -25,11 +25,7 @@ func (f *fetchSize) next() int {
 
 // fetched is told what a fetch brought.
 func (f *fetchSize) fetched(msgs []jetstream.Msg) {
-	bytes := 0
-	for _, msg := range msgs {
-		bytes += len(msg.Data())
-	}
-	f.adapt(len(msgs), bytes)
+	f.adapt(len(msgs), bytesOf(msgs))
 }
 
 func (f *fetchSize) adapt(count, bytes int) {

@@ -120,8 +120,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	lanes := make([]chan *batch, w.Lanes)
 	var saving, group errgroup.Group
 	for i := range lanes {
-		// One batch may wait while another commits: a lane that is slow for a
-		// moment does not hold up the others.
+		// One batch may wait, and grow, while another commits.
 		lanes[i] = make(chan *batch, 1)
 		saving.Go(func() error {
 			for b := range lanes[i] {
@@ -177,7 +176,27 @@ func (w *Worker) sortOut(ctx context.Context, fetched *batch, lanes []chan *batc
 	parts := w.decode(ctx, fetched.msgs).byLane(len(lanes))
 	keeper.drop(fetched)
 	for i, b := range parts {
-		handOver(ctx, b, lanes[i], keeper)
+		if len(b.msgs) > 0 {
+			handOver(ctx, w.joinWaiting(b, lanes[i], keeper), lanes[i], keeper)
+		}
+	}
+}
+
+// joinWaiting takes back what waits in a lane, which nobody but the caller hands
+// anything to, and joins b with it: however few events a fetch brings while a
+// transaction is under way, the next one saves them all. Where that would be too
+// much, what waits goes back.
+func (w *Worker) joinWaiting(b *batch, lane chan *batch, keeper *keeper) *batch {
+	select {
+	case waiting := <-lane:
+		if !waiting.fits(b, w.BatchSize) {
+			lane <- waiting // there is room: it was just taken out
+			return b
+		}
+		keeper.drop(waiting)
+		return waiting.with(b)
+	default:
+		return b
 	}
 }
 
