@@ -49,21 +49,16 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	first, err := collect(batch, nil)
-	if len(first) == 0 {
-		return nil, s.wrap(err)
+	// What has come with it is left to the next call: to ask for it now would keep
+	// this one from being saved for a round trip.
+	msgs, err = collect(batch, nil)
+	if len(msgs) > 0 {
+		return msgs, nil
 	}
-	rest, err := s.waiting(limit - 1)
-	if err != nil {
-		return first, nil // the next call will say it again
-	}
-	return append(first, rest...), nil
+	return nil, s.wrap(err)
 }
 
 func (s *Source) waiting(limit int) ([]jetstream.Msg, error) {
-	if limit < 1 {
-		return nil, nil
-	}
 	batch, err := s.consumer.FetchNoWait(limit)
 	if err != nil {
 		return nil, s.wrap(err)
