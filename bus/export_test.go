@@ -1,6 +1,13 @@
 package bus
 
-import "time"
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Consumer is where the source's messages come from.
+func (s *Source) Consumer() jetstream.Consumer { return s.consumer }
 
 // SetAnswerMemory changes how far back answers are looked up, from now on.
 func (b *Bus) SetAnswerMemory(d time.Duration) {

@@ -135,8 +135,15 @@ func (r *rig) source(scope events.Scope) *bus.Source {
 	return source
 }
 
-// fetch takes what waits, or the next that comes.
+// fetch takes what waits, or the next that comes, and leaves the rest to others.
 func (r *rig) fetch(source *bus.Source, limit int) []jetstream.Msg {
+	r.t.Helper()
+	defer r.giveUp(source)
+	return r.next(source, limit)
+}
+
+// next is a Fetch that others may follow.
+func (r *rig) next(source *bus.Source, limit int) []jetstream.Msg {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
@@ -148,11 +155,28 @@ func (r *rig) fetch(source *bus.Source, limit int) []jetstream.Msg {
 	return msgs
 }
 
-// take fetches exactly n messages.
+// giveUp gives back what the server has handed out ahead.
+func (r *rig) giveUp(source *bus.Source) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	cancel()
+	msgs, err := source.Fetch(ctx, 1)
+	r.must(err)
+	if len(msgs) > 0 {
+		r.t.Errorf("%d messages from a fetch that was given up", len(msgs))
+	}
+}
+
+// take has the server hand out exactly n messages of the source's consumer.
 func (r *rig) take(source *bus.Source, n int) (msgs []jetstream.Msg) {
 	r.t.Helper()
-	for len(msgs) < n {
-		msgs = append(msgs, r.fetch(source, n-len(msgs))...)
+	batch, err := source.Consumer().Fetch(n, jetstream.FetchMaxWait(patience))
+	r.must(err)
+	for msg := range batch.Messages() {
+		msgs = append(msgs, msg)
+	}
+	if len(msgs) != n {
+		r.t.Fatalf("%d messages came, want %d (%v)", len(msgs), n, batch.Error())
 	}
 	return msgs
 }

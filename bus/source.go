@@ -2,20 +2,20 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Source hands out the events of one scope that nobody has saved yet.
+// Source hands out the events of one scope that nobody has saved yet. It is for
+// one goroutine.
 type Source struct {
 	b        *Bus
 	consumer jetstream.Consumer
 	scope    events.Scope
+	reading  *reading // nil before the first Fetch, and after one that was given up
 }
 
 // Source opens the scope's durable consumer, which all savers share.
@@ -34,53 +34,56 @@ func streamOf(scope events.Scope) string {
 	return StreamChanges
 }
 
-// Fetch returns what is waiting, at most limit messages. When nothing is
-// waiting it blocks until something is, or ctx is done; it never waits for more
-// than there is. What it returns is the caller's to acknowledge.
+// Fetch returns what has come, at most limit messages. When nothing has, it blocks
+// until something does, or ctx is done; it never waits for more than there is.
+// What it returns is the caller's to acknowledge.
+//
+// The server hands out up to limit messages ahead, as they come: a saver asks
+// for the next ones while it saves the last, and a single event costs no request
+// of its own. A Fetch that ends with ctx gives back what nobody has fetched.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
+	if s.reading == nil {
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		if !s.b.nc.IsConnected() {
+			return nil, s.wrap(errNotConnected)
+		}
+		var err error
+		if s.reading, err = read(s.consumer, limit); err != nil {
+			return nil, s.wrap(err)
+		}
+	}
+	r := s.reading
+	if ctx.Err() != nil {
+		s.giveUp()
+		return nil, nil
+	}
+	select {
+	case msg := <-r.msgs:
+		return r.more(msg, limit), nil
+	default:
+	}
 	if !s.b.nc.IsConnected() {
-		return nil, s.wrap(errNotConnected) // the client would leave a subscription behind
+		return nil, s.wrap(errNotConnected)
 	}
-	msgs, err := s.waiting(limit)
-	if err != nil || len(msgs) > 0 {
-		return msgs, err
-	}
-	batch, err := s.consumer.Fetch(1, jetstream.FetchContext(ctx))
-	if err != nil {
+	select {
+	case msg := <-r.msgs:
+		return r.more(msg, limit), nil
+	case err := <-r.errs:
 		return nil, s.wrap(err)
+	case <-r.ended:
+		s.reading = nil
+		return nil, s.wrap(errEnded)
+	case <-ctx.Done():
+		s.giveUp()
+		return nil, nil
 	}
-	// What has come with it is left to the next call: to ask for it now would keep
-	// this one from being saved for a round trip.
-	msgs, err = collect(batch, nil)
-	if len(msgs) > 0 {
-		return msgs, nil
-	}
-	return nil, s.wrap(err)
 }
 
-func (s *Source) waiting(limit int) ([]jetstream.Msg, error) {
-	batch, err := s.consumer.FetchNoWait(limit)
-	if err != nil {
-		return nil, s.wrap(err)
-	}
-	msgs, err := collect(batch, make([]jetstream.Msg, 0, 64))
-	if len(msgs) > 0 {
-		return msgs, nil
-	}
-	return nil, s.wrap(err)
-}
-
-// collect reads a batch to its end. That nothing came is not an error.
-func collect(batch jetstream.MessageBatch, msgs []jetstream.Msg) ([]jetstream.Msg, error) {
-	for msg := range batch.Messages() {
-		msgs = append(msgs, msg)
-	}
-	err := batch.Error()
-	if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		err = nil
-	}
-	return msgs, err
+func (s *Source) giveUp() {
+	s.reading.giveUp()
+	s.reading = nil
 }
 
 func (s *Source) wrap(err error) error {

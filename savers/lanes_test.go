@@ -70,7 +70,7 @@ func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
 	for name, c := range map[string]struct{ size, bytes, want int }{
 		"all":           {size: 100, bytes: 100, want: 60},
 		"up to a batch": {size: 25, bytes: 100, want: 24},
-		"up to memory":  {size: 100, bytes: fetchBytes / 10, want: 9},
+		"up to memory":  {size: 100, bytes: batchBytes / 10, want: 9},
 	} {
 		w, lane, keeper := &Worker{BatchSize: c.size}, make(chan *batch, 1), newKeeper(time.Hour)
 		var saved []events.Version
@@ -118,28 +118,3 @@ type sized struct {
 }
 
 func (m sized) Data() []byte { return m.body }
-
-// However large events are, a fetch asks for no more than about fetchBytes, and
-// never for nothing.
-func TestFetchSizeFollowsTheSizeOfEvents(t *testing.T) {
-	f := fetchSize{most: 5000}
-	for range 10 { // small ones
-		f.adapt(f.next(), 250*f.next())
-	}
-	if f.next() != 5000 {
-		t.Errorf("asks for %d small events, want 5000", f.next())
-	}
-	f.adapt(100, 100*events.MaxBytes)
-	if got := f.next() * events.MaxBytes; got > fetchBytes || f.next() < 1 {
-		t.Errorf("asks for %d of the largest events, %d bytes", f.next(), got)
-	}
-	f.adapt(0, 0)
-	if f.next() < 1 {
-		t.Error("asks for nothing after nothing came")
-	}
-	one := fetchSize{most: 1}
-	one.adapt(1, 100)
-	if one.next() != 1 {
-		t.Errorf("a batch size of 1 becomes %d", one.next())
-	}
-}

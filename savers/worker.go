@@ -58,9 +58,9 @@ type Worker struct {
 	// Metrics may be nil.
 	Metrics *Metrics
 
-	// BatchSize is how many messages are fetched at a time, at most; the lanes
-	// share them. A batch is what is waiting; none waits to become full. It is
-	// smaller while events are large (see fetchSize).
+	// BatchSize is how many messages are fetched at a time, and how many events one
+	// transaction saves, at most. A batch is what is waiting; none waits to become
+	// full. It is smaller while events are large: at most about 2 MiB.
 	//
 	// Defaults to 2,500: larger ones fold a little better, hold locks longer, and
 	// a worker has up to five of them in memory.
@@ -156,9 +156,12 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // fetch hands over what is waiting until ctx is done.
 func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
-	size := fetchSize{most: w.BatchSize}
-	for try := 1; ctx.Err() == nil; {
-		msgs, err := w.Source.Fetch(ctx, size.next())
+	for try := 1; ; {
+		msgs, err := w.Source.Fetch(ctx, w.BatchSize)
+		if ctx.Err() != nil { // the source has given up what nobody had fetched
+			(&batch{msgs: msgs}).giveBack()
+			return
+		}
 		if err != nil {
 			w.Log.Warn("fetch", "attempt", try, "err", err)
 			w.pause(ctx, try)
@@ -166,7 +169,6 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 			continue
 		}
 		try = 1
-		size.fetched(msgs)
 		handOver(ctx, &batch{msgs: msgs}, out, keeper)
 	}
 }

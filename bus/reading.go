@@ -1,0 +1,91 @@
+package bus
+
+import (
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A reading is a standing request for messages.
+type reading struct {
+	msgs    chan jetstream.Msg
+	errs    chan error // the last one that nobody has heard of
+	consume jetstream.ConsumeContext
+	ended   <-chan struct{}
+}
+
+// errEnded is the reason where the server has ended a reading, as when its
+// consumer is deleted.
+var errEnded = errors.New("the consumer does not hand out any more")
+
+const (
+	// requestExpiry is how long a request stands before it is made anew. It bounds
+	// for how long the server hands messages to a process that is stopped.
+	requestExpiry = 2 * time.Second
+	// requestBytes bounds what one request brings, however large events are. It is
+	// more than the largest of them.
+	requestBytes = 2 << 20
+	// readAhead is how many messages lie ready to be fetched, beside those that
+	// the client has not handed over.
+	readAhead = 256
+)
+
+// read begins to read, up to limit messages ahead.
+func read(consumer jetstream.Consumer, limit int) (*reading, error) {
+	r := &reading{msgs: make(chan jetstream.Msg, readAhead), errs: make(chan error, 1)}
+	var err error
+	r.consume, err = consumer.Consume(
+		func(msg jetstream.Msg) { r.msgs <- msg },
+		jetstream.PullMaxMessagesWithBytesLimit(limit, requestBytes),
+		jetstream.PullExpiry(requestExpiry),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.note(err) }),
+	)
+	if err != nil {
+		return nil, err
+	}
+	r.ended = r.consume.Closed()
+	return r, nil
+}
+
+// note keeps err for the next Fetch.
+func (r *reading) note(err error) {
+	select {
+	case r.errs <- err:
+	default: // there is one that says enough
+	}
+}
+
+// more returns first and what lies ready.
+func (r *reading) more(first jetstream.Msg, limit int) []jetstream.Msg {
+	msgs := append(make([]jetstream.Msg, 0, min(limit, len(r.msgs)+1)), first)
+	for len(msgs) < limit {
+		select {
+		case msg := <-r.msgs:
+			msgs = append(msgs, msg)
+		default:
+			return msgs
+		}
+	}
+	return msgs
+}
+
+// giveUp ends the reading and lets others have what nobody has fetched.
+func (r *reading) giveUp() {
+	r.consume.Drain()
+	for {
+		select {
+		case msg := <-r.msgs:
+			_ = msg.Nak() // if it is lost, the ack wait does the same
+		case <-r.ended:
+			for {
+				select {
+				case msg := <-r.msgs:
+					_ = msg.Nak()
+				default:
+					return
+				}
+			}
+		}
+	}
+}
