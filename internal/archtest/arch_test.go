@@ -38,6 +38,9 @@ var table = map[string][]string{
 	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
 	"internal/archtest":        {},
 	"bench/report":             {},
+	"bench/usage":              {},
+	"bench/workload":           {"events"},
+	"bench/rig":                {"bench/workload", "bus", "events", "internal/migrate", "internal/program", "internal/stack"},
 	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
@@ -52,9 +55,9 @@ var table = map[string][]string{
 // driver is part of the architecture.
 var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bench/rig", "bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
-	"github.com/jackc/pgx":           {"chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
+	"github.com/jackc/pgx":           {"bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
 }
 

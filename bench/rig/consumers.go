@@ -1,0 +1,125 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Backlog is how far the savers are with some scopes, over all consumers that
+// they have.
+type Backlog struct {
+	Delivered int // deliveries so far, repeated ones among them
+	Waiting   int // not delivered yet
+	InFlight  int // delivered and not acknowledged
+	Asking    int // requests for events that wait at the server
+}
+
+// Settled reports whether so many events were delivered and nothing is left.
+// The consumers' counts follow what is stored by some milliseconds, so that
+// nothing left alone does not say that nothing comes.
+func (b Backlog) Settled(events int) bool {
+	return b.Delivered >= events && b.Waiting == 0 && b.InFlight == 0
+}
+
+// Backlog asks the server.
+func (r *Rig) Backlog(ctx context.Context, scopes ...events.Scope) (b Backlog, err error) {
+	infos, err := r.consumers(ctx, scopes...)
+	for _, info := range infos {
+		b.Delivered += int(info.Delivered.Consumer)
+		b.Waiting += int(info.NumPending)
+		b.InFlight += info.NumAckPending
+		b.Asking += info.NumWaiting
+	}
+	return b, err
+}
+
+// askTimeout bounds one question to NATS.
+const askTimeout = 10 * time.Second
+
+// settlePoll is short against a drain, and the question costs the server 0.1 ms.
+const settlePoll = 3 * time.Millisecond
+
+// AwaitSettled returns when the savers have settled so many events of these
+// scopes since the last Purge, and nothing is left.
+func (r *Rig) AwaitSettled(ctx context.Context, count int, scopes ...events.Scope) error {
+	for {
+		b, err := r.Backlog(ctx, scopes...)
+		if err == nil && b.Settled(count) {
+			return nil
+		}
+		for _, p := range r.programs {
+			if err := p.Ended(); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("wait until %d events are settled: %w; the backlog was %+v (%v)", count, ctx.Err(), b, err)
+		}
+		pause(ctx, settlePoll)
+	}
+}
+
+// consumers are those of the savers of some scopes, or of all.
+func (r *Rig) consumers(ctx context.Context, scopes ...events.Scope) (out []*jetstream.ConsumerInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if len(scopes) == 0 {
+		scopes = events.Scopes()
+	}
+	stream, err := r.JS.Stream(ctx, bus.StreamChanges)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", bus.StreamChanges, err)
+	}
+	list := stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		for _, scope := range scopes {
+			if rest, ok := strings.CutPrefix(info.Name, bus.ConsumerName(scope)); ok && (rest == "" || rest[0] == '-') {
+				out = append(out, info)
+			}
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("consumers of %s: %w", bus.StreamChanges, err)
+	}
+	return out, nil
+}
+
+// Pause keeps the server from handing out events of these scopes until Resume,
+// so that a saver is up and idle while a backlog grows. A saver that is started
+// later undoes it: it brings the consumers up to date.
+func (r *Rig) Pause(ctx context.Context, scopes ...events.Scope) error {
+	return r.eachConsumer(ctx, "pause", scopes, func(ctx context.Context, name string) error {
+		_, err := r.JS.PauseConsumer(ctx, bus.StreamChanges, name, time.Now().Add(time.Hour))
+		return err
+	})
+}
+
+// Resume ends a Pause.
+func (r *Rig) Resume(ctx context.Context, scopes ...events.Scope) error {
+	return r.eachConsumer(ctx, "resume", scopes, func(ctx context.Context, name string) error {
+		_, err := r.JS.ResumeConsumer(ctx, bus.StreamChanges, name)
+		return err
+	})
+}
+
+func (r *Rig) eachConsumer(ctx context.Context, what string, scopes []events.Scope, do func(context.Context, string) error) error {
+	infos, err := r.consumers(ctx, scopes...)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	for _, info := range infos {
+		if err := do(ctx, info.Name); err != nil {
+			return fmt.Errorf("%s consumer %s: %w", what, info.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package rig_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bench/rig"
+	"github.com/savepoint-games/savepoint/bench/workload"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
+
+// programs builds what the rig starts.
+func programs(t *testing.T) string {
+	t.Helper()
+	bin := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver", "../../cmd/gateway")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v: %s", err, out)
+	}
+	return bin
+}
+
+// A backlog that grows while the consumers are paused is untouched until they
+// are resumed, and then every row is what the oracle says. A spoilt row is found.
+func TestBacklogIsSavedAndSpoiltRowsAreFound(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	r, err := rig.Start(ctx, rig.All(programs(t)))
+	must(t, err)
+	t.Cleanup(func() { must(t, r.Close()) })
+	saver, err := r.StartSaver(ctx, rig.Options{})
+	must(t, err)
+	stacktest.Eventually(t, "the saver asks for events", func() bool {
+		b, err := r.Backlog(ctx)
+		return err == nil && b.Asking >= 4
+	})
+	must(t, r.Pause(ctx))
+	mix := workload.Generate(workload.Config{Kind: workload.KindMix, Events: 4000, Characters: 100, Seed: 5})
+
+	n, err := r.Fill(ctx, mix, nil)
+	must(t, err)
+	if b, err := r.Backlog(ctx); err != nil || n != 4000 || b.Waiting+b.InFlight != n || b.Delivered != 0 {
+		t.Fatalf("%d events, backlog %+v (%v) while paused", n, b, err)
+	}
+	must(t, r.Resume(ctx))
+	must(t, r.AwaitSettled(ctx, n))
+	want := workload.FinalOf(mix)
+	must(t, r.Check(ctx, want))
+
+	for _, spoil := range []string{
+		"UPDATE character_vitals SET hp = hp + 1 WHERE char_id = (SELECT min(char_id) FROM character_vitals)",
+		"UPDATE items SET version = version - 1 WHERE char_id = (SELECT min(char_id) FROM items)",
+		"DELETE FROM combat_history WHERE char_id = (SELECT min(char_id) FROM combat_history)",
+		"INSERT INTO character_progress VALUES (999999, 1, 1)",
+		"UPDATE scenario_progress SET data = '{}' WHERE char_id = (SELECT min(char_id) FROM scenario_progress)",
+	} {
+		table := strings.Fields(strings.NewReplacer("DELETE FROM ", "", "INSERT INTO ", "", "UPDATE ", "").Replace(spoil))[0]
+		_, err := r.DB.Exec(ctx, spoil)
+		must(t, err)
+		if err := r.Check(ctx, want); err == nil || !strings.Contains(err.Error(), table) {
+			t.Errorf("after %s the rows compare: %v", spoil, err)
+		}
+		must(t, saver.Stop(ctx)) // the second time it is ended already
+		must(t, r.Reset(ctx))
+		must(t, r.Check(ctx, workload.FinalOf()))
+		saver, err = r.StartSaver(ctx, rig.Options{})
+		must(t, err)
+		_, err = r.Fill(ctx, mix, nil)
+		must(t, err)
+		must(t, r.AwaitSettled(ctx, n))
+	}
+}
+
+func TestMissingProgramIsNamed(t *testing.T) {
+	_, err := rig.Start(t.Context(), rig.Config{Bin: filepath.Join(t.TempDir(), "none"), NATS: true})
+	if err == nil || !strings.Contains(err.Error(), "savepoint") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
