@@ -118,8 +118,8 @@ func (m *meter) letLoose(ctx context.Context, events workload.Config, out *measu
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := m.rig.Resume(ctx, events.Kind.Scopes()...); err != nil {
+	began, err := m.rig.Resume(ctx, events.Kind.Scopes()...)
+	if err != nil {
 		return err
 	}
 	if err := m.rig.AwaitSettled(ctx, events.Events, events.Kind.Scopes()...); err != nil {

@@ -49,7 +49,8 @@ func TestBacklogIsSavedAndSpoiltRowsAreFound(t *testing.T) {
 	if b, err := r.Backlog(ctx); err != nil || n != 4000 || b.Waiting+b.InFlight != n || b.Delivered != 0 {
 		t.Fatalf("%d events, backlog %+v (%v) while paused", n, b, err)
 	}
-	must(t, r.Resume(ctx))
+	_, err = r.Resume(ctx)
+	must(t, err)
 	must(t, r.AwaitSettled(ctx, n))
 	want := workload.FinalOf(mix)
 	must(t, r.Check(ctx, want))
