@@ -33,7 +33,7 @@ func (l limits) together() float64 {
 // baselines runs them on the events that are in the stream.
 func (m *meter) baselines(ctx context.Context, events workload.Config) (l limits, err error) {
 	one := events
-	one.Events = min(m.Sizes.One, events.Events)
+	one.Events = m.Sizes.one(events.Kind)
 	if err := m.contest(ctx, &l.one, baseline.Config{What: baseline.One, Workload: one}); err != nil {
 		return l, err
 	}
