@@ -48,11 +48,14 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 		}
 		return nil
 	})
-	known := queuers()
+	save := saveEvent(saveRows)
+	if c.AtOnce {
+		save = saveAtOnce(queuers())
+	}
 	for range c.Workers {
 		group.Go(func() error {
 			for msg := range msgs {
-				if err := saveOne(ctx, pool, known, msg); err != nil {
+				if err := saveOne(ctx, pool, save, msg); err != nil {
 					return err
 				}
 			}
@@ -68,14 +71,21 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 	return clock.stop(c.Workload.Events)
 }
 
-func saveOne(ctx context.Context, pool *pgxpool.Pool, known map[events.Scope]savers.Queuer, msg jetstream.Msg) error {
+// saveEvent saves one event inside an open transaction.
+type saveEvent func(ctx context.Context, tx pgx.Tx, e *events.StateChanged) error
+
+func saveAtOnce(known map[events.Scope]savers.Queuer) saveEvent {
+	return func(ctx context.Context, tx pgx.Tx, e *events.StateChanged) error {
+		return known[e.Scope].Save(ctx, tx, []events.StateChanged{*e})
+	}
+}
+
+func saveOne(ctx context.Context, pool *pgxpool.Pool, save saveEvent, msg jetstream.Msg) error {
 	e, err := events.Decode(msg.Data())
 	if err != nil {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		return known[e.Scope].Save(ctx, tx, []events.StateChanged{e})
-	})
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return save(ctx, tx, &e) })
 	if err != nil {
 		return fmt.Errorf("save one %s event: %w", e.Scope, err)
 	}
