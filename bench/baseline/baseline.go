@@ -196,16 +196,9 @@ const fetchWait = 10 * time.Second
 func fetchAll(ctx context.Context, consumer jetstream.Consumer, count, batch int, out chan<- []jetstream.Msg) error {
 	defer close(out)
 	for left := count; left > 0; {
-		fetched, err := consumer.Fetch(min(batch, left), jetstream.FetchMaxWait(fetchWait))
+		msgs, err := fetch(ctx, consumer, min(batch, left))
 		if err != nil {
-			return err
-		}
-		msgs := make([]jetstream.Msg, 0, batch)
-		for msg := range fetched.Messages() {
-			msgs = append(msgs, msg)
-		}
-		if err := fetched.Error(); err != nil || len(msgs) == 0 {
-			return fmt.Errorf("fetch: %d events are missing: %w", left, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("fetch: %d events are missing: %w", left, err)
 		}
 		left -= len(msgs)
 		select {
@@ -216,6 +209,25 @@ func fetchAll(ctx context.Context, consumer jetstream.Consumer, count, batch int
 	}
 	return nil
 }
+
+func fetch(ctx context.Context, consumer jetstream.Consumer, count int) ([]jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	defer cancel()
+	fetched, err := consumer.Fetch(count, jetstream.FetchContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	msgs := make([]jetstream.Msg, 0, count)
+	for msg := range fetched.Messages() {
+		msgs = append(msgs, msg)
+	}
+	if len(msgs) == 0 {
+		return nil, errors.Join(errNothing, fetched.Error())
+	}
+	return msgs, fetched.Error()
+}
+
+var errNothing = errors.New("nothing came")
 
 // awaitAcks returns when the server has seen all acks of count events.
 func awaitAcks(ctx context.Context, consumer jetstream.Consumer, nc *nats.Conn, count int) error {

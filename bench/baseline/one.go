@@ -32,17 +32,17 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, working := errgroup.WithContext(ctx)
 	batches, msgs := make(chan []jetstream.Msg, 1), make(chan jetstream.Msg, c.Workers)
-	group.Go(func() error { return fetchAll(ctx, consumer, c.Workload.Events, oneFetch, batches) })
+	group.Go(func() error { return fetchAll(working, consumer, c.Workload.Events, oneFetch, batches) })
 	group.Go(func() error {
 		defer close(msgs)
 		for batch := range batches {
 			for _, msg := range batch {
 				select {
 				case msgs <- msg:
-				case <-ctx.Done():
-					return ctx.Err()
+				case <-working.Done():
+					return working.Err()
 				}
 			}
 		}
@@ -55,7 +55,7 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 	for range c.Workers {
 		group.Go(func() error {
 			for msg := range msgs {
-				if err := saveOne(ctx, pool, save, msg); err != nil {
+				if err := saveOne(working, pool, save, msg); err != nil {
 					return err
 				}
 			}
@@ -65,7 +65,7 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 	if err := group.Wait(); err != nil {
 		return r, err
 	}
-	if err := awaitAcks(context.WithoutCancel(ctx), consumer, nc, c.Workload.Events); err != nil {
+	if err := awaitAcks(ctx, consumer, nc, c.Workload.Events); err != nil {
 		return r, err
 	}
 	return clock.stop(c.Workload.Events)
