@@ -1,0 +1,144 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Backlog is how far the savers are with some scopes, over all consumers that
+// they have.
+type Backlog struct {
+	Delivered int // deliveries so far, repeated ones among them
+	Waiting   int // not delivered yet
+	InFlight  int // delivered and not acknowledged
+	Asking    int // requests for events that wait at the server
+}
+
+// Settled reports whether so many events were delivered and nothing is left.
+// The consumers' counts follow what is stored by some milliseconds, so that
+// nothing left alone does not say that nothing comes.
+func (b Backlog) Settled(events int) bool {
+	return b.Delivered >= events && b.Waiting == 0 && b.InFlight == 0
+}
+
+// Backlog asks the server.
+func (r *Rig) Backlog(ctx context.Context, scopes ...events.Scope) (b Backlog, err error) {
+	infos, err := r.consumers(ctx, scopes...)
+	for _, info := range infos {
+		b.Delivered += int(info.Delivered.Consumer)
+		b.Waiting += int(info.NumPending)
+		b.InFlight += info.NumAckPending
+		b.Asking += info.NumWaiting
+	}
+	return b, err
+}
+
+// askTimeout bounds one question to NATS.
+const askTimeout = 10 * time.Second
+
+// settlePoll is short against a drain, and the question costs the server 0.1 ms.
+const settlePoll = 3 * time.Millisecond
+
+// AwaitSettled returns when the savers have settled so many events of these
+// scopes since the last Purge, and nothing is left.
+func (r *Rig) AwaitSettled(ctx context.Context, count int, scopes ...events.Scope) error {
+	for {
+		b, err := r.Backlog(ctx, scopes...)
+		if err == nil && b.Settled(count) {
+			return nil
+		}
+		for _, p := range r.programs {
+			if err := p.Ended(); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("wait until %d events are settled: %w; the backlog was %+v (%v)", count, ctx.Err(), b, err)
+		}
+		pause(ctx, settlePoll)
+	}
+}
+
+// consumers are those of the savers of some scopes, or of all.
+func (r *Rig) consumers(ctx context.Context, scopes ...events.Scope) (out []*jetstream.ConsumerInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if len(scopes) == 0 {
+		scopes = events.Scopes()
+	}
+	stream, err := r.JS.Stream(ctx, bus.StreamChanges)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", bus.StreamChanges, err)
+	}
+	list := stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		for _, scope := range scopes {
+			if rest, ok := strings.CutPrefix(info.Name, bus.ConsumerName(scope)); ok && (rest == "" || rest[0] == '-') {
+				out = append(out, info)
+			}
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("consumers of %s: %w", bus.StreamChanges, err)
+	}
+	return out, nil
+}
+
+// Pause keeps the server from handing out events of these scopes until Resume,
+// so that a saver is up and idle while a backlog grows. A saver that is started
+// later undoes it: it brings the consumers up to date.
+func (r *Rig) Pause(ctx context.Context, scopes ...events.Scope) error {
+	return r.pauseUntil(ctx, time.Now().Add(time.Hour), scopes)
+}
+
+// resumeAhead is time enough to tell all consumers when to go on.
+const resumeAhead = 150 * time.Millisecond
+
+// Resume ends a Pause and returns the moment at which it did, for all consumers
+// at once, when that moment has come.
+//
+// It does so by a pause that ends soon: a consumer that is resumed by name looks
+// at the requests that wait for events when the next one comes, or some seconds
+// later; one whose pause has run out looks at once.
+func (r *Rig) Resume(ctx context.Context, scopes ...events.Scope) (at time.Time, err error) {
+	at = time.Now().Add(resumeAhead)
+	if err := r.pauseUntil(ctx, at, scopes); err != nil {
+		return at, err
+	}
+	if late := time.Since(at); late > 0 {
+		return at, fmt.Errorf("resume the consumers: told the last of them %v too late", late)
+	}
+	pause(ctx, time.Until(at))
+	return at, ctx.Err()
+}
+
+func (r *Rig) pauseUntil(ctx context.Context, until time.Time, scopes []events.Scope) error {
+	return r.eachConsumer(ctx, scopes, func(ctx context.Context, name string) error {
+		if _, err := r.JS.PauseConsumer(ctx, bus.StreamChanges, name, until); err != nil {
+			return fmt.Errorf("pause consumer %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+func (r *Rig) eachConsumer(ctx context.Context, scopes []events.Scope, do func(context.Context, string) error) error {
+	infos, err := r.consumers(ctx, scopes...)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	for _, info := range infos {
+		if err := do(ctx, info.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

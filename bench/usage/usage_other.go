@@ -1,0 +1,12 @@
+//go:build !linux
+
+package usage
+
+// Sample returns ErrUnsupported.
+func Sample(Groups) (Times, error) { return nil, ErrUnsupported }
+
+// MemoryOf returns ErrUnsupported.
+func MemoryOf(int) (Memory, error) { return Memory{}, ErrUnsupported }
+
+// ResetPeak returns ErrUnsupported.
+func ResetPeak(int) error { return ErrUnsupported }
