@@ -22,6 +22,12 @@ race: deps ## the tests with the race detector; needs a C compiler, minutes when
 chaos: bin ## break a private system for CHAOS_FOR (60s) while clients play on it; SEED, FAULTS
 	@exec ./bin/chaos
 
+bench: bin ## measure everything beside its baselines; SEED, BENCH="--only drain"
+	@exec ./bin/bench $(BENCH)
+
+bench-quick: bin ## the same with smaller numbers, in less than two minutes
+	@exec ./bin/bench --quick $(BENCH)
+
 check: ## what a change must pass beside the tests: format, lint, generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
@@ -45,6 +51,6 @@ reset: bin ## remove the data of `make run`
 	@./bin/savepoint reset
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
-.PHONY: run demo test race chaos check generate bin deps reset help
+.PHONY: run demo test race chaos bench bench-quick check generate bin deps reset help

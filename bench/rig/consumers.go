@@ -95,21 +95,40 @@ func (r *Rig) consumers(ctx context.Context, scopes ...events.Scope) (out []*jet
 // so that a saver is up and idle while a backlog grows. A saver that is started
 // later undoes it: it brings the consumers up to date.
 func (r *Rig) Pause(ctx context.Context, scopes ...events.Scope) error {
-	return r.eachConsumer(ctx, "pause", scopes, func(ctx context.Context, name string) error {
-		_, err := r.JS.PauseConsumer(ctx, bus.StreamChanges, name, time.Now().Add(time.Hour))
-		return err
+	return r.pauseUntil(ctx, time.Now().Add(time.Hour), scopes)
+}
+
+// resumeAhead is time enough to tell all consumers when to go on.
+const resumeAhead = 150 * time.Millisecond
+
+// Resume ends a Pause and returns the moment at which it did, for all consumers
+// at once, when that moment has come.
+//
+// It does so by a pause that ends soon: a consumer that is resumed by name looks
+// at the requests that wait for events when the next one comes, or some seconds
+// later; one whose pause has run out looks at once.
+func (r *Rig) Resume(ctx context.Context, scopes ...events.Scope) (at time.Time, err error) {
+	at = time.Now().Add(resumeAhead)
+	if err := r.pauseUntil(ctx, at, scopes); err != nil {
+		return at, err
+	}
+	if late := time.Since(at); late > 0 {
+		return at, fmt.Errorf("resume the consumers: told the last of them %v too late", late)
+	}
+	pause(ctx, time.Until(at))
+	return at, ctx.Err()
+}
+
+func (r *Rig) pauseUntil(ctx context.Context, until time.Time, scopes []events.Scope) error {
+	return r.eachConsumer(ctx, scopes, func(ctx context.Context, name string) error {
+		if _, err := r.JS.PauseConsumer(ctx, bus.StreamChanges, name, until); err != nil {
+			return fmt.Errorf("pause consumer %s: %w", name, err)
+		}
+		return nil
 	})
 }
 
-// Resume ends a Pause.
-func (r *Rig) Resume(ctx context.Context, scopes ...events.Scope) error {
-	return r.eachConsumer(ctx, "resume", scopes, func(ctx context.Context, name string) error {
-		_, err := r.JS.ResumeConsumer(ctx, bus.StreamChanges, name)
-		return err
-	})
-}
-
-func (r *Rig) eachConsumer(ctx context.Context, what string, scopes []events.Scope, do func(context.Context, string) error) error {
+func (r *Rig) eachConsumer(ctx context.Context, scopes []events.Scope, do func(context.Context, string) error) error {
 	infos, err := r.consumers(ctx, scopes...)
 	if err != nil {
 		return err
@@ -118,7 +137,7 @@ func (r *Rig) eachConsumer(ctx context.Context, what string, scopes []events.Sco
 	defer cancel()
 	for _, info := range infos {
 		if err := do(ctx, info.Name); err != nil {
-			return fmt.Errorf("%s consumer %s: %w", what, info.Name, err)
+			return err
 		}
 	}
 	return nil

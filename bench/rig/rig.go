@@ -68,6 +68,9 @@ const startTimeout = time.Minute
 
 const stopTimeout = 30 * time.Second
 
+// applicationName tells the bench's own connections from those of programs.
+const applicationName = "bench"
+
 // poolSize is enough for 32 workers of a measurement beside its own questions.
 const poolSize = 40
 
@@ -135,6 +138,7 @@ func (r *Rig) startPostgres(ctx context.Context) (err error) {
 		return err
 	}
 	cfg.MaxConns = poolSize
+	cfg.ConnConfig.RuntimeParams["application_name"] = applicationName
 	r.DB, err = pgxpool.NewWithConfig(ctx, cfg)
 	return err
 }

@@ -1,0 +1,89 @@
+package drain
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bench/rig"
+	"github.com/savepoint-games/savepoint/bench/workload"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
+
+func programs(t *testing.T) string {
+	t.Helper()
+	bin := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build: %v: %s", err, out)
+	}
+	return bin
+}
+
+var small = Sizes{Vitals: 1500, Others: 600, Characters: 100, One: 100, Memory: [2]int{200, 1000}, Repeat: 1}
+
+// A small run has every figure that is asked for, and each is more than nothing.
+func TestRunHasEveryFigure(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	rows, err := Run(ctx, Config{Bin: programs(t), Seed: 11, Quick: true, Sizes: small})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]float64{}
+	for _, r := range rows {
+		have[r.Section+", "+r.Case+", "+r.Unit] = r.Value
+	}
+	for _, kind := range workload.Kinds() {
+		for _, name := range []string{
+			"savepoint, 1 saver, events/s", "savepoint, 2 savers, events/s",
+			"(i) a transaction an event, 32 workers, events/s",
+			"(ii) from memory, batch 5000, 2 connections, events/s",
+			"(iii) JetStream alone, batch 2500, each acknowledged, events/s",
+			"savepoint, all processes, CPU s/million", "WAL, bytes/event", "commits, per 1000 events",
+		} {
+			if have["drain "+string(kind)+", "+name] <= 0 {
+				t.Errorf("drain %s, %s is %v", kind, name, have["drain "+string(kind)+", "+name])
+			}
+		}
+	}
+	if have["drain memory, a saver, 1000 events waiting, MB peak"] <= 1 {
+		t.Errorf("no peak of the memory in %v", have)
+	}
+}
+
+// A database that stores something else than it is told fails the run.
+func TestWrongRowFailsTheRun(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	servers, err := rig.Start(ctx, rig.All(programs(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := servers.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, statement := range []string{
+		`CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.energy := 777; RETURN NEW; END'`,
+		`CREATE TRIGGER spoil BEFORE INSERT OR UPDATE ON character_vitals FOR EACH ROW WHEN (NEW.char_id = 7) EXECUTE FUNCTION spoil()`,
+	} {
+		if _, err := servers.DB.Exec(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &meter{Config: Config{Seed: 11, Sizes: small, Progress: func(string) {}}, rig: servers}
+	events := m.workload(workload.KindVitals, 1500)
+
+	_, err = m.median(ctx, events, workload.FinalOf(workload.Generate(events)), 1)
+
+	if err == nil || !strings.Contains(err.Error(), `character_vitals row "7"`) {
+		t.Errorf("got %v", err)
+	}
+}
