@@ -28,7 +28,7 @@ type What string
 // The baselines.
 const (
 	// One is (i): 32 workers draw from one consumer; each event is decoded, saved
-	// in a transaction of its own by the product's statements, and acknowledged.
+	// in a transaction of its own, a statement a row, and acknowledged.
 	One What = "one"
 	// Memory is (ii): events that are decoded already, folded, and saved by the
 	// product's statements in batches, over connections that share no character.
@@ -44,6 +44,7 @@ type Config struct {
 	NATS     string          // url
 	Postgres string          // url
 	Workers  int             // of One; defaults to 32
+	AtOnce   bool            // of One: all rows of an event in one round trip, by the product's savers
 	Conns    int             // of Memory; defaults to 1
 	Batch    int             // events, of Memory and Stream; defaults to 5,000
 	AckAll   bool            // of Stream: one ack a batch
@@ -69,7 +70,10 @@ func (c Config) Setting() string {
 	c = c.withDefaults()
 	switch c.What {
 	case One:
-		return fmt.Sprintf("%d workers", c.Workers)
+		if c.AtOnce {
+			return fmt.Sprintf("%d workers, one round trip for its rows", c.Workers)
+		}
+		return fmt.Sprintf("%d workers, a statement a row", c.Workers)
 	case Memory:
 		return fmt.Sprintf("batch %d, %d connections", c.Batch, c.Conns)
 	}
@@ -192,16 +196,9 @@ const fetchWait = 10 * time.Second
 func fetchAll(ctx context.Context, consumer jetstream.Consumer, count, batch int, out chan<- []jetstream.Msg) error {
 	defer close(out)
 	for left := count; left > 0; {
-		fetched, err := consumer.Fetch(min(batch, left), jetstream.FetchMaxWait(fetchWait))
+		msgs, err := fetch(ctx, consumer, min(batch, left))
 		if err != nil {
-			return err
-		}
-		msgs := make([]jetstream.Msg, 0, batch)
-		for msg := range fetched.Messages() {
-			msgs = append(msgs, msg)
-		}
-		if err := fetched.Error(); err != nil || len(msgs) == 0 {
-			return fmt.Errorf("fetch: %d events are missing: %w", left, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("fetch: %d events are missing: %w", left, err)
 		}
 		left -= len(msgs)
 		select {
@@ -212,6 +209,25 @@ func fetchAll(ctx context.Context, consumer jetstream.Consumer, count, batch int
 	}
 	return nil
 }
+
+func fetch(ctx context.Context, consumer jetstream.Consumer, count int) ([]jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	defer cancel()
+	fetched, err := consumer.Fetch(count, jetstream.FetchContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	msgs := make([]jetstream.Msg, 0, count)
+	for msg := range fetched.Messages() {
+		msgs = append(msgs, msg)
+	}
+	if len(msgs) == 0 {
+		return nil, errors.Join(errNothing, fetched.Error())
+	}
+	return msgs, fetched.Error()
+}
+
+var errNothing = errors.New("nothing came")
 
 // awaitAcks returns when the server has seen all acks of count events.
 func awaitAcks(ctx context.Context, consumer jetstream.Consumer, nc *nats.Conn, count int) error {

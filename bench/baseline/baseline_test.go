@@ -36,6 +36,7 @@ func TestBaselinesDoTheWholeWork(t *testing.T) {
 		{What: baseline.Memory, Batch: 100, Conns: 1},
 		{What: baseline.Memory, Batch: 300, Conns: 2},
 		{What: baseline.One},
+		{What: baseline.One, AtOnce: true},
 		{What: baseline.Stream, Batch: 300},
 		{What: baseline.Stream, Batch: 300, AckAll: true},
 	} {

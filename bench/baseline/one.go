@@ -32,27 +32,30 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, working := errgroup.WithContext(ctx)
 	batches, msgs := make(chan []jetstream.Msg, 1), make(chan jetstream.Msg, c.Workers)
-	group.Go(func() error { return fetchAll(ctx, consumer, c.Workload.Events, oneFetch, batches) })
+	group.Go(func() error { return fetchAll(working, consumer, c.Workload.Events, oneFetch, batches) })
 	group.Go(func() error {
 		defer close(msgs)
 		for batch := range batches {
 			for _, msg := range batch {
 				select {
 				case msgs <- msg:
-				case <-ctx.Done():
-					return ctx.Err()
+				case <-working.Done():
+					return working.Err()
 				}
 			}
 		}
 		return nil
 	})
-	known := queuers()
+	save := saveEvent(saveRows)
+	if c.AtOnce {
+		save = saveAtOnce(queuers())
+	}
 	for range c.Workers {
 		group.Go(func() error {
 			for msg := range msgs {
-				if err := saveOne(ctx, pool, known, msg); err != nil {
+				if err := saveOne(working, pool, save, msg); err != nil {
 					return err
 				}
 			}
@@ -62,20 +65,27 @@ func runOne(ctx context.Context, c Config) (r Result, err error) {
 	if err := group.Wait(); err != nil {
 		return r, err
 	}
-	if err := awaitAcks(context.WithoutCancel(ctx), consumer, nc, c.Workload.Events); err != nil {
+	if err := awaitAcks(ctx, consumer, nc, c.Workload.Events); err != nil {
 		return r, err
 	}
 	return clock.stop(c.Workload.Events)
 }
 
-func saveOne(ctx context.Context, pool *pgxpool.Pool, known map[events.Scope]savers.Queuer, msg jetstream.Msg) error {
+// saveEvent saves one event inside an open transaction.
+type saveEvent func(ctx context.Context, tx pgx.Tx, e *events.StateChanged) error
+
+func saveAtOnce(known map[events.Scope]savers.Queuer) saveEvent {
+	return func(ctx context.Context, tx pgx.Tx, e *events.StateChanged) error {
+		return known[e.Scope].Save(ctx, tx, []events.StateChanged{*e})
+	}
+}
+
+func saveOne(ctx context.Context, pool *pgxpool.Pool, save saveEvent, msg jetstream.Msg) error {
 	e, err := events.Decode(msg.Data())
 	if err != nil {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		return known[e.Scope].Save(ctx, tx, []events.StateChanged{e})
-	})
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return save(ctx, tx, &e) })
 	if err != nil {
 		return fmt.Errorf("save one %s event: %w", e.Scope, err)
 	}

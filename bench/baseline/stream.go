@@ -21,9 +21,9 @@ func runStream(ctx context.Context, c Config) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, working := errgroup.WithContext(ctx)
 	batches := make(chan []jetstream.Msg, 1)
-	group.Go(func() error { return fetchAll(ctx, consumer, c.Workload.Events, c.Batch, batches) })
+	group.Go(func() error { return fetchAll(working, consumer, c.Workload.Events, c.Batch, batches) })
 	group.Go(func() error {
 		for msgs := range batches {
 			if c.AckAll {
@@ -40,7 +40,7 @@ func runStream(ctx context.Context, c Config) (r Result, err error) {
 	if err := group.Wait(); err != nil {
 		return r, err
 	}
-	if err := awaitAcks(context.WithoutCancel(ctx), consumer, nc, c.Workload.Events); err != nil {
+	if err := awaitAcks(ctx, consumer, nc, c.Workload.Events); err != nil {
 		return r, err
 	}
 	return clock.stop(c.Workload.Events)

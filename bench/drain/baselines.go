@@ -9,7 +9,12 @@ import (
 )
 
 // limits are the baselines of one kind of events, each with its settings.
-type limits struct{ one, memory, stream []contestant }
+type limits struct {
+	one    []contestant // a statement a row
+	atOnce []contestant // one round trip for the rows of an event; none where it has one row
+	memory []contestant
+	stream []contestant
+}
 
 type contestant struct {
 	setting string
@@ -33,9 +38,14 @@ func (l limits) together() float64 {
 // baselines runs them on the events that are in the stream.
 func (m *meter) baselines(ctx context.Context, events workload.Config) (l limits, err error) {
 	one := events
-	one.Events = min(m.Sizes.One, events.Events)
+	one.Events = m.Sizes.one(events.Kind)
 	if err := m.contest(ctx, &l.one, baseline.Config{What: baseline.One, Workload: one}); err != nil {
 		return l, err
+	}
+	if events.Kind != workload.KindVitals && events.Kind != workload.KindScenario {
+		if err := m.contest(ctx, &l.atOnce, baseline.Config{What: baseline.One, Workload: one, AtOnce: true}); err != nil {
+			return l, err
+		}
 	}
 	for _, c := range memorySettings(m.Quick) {
 		c.What, c.Workload = baseline.Memory, events

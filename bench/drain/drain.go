@@ -32,7 +32,7 @@ type Config struct {
 type Sizes struct {
 	Vitals, Others int    // of the backlog
 	Characters     int    // that they are about
-	One            int    // for baseline (i), which is slow
+	One            int    // for baseline (i), which is slow; half of it for others than vitals
 	Memory         [2]int // backlogs between which the memory should not grow
 	Repeat         int    // how often the drain is measured; the median counts
 }
@@ -49,6 +49,13 @@ func (s Sizes) events(kind workload.Kind) int {
 		return s.Vitals
 	}
 	return s.Others
+}
+
+func (s Sizes) one(kind workload.Kind) int {
+	if kind == workload.KindVitals {
+		return min(s.One, s.Vitals)
+	}
+	return min(s.One/2, s.Others)
 }
 
 // drainTimeout bounds one drain; that of five million events is the longest.

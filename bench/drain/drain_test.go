@@ -42,7 +42,7 @@ func TestRunHasEveryFigure(t *testing.T) {
 	for _, kind := range workload.Kinds() {
 		for _, name := range []string{
 			"savepoint, 1 saver, events/s", "savepoint, 2 savers, events/s",
-			"(i) a transaction an event, 32 workers, events/s",
+			"(i) a transaction an event, 32 workers, a statement a row, events/s",
 			"(ii) from memory, batch 5000, 2 connections, events/s",
 			"(iii) JetStream alone, batch 2500, each acknowledged, events/s",
 			"savepoint, all processes, CPU s/million", "WAL, bytes/event", "commits, per 1000 events",

@@ -38,7 +38,10 @@ func rows(kind workload.Kind, one, two measured, l limits) (out []report.Row) {
 	add(bySingle)
 	add(rate("savepoint, 1 saver", one.rate()).AtLeast(wantedOfLimit, limit, "(ii) and (iii)"))
 	add(rate("savepoint, 2 savers", two.rate()).Against(one.rate(), "1 saver"))
-	for _, c := range l.one {
+	if len(l.atOnce) > 0 {
+		add(rate("savepoint, 1 saver", one.rate()).Against(best(l.atOnce).result.Rate(), "(i) in one round trip"))
+	}
+	for _, c := range slices.Concat(l.one, l.atOnce) {
 		add(rate("(i) a transaction an event, "+c.setting, c.result.Rate()))
 	}
 	for _, c := range l.memory {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -24,6 +25,9 @@ type machine struct {
 // describe starts the servers once to ask for their versions.
 func describe(ctx context.Context, s settings) (m machine, err error) {
 	m = machine{when: time.Now().UTC(), commit: commit(debug.ReadBuildInfo())}
+	if m.commit == "" {
+		m.commit = orUnknown(checkedOut(ctx, s.bin))
+	}
 	m.lines = []string{
 		fmt.Sprintf("%d cores, %s", runtime.NumCPU(), orUnknown(field("/proc/cpuinfo", "model name"))),
 		fmt.Sprintf("%s of memory", orUnknown(gigabytes(field("/proc/meminfo", "MemTotal")))),
@@ -39,7 +43,7 @@ func describe(ctx context.Context, s settings) (m machine, err error) {
 	return m, err
 }
 
-// commit is what the program was built from.
+// commit is what the program was built from, "" where the build did not note it.
 func commit(info *debug.BuildInfo, ok bool) string {
 	revision, dirty := "", ""
 	if ok {
@@ -53,10 +57,20 @@ func commit(info *debug.BuildInfo, ok bool) string {
 		}
 	}
 	if revision == "" {
-		return "unknown"
+		return ""
 	}
 	return revision[:min(9, len(revision))] + dirty
 }
+
+// checkedOut is the commit of the tree around a directory, "" without git.
+func checkedOut(ctx context.Context, dir string) string {
+	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
+	defer cancel()
+	out, _ := exec.CommandContext(ctx, "git", "-C", dir, "describe", "--always", "--dirty", "--abbrev=9", "--exclude=*").Output()
+	return strings.TrimSpace(string(out))
+}
+
+const gitTimeout = 5 * time.Second
 
 // field is the first value of a name in a file of /proc, "" where there is none.
 func field(path, name string) string {
