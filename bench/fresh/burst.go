@@ -38,12 +38,16 @@ func (m *meter) burst(ctx context.Context) (rows []report.Row, err error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := m.cast(ctx, s.Before+s.Burst+s.After)
+	if err != nil {
+		return nil, err
+	}
 	var seen sight
 	var extra live.Sent
 	var gone time.Time
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		seen, err = m.watch(groupCtx, workload.KindVitals, s.Before+s.Burst+s.After)
+		seen, err = m.watch(groupCtx, workload.KindVitals, s.Before+s.Burst+s.After, known)
 		return err
 	})
 	group.Go(func() (err error) {

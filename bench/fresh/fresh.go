@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/savepoint-games/savepoint/bench/live"
@@ -84,19 +83,15 @@ func Run(ctx context.Context, c Config) (rows []report.Row, err error) {
 // meter measures on one set of servers.
 type meter struct {
 	Config
-	rig *rig.Rig
-
-	mu       sync.Mutex // guards what follows
-	nextChar int64      // the lowest that no load has had
+	rig      *rig.Rig
+	nextChar int64 // the lowest that no load has had
 }
 
 func (m *meter) sayf(format string, values ...any) { m.Progress(fmt.Sprintf(format, values...)) }
 
 // chars takes count characters that no load has had, and gives each a row.
 func (m *meter) chars(ctx context.Context, count int) (first int64, err error) {
-	m.mu.Lock()
 	first = m.nextChar
 	m.nextChar += int64(count)
-	m.mu.Unlock()
 	return first, live.Populate(ctx, m.rig.DB, first, int64(count))
 }

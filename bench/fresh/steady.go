@@ -43,11 +43,15 @@ func (m *meter) steady(ctx context.Context) (rows []report.Row, err error) {
 
 func (m *meter) withSaver(ctx context.Context, kind workload.Kind) (s sight, err error) {
 	m.sayf("fresh: %s at %g events/s for %s", kind, m.Sizes.Rate, m.Sizes.Steady)
+	characters, err := m.cast(ctx, m.Sizes.Steady)
+	if err != nil {
+		return s, err
+	}
 	saver, err := m.rig.StartSaver(ctx, rig.Options{})
 	if err != nil {
 		return s, err
 	}
-	if s, err = m.watch(ctx, kind, m.Sizes.Steady); err != nil {
+	if s, err = m.watch(ctx, kind, m.Sizes.Steady, characters); err != nil {
 		return s, err
 	}
 	return s, saver.Stop(ctx)
@@ -57,6 +61,10 @@ func (m *meter) withSaver(ctx context.Context, kind workload.Kind) (s sight, err
 // what it is measured with.
 func (m *meter) withOne(ctx context.Context, kind workload.Kind) (s sight, err error) {
 	m.sayf("fresh: (i), %s at %g events/s for %s", kind, m.Sizes.Rate, m.Sizes.One)
+	characters, err := m.cast(ctx, m.Sizes.One)
+	if err != nil {
+		return s, err
+	}
 	if err := m.rig.Purge(ctx); err != nil {
 		return s, err
 	}
@@ -64,7 +72,7 @@ func (m *meter) withOne(ctx context.Context, kind workload.Kind) (s sight, err e
 	if err != nil {
 		return s, err
 	}
-	if s, err = m.watch(ctx, kind, m.Sizes.One); err != nil {
+	if s, err = m.watch(ctx, kind, m.Sizes.One, characters); err != nil {
 		return s, err
 	}
 	if err := loop.stop(); err != nil {
@@ -96,37 +104,42 @@ type sight struct {
 	latencies, probes []time.Duration // ascending; without the warm-up
 }
 
-// watch publishes at the rate, and reads when it was committed.
-func (m *meter) watch(ctx context.Context, kind workload.Kind, d time.Duration) (s sight, err error) {
+// cast is the characters of a load and of the probes beside it.
+type cast struct{ load, probes int64 }
+
+// cast takes characters for so much time at the rate.
+func (m *meter) cast(ctx context.Context, d time.Duration) (c cast, err error) {
+	if c.load, err = m.chars(ctx, int(m.Sizes.Rate*(d+warmUp).Seconds()*3/2)); err != nil {
+		return c, err
+	}
+	c.probes, err = m.chars(ctx, int((d+warmUp)/probeEvery)*2)
+	return c, err
+}
+
+// watch publishes at the rate, from now on and for the warm-up and d, and reads
+// when it was committed.
+func (m *meter) watch(ctx context.Context, kind workload.Kind, d time.Duration, of cast) (s sight, err error) {
 	d += warmUp
-	first, err := m.chars(ctx, int(m.Sizes.Rate*d.Seconds()*3/2))
-	if err != nil {
-		return s, err
-	}
-	probed, err := m.chars(ctx, int(d/probeEvery)*2)
-	if err != nil {
-		return s, err
-	}
 	group, loading := errgroup.WithContext(ctx)
 	loading, loaded := context.WithCancel(loading)
 	group.Go(func() (err error) {
 		defer loaded()
 		s.sent, err = live.Publish(loading, live.Load{
-			NATS: m.rig.NATSURL(), Events: live.Strangers(kind, first, m.Seed), Rate: m.Sizes.Rate, For: d, Seed: m.Seed,
+			NATS: m.rig.NATSURL(), Events: live.Strangers(kind, of.load, m.Seed), Rate: m.Sizes.Rate, For: d, Seed: m.Seed,
 		})
 		return err
 	})
 	group.Go(func() (err error) {
 		s.probes, err = live.Probe{
 			NATS: m.rig.NATSURL(), Postgres: m.rig.PostgresURL(), Every: probeEvery,
-			Events: live.Strangers(workload.KindVitals, probed, m.Seed),
+			Events: live.Strangers(workload.KindVitals, of.probes, m.Seed),
 		}.Run(loading)
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return s, err
 	}
-	if s.commits, err = m.commits(ctx, first, s.sent); err != nil {
+	if s.commits, err = m.commits(ctx, of.load, s.sent); err != nil {
 		return s, err
 	}
 	s.latencies = live.Latencies(live.Between(s.commits, s.sent.From.Add(warmUp), s.sent.To))
