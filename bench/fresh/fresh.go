@@ -49,9 +49,9 @@ func sizes(quick bool) Sizes {
 		Before: 3 * time.Second, Burst: 2 * time.Second, After: 8 * time.Second, BurstRate: 40_000,
 	}
 	if quick {
-		s.Steady, s.One = 3*time.Second, 2*time.Second
+		s.Steady, s.One = 2*time.Second, time.Second
 		s.Idle, s.Lowest, s.LowestEvery = 2*time.Second, 5, 300*time.Millisecond
-		s.Before, s.Burst, s.After = time.Second, time.Second, 2*time.Second
+		s.Before, s.Burst, s.After = time.Second, time.Second, 1500*time.Millisecond
 	}
 	return s
 }

@@ -56,25 +56,23 @@ func Run(ctx context.Context, c Config) (rows []report.Row, err error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
-	for _, part := range []func(*meter, context.Context) ([]report.Row, error){(*meter).characters, (*meter).stored} {
-		more, err := onServers(ctx, c, part)
-		rows = append(rows, more...)
-		if err != nil {
-			return rows, fmt.Errorf("growth: %w", err)
-		}
-	}
-	return rows, nil
-}
-
-// onServers starts new ones for each part, so that none pays for the other.
-func onServers(ctx context.Context, c Config, part func(*meter, context.Context) ([]report.Row, error)) (_ []report.Row, err error) {
 	servers, err := rig.Start(ctx, rig.All(c.Bin))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, servers.Close()) }()
 	m := &meter{Config: c, rig: servers, next: time.Now().Add(-30 * 24 * time.Hour)}
-	return part(m, ctx)
+	for _, part := range []func(context.Context) ([]report.Row, error){m.characters, m.stored} {
+		if err := servers.Reset(ctx); err != nil {
+			return rows, err
+		}
+		more, err := part(ctx)
+		rows = append(rows, more...)
+		if err != nil {
+			return rows, fmt.Errorf("growth: %w", err)
+		}
+	}
+	return rows, nil
 }
 
 // meter measures on one set of servers.

@@ -35,7 +35,7 @@ func TestPercentileDividesTheValues(t *testing.T) {
 			}
 		}
 		share := func(n int) float64 { return 100 * float64(n) / float64(len(values)) }
-		if share(within) < percent-1e-9 || share(below) >= percent+1e-9 {
+		if share(within) < percent-1e-9 || share(below) >= percent-1e-9 {
 			t.Fatalf("p%g of %v is %v: %d are below it, %d at most as large", percent, values, got, below, within)
 		}
 	})

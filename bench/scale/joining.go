@@ -40,6 +40,9 @@ func (m *meter) joining(ctx context.Context) (_ []report.Row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, proxy.Close()) }()
+	if s.JoinAckWait > 0 {
+		options.Env = append(options.Env, "ACK_WAIT="+s.JoinAckWait.String())
+	}
 	crew := &crew{rig: m.rig, options: options, random: rand.New(rand.NewPCG(m.Seed, 0xc0ffee)), done: map[string]int{}}
 	for range 2 {
 		if err := crew.join(ctx); err != nil {

@@ -36,6 +36,10 @@ type Sizes struct {
 	Joining, JoinEvery time.Duration
 	JoinRate           float64 // events a second meanwhile
 	JoinDelay          time.Duration
+	// JoinAckWait is how soon another saver gets what a killed one had in hand.
+	//
+	// Defaults to the product's.
+	JoinAckWait time.Duration
 }
 
 // A Case is a backlog and a distance.
@@ -56,7 +60,7 @@ func sizes(quick bool) Sizes {
 		return Sizes{
 			Savers: []int{1, 4}, JoinDelay: 10 * time.Millisecond,
 			Cases:   []Case{{RoundTrip: 50 * time.Millisecond, Batch: 100, PerSaver: 2500}},
-			Joining: 4 * time.Second, JoinEvery: 700 * time.Millisecond, JoinRate: 1000,
+			Joining: 3 * time.Second, JoinEvery: 600 * time.Millisecond, JoinRate: 1000, JoinAckWait: time.Second,
 		}
 	}
 	return Sizes{

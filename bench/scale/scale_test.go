@@ -30,7 +30,7 @@ func TestShortRunDrainsAndLosesNothing(t *testing.T) {
 	c := scale.Case{RoundTrip: 20 * time.Millisecond, Batch: 50, PerSaver: 500, Zipf: 1.2}
 	rows, err := scale.Run(ctx, scale.Config{Bin: bin, Seed: 3, Sizes: scale.Sizes{
 		Savers: []int{1, 2}, Cases: []scale.Case{c},
-		Joining: 1500 * time.Millisecond, JoinEvery: 300 * time.Millisecond, JoinRate: 200, JoinDelay: 5 * time.Millisecond,
+		Joining: 1500 * time.Millisecond, JoinEvery: 300 * time.Millisecond, JoinRate: 200, JoinDelay: 5 * time.Millisecond, JoinAckWait: time.Second,
 	}})
 	if err != nil {
 		t.Fatal(err)
