@@ -22,6 +22,12 @@ type Row struct {
 	Missed  bool    // Want does not hold
 }
 
+// With sets the figure, so that rows of one case are written down from one.
+func (r Row) With(value float64, unit string) Row {
+	r.Value, r.Unit = value, unit
+	return r
+}
+
 // AtLeast sets the ratio of the row's value to another one, and says that it
 // should be at least want.
 func (r Row) AtLeast(want, other float64, of string) Row {

@@ -44,8 +44,13 @@ var table = map[string][]string{
 	"bench/usage":              {},
 	"bench/workload":           {"events"},
 	"bench/rig":                {"bench/workload", "bus", "events", "internal/migrate", "internal/program", "internal/stack"},
+	"bench/delay":              {},
+	"bench/live":               {"bench/workload", "events"},
+	"bench/fresh":              {"bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "bus", "events", "savers"},
+	"bench/scale":              {"bench/delay", "bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events"},
+	"bench/growth":             {"bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events"},
 	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
-	"cmd/bench":                {"bench/baseline", "bench/drain", "bench/report", "bench/rig", "internal/program"},
+	"cmd/bench":                {"bench/baseline", "bench/drain", "bench/report", "bench/rig", "internal/program", "bench/fresh", "bench/growth", "bench/scale"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
@@ -59,9 +64,9 @@ var table = map[string][]string{
 // driver is part of the architecture.
 var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bench/baseline", "bench/rig", "bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
-	"github.com/jackc/pgx":           {"bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
+	"github.com/jackc/pgx":           {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
 }
 

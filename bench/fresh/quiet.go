@@ -1,0 +1,105 @@
+package fresh
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bench/live"
+	"github.com/savepoint-games/savepoint/bench/report"
+	"github.com/savepoint-games/savepoint/bench/rig"
+	"github.com/savepoint-games/savepoint/bench/usage"
+	"github.com/savepoint-games/savepoint/bench/workload"
+)
+
+const (
+	// idleLimit is how much of one core each process may take while nothing
+	// happens, in CPU seconds a second.
+	idleLimit = 0.02
+	// quietDown is how long servers go on with what they began, after the last event.
+	quietDown = time.Second
+	// lowestLimit is what the lowest load may take from publish to seen, in ms.
+	// Any period at which somebody looks for events would be in it.
+	lowestLimit = 5
+)
+
+// quiet measures a saver that has nothing to do, and then next to nothing.
+func (m *meter) quiet(ctx context.Context) (rows []report.Row, err error) {
+	saver, err := m.rig.StartSaver(ctx, rig.Options{})
+	if err != nil {
+		return nil, err
+	}
+	lowest, err := m.lowest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	idle, err := m.idle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(lowest, idle...), saver.Stop(ctx)
+}
+
+// lowest publishes events one by one, each long after the one before is saved.
+func (m *meter) lowest(ctx context.Context) ([]report.Row, error) {
+	m.sayf("fresh: %d events, one each %s", m.Sizes.Lowest, m.Sizes.LowestEvery)
+	first, err := m.chars(ctx, m.Sizes.Lowest+1)
+	if err != nil {
+		return nil, err
+	}
+	// The first one prepares the statements.
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(m.Sizes.Lowest+1)*m.Sizes.LowestEvery+m.Sizes.LowestEvery/2)
+	defer cancel()
+	took, err := live.Probe{
+		NATS: m.rig.NATSURL(), Postgres: m.rig.PostgresURL(), Every: m.Sizes.LowestEvery,
+		Events: live.Strangers(workload.KindVitals, first, m.Seed),
+	}.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	took = took[:max(len(took)-1, 0)] // the slowest: most likely the first
+	row := report.Row{Section: "fresh vitals, lowest load", Case: "savepoint, publish to seen by a probe"}
+	return []report.Row{
+		row.With(ms(live.Percentile(took, 50)), "ms p50").Below(lowestLimit),
+		row.With(ms(live.Percentile(took, 100)), "ms max"),
+	}, nil
+}
+
+// idle measures what each process takes while no event comes.
+func (m *meter) idle(ctx context.Context) (rows []report.Row, err error) {
+	m.sayf("fresh: no events for %s", m.Sizes.Idle)
+	if err := pause(ctx, quietDown); err != nil {
+		return nil, err
+	}
+	before, err := usage.Sample(m.rig.Pids())
+	if errors.Is(err, usage.ErrUnsupported) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := pause(ctx, m.Sizes.Idle); err != nil {
+		return nil, err
+	}
+	after, err := usage.Sample(m.rig.Pids())
+	if err != nil {
+		return nil, err
+	}
+	seconds := time.Since(began).Seconds()
+	took := after.Since(before)
+	for _, name := range []string{"saver", "nats", "redis", "postgres"} {
+		rows = append(rows, report.Row{
+			Section: "idle", Case: name, Value: took[name].Seconds() / seconds, Unit: "CPU s/s",
+		}.Below(idleLimit))
+	}
+	return rows, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
