@@ -11,6 +11,7 @@ import (
 // sections are the parts of the table, in its order.
 var sections = []section{
 	{"drain", runDrain},
+	{"hotpath", runHotPath},
 }
 
 func runDrain(ctx context.Context, s settings) ([]report.Row, error) {

@@ -42,9 +42,12 @@ var table = map[string][]string{
 	"bench/report":             {},
 	"bench/usage":              {},
 	"bench/workload":           {"events"},
+	"bench/bare":               {"bus", "internal/program"},
+	"bench/load":               {"internal/program"},
+	"bench/hotpath":            {"bench/load", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events", "internal/stack"},
 	"bench/rig":                {"bench/workload", "bus", "events", "internal/migrate", "internal/program", "internal/stack"},
 	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
-	"cmd/bench":                {"bench/baseline", "bench/drain", "bench/report", "bench/rig", "internal/program"},
+	"cmd/bench":                {"bench/bare", "bench/baseline", "bench/drain", "bench/hotpath", "bench/load", "bench/report", "bench/rig", "internal/program"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
@@ -57,8 +60,8 @@ var table = map[string][]string{
 // outside lists foreign modules that only these packages may link: who knows a
 // driver is part of the architecture.
 var outside = map[string][]string{
-	"github.com/redis/go-redis":      {"bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bench/baseline", "bench/rig", "bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/redis/go-redis":      {"bench/bare", "bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/rig", "bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
