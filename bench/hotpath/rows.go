@@ -58,10 +58,16 @@ func latencyRows(story string, level float64, product, bare side) (rows []report
 	for _, percent := range []float64{50, 99, 99.9} {
 		rows = append(rows, report.Row{Section: section, Case: "(iv) bare", Value: milliseconds(load.Percentile(all, percent)), Unit: fmt.Sprintf("ms p%g", percent)})
 	}
-	if hot := product.result.Hot; hot > 0 {
-		rows = append(rows, report.Row{Section: section, Case: "answers that say hot", Value: 100 * float64(hot) / float64(product.result.Answers()), Unit: "%"})
+	if product.result.Hot > 0 {
+		rows = append(rows, hotRow(section, product.result))
 	}
 	return rows
+}
+
+// hotRow is how many answers did not wait for the stream: their latencies say
+// less than they seem to.
+func hotRow(section string, r load.Result) report.Row {
+	return report.Row{Section: section, Case: "answers that say hot", Value: 100 * float64(r.Hot) / float64(r.Answers()), Unit: "%"}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

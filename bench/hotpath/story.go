@@ -2,11 +2,13 @@ package hotpath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/savepoint-games/savepoint/bench/load"
 	"github.com/savepoint-games/savepoint/bench/report"
+	"github.com/savepoint-games/savepoint/bench/rig"
 	"github.com/savepoint-games/savepoint/bench/usage"
 )
 
@@ -66,13 +68,25 @@ const closedTurns = 2
 // taken.
 var levels = []float64{0.5, 0.8}
 
+// savedMeanwhile are the stories that a saver goes with: a gateway reads the
+// unsaved fights and trades of a character with its sessions and items.
+var savedMeanwhile = map[string]bool{"combat": true, "transfers": true}
+
 // story measures one story.
 func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err error) {
+	if savedMeanwhile[story] {
+		saver, err := m.rig.StartSaver(ctx, rig.Options{})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, saver.Stop(ctx)) }()
+	}
 	product, bare, err := m.turns(ctx, story, 0, closedTurns, m.Sizes.Closed)
 	if err != nil {
 		return nil, err
 	}
 	highest := product.result.PerSecond()
+	m.highest[story] = highest
 	m.sayf("%s: %.0f/s, (iv) %.0f/s", story, highest, bare.result.PerSecond())
 	rows = append(rows, highestRows(story, product, bare)...)
 	for _, level := range levels {
@@ -82,7 +96,10 @@ func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err
 		}
 		rows = append(rows, latencyRows(story, level, product, bare)...)
 	}
-	return rows, m.finish(ctx, story)
+	if err := m.finish(ctx, story); err != nil {
+		return rows, err
+	}
+	return rows, m.settle(ctx)
 }
 
 // finish ends the stories under way, so that no session of this one is in the
