@@ -64,7 +64,7 @@ func sizes(quick bool) Sizes {
 	}
 	return Sizes{
 		Characters: 5000, Stories: []string{"vitals", "inventory", "combat", "scenario", "bag", "view", "transfers"},
-		Closed: time.Second, Open: time.Second, Turns: 5, Backlog: 1_000_000,
+		Closed: time.Second, Open: 800 * time.Millisecond, Turns: 4, Backlog: 1_000_000,
 	}
 }
 
