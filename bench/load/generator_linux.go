@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -266,11 +267,11 @@ func (r *run) await() error {
 	if err := unix.TimerfdSettime(r.timer, 0, &spec, nil); err != nil {
 		return fmt.Errorf("set the timer: %w", err)
 	}
-	n, err := unix.EpollWait(r.epoll, r.events[:], -1)
-	if err != nil && !errors.Is(err, unix.EINTR) {
+	n, err := r.waitRaw()
+	if err != nil {
 		return fmt.Errorf("wait for answers: %w", err)
 	}
-	for i := range max(n, 0) {
+	for i := range n {
 		if mark := r.events[i].Fd; mark != timerMark {
 			if err := r.receive(int(mark)); err != nil {
 				return err
@@ -278,6 +279,21 @@ func (r *run) await() error {
 		}
 	}
 	return nil
+}
+
+// waitRaw is epoll_wait without telling Go's scheduler, which would look every
+// few microseconds whether the wait takes long, and take its place away.
+// A collection of garbage has to wait for it: idleWait at most.
+func (r *run) waitRaw() (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.epoll),
+		uintptr(unsafe.Pointer(&r.events[0])), uintptr(len(r.events)), ^uintptr(0), 0, 0)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.EINTR:
+		return 0, nil
+	}
+	return 0, errno
 }
 
 // receive reads what a connection has.
