@@ -22,9 +22,6 @@ type Generator struct {
 // New returns a generator whose characters have done nothing yet.
 func New() *Generator { return &Generator{characters: map[string][]character{}} }
 
-// answerTimeout is how long the last answers of a window may take.
-const answerTimeout = 5 * time.Second
-
 // Run sends the requests of one window and returns when all are answered.
 func (g *Generator) Run(ctx context.Context, w Window) (_ Result, err error) {
 	steps := stories[w.Story]

@@ -21,6 +21,9 @@ import (
 // ErrUnsupported is returned where the system has no epoll.
 var ErrUnsupported = errors.New("the load generator works on Linux only")
 
+// answerTimeout is how long the last answers of a window may take.
+const answerTimeout = 5 * time.Second
+
 // A Window is a stretch of load.
 type Window struct {
 	// Addr is where the gateway answers.
