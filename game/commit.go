@@ -20,7 +20,7 @@ type Want struct {
 	Items     []string // these items
 	AllItems  bool
 	Scenarios bool
-	Sessions  bool // the open sessions, and ended fights that are not saved
+	Sessions  bool // the open sessions; with Dirty, ended fights that are not saved, too
 	Transfers bool // the trades that are not saved
 	// Likely are sessions that are probably open: the request names one, or the
 	// mirror shows them. It saves a round trip where it is right and costs nothing

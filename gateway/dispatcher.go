@@ -47,7 +47,7 @@ func wantOf(scope events.Scope) game.Want {
 		Vitals:    scope == events.ScopeVitals,
 		AllItems:  scope == events.ScopeInventory,
 		Transfers: scope == events.ScopeInventory,
-		Dirty:     scope == events.ScopeInventory,
+		Dirty:     scope == events.ScopeInventory || scope == events.ScopeCombat,
 		Scenarios: scope == events.ScopeScenario,
 		Sessions:  scope == events.ScopeCombat,
 	}

@@ -90,7 +90,7 @@ func (r *replies) send(ctx context.Context, p redis.Pipeliner, char events.CharI
 			r.sessions[id] = p.HGetAll(ctx, keySession(char, id))
 		}
 	}
-	if want.Dirty || want.Sessions {
+	if want.Dirty {
 		r.marks = p.HGetAll(ctx, keyMarks(char))
 	}
 	if want.Request != "" {
@@ -198,8 +198,8 @@ func readMarks(values map[string]string) map[events.RowKey]events.Version {
 	return marks
 }
 
-// loadSessions reads the open sessions and, by their marks, the fights that
-// have ended and are not saved: those that r does not hold already.
+// loadSessions reads the open sessions and, where the marks are wanted, the fights
+// that have ended and are not saved: those that r does not hold already.
 func (s *Store) loadSessions(ctx context.Context, st *game.State, r *replies) error {
 	ids := sessionsOf(st)
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

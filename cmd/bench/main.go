@@ -17,6 +17,8 @@ import (
 type cli struct {
 	Run      runCmd      `cmd:"" default:"withargs" help:"Measure, print the table and keep it."`
 	Baseline baselineCmd `cmd:"" hidden:"" help:"Run one baseline in this process."`
+	Bare     bareCmd     `cmd:"" hidden:"" help:"Serve baseline (iv)."`
+	Load     loadCmd     `cmd:"" hidden:"" help:"Serve a load generator."`
 }
 
 func main() {

@@ -17,6 +17,7 @@ var sections = []section{
 	{"fresh", runFresh},
 	{"savers", runScale},
 	{"growth", runGrowth},
+	{"hotpath", runHotPath},
 }
 
 func runDrain(ctx context.Context, s settings) ([]report.Row, error) {

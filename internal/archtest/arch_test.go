@@ -43,6 +43,9 @@ var table = map[string][]string{
 	"bench/report":             {},
 	"bench/usage":              {},
 	"bench/workload":           {"events"},
+	"bench/bare":               {"bus", "internal/program"},
+	"bench/load":               {"internal/program"},
+	"bench/hotpath":            {"bench/load", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events", "internal/stack"},
 	"bench/rig":                {"bench/workload", "bus", "events", "internal/migrate", "internal/program", "internal/stack"},
 	"bench/delay":              {},
 	"bench/live":               {"bench/workload", "events"},
@@ -50,7 +53,7 @@ var table = map[string][]string{
 	"bench/scale":              {"bench/delay", "bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events"},
 	"bench/growth":             {"bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events"},
 	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
-	"cmd/bench":                {"bench/baseline", "bench/drain", "bench/report", "bench/rig", "internal/program", "bench/fresh", "bench/growth", "bench/scale"},
+	"cmd/bench":                {"bench/bare", "bench/baseline", "bench/drain", "bench/fresh", "bench/growth", "bench/hotpath", "bench/load", "bench/report", "bench/rig", "bench/scale", "internal/program"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
@@ -63,8 +66,8 @@ var table = map[string][]string{
 // outside lists foreign modules that only these packages may link: who knows a
 // driver is part of the architecture.
 var outside = map[string][]string{
-	"github.com/redis/go-redis":      {"bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "bus", "chaos", "doctor", "savers", "cmd/saver", "internal/stack", "internal/stack/stacktest"},
+	"github.com/redis/go-redis":      {"bench/bare", "bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
+	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "internal/stack", "internal/stack/stacktest", "savers"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},

@@ -1,0 +1,116 @@
+package hotpath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bench/load"
+	"github.com/savepoint-games/savepoint/bench/report"
+	"github.com/savepoint-games/savepoint/bench/rig"
+	"github.com/savepoint-games/savepoint/bench/usage"
+)
+
+// bareStory is what the bare handler is asked for, whatever the product is.
+const bareStory = "vitals"
+
+// side is one of the two that take turns, with what it has answered so far.
+type side struct {
+	addr, story string
+	result      load.Result
+	cpu         usage.Times
+}
+
+// turns lets the product and the bare handler answer in turn; rate 0 is a
+// closed loop.
+func (m *meter) turns(ctx context.Context, story string, rate float64, turns int, length time.Duration) (product, bare side, err error) {
+	product = side{addr: m.gateway.Addr, story: story, cpu: usage.Times{}}
+	bare = side{addr: m.bareAddr, story: bareStory, cpu: usage.Times{}}
+	for range turns {
+		for _, s := range []*side{&product, &bare} {
+			if err := m.turn(ctx, s, rate, length); err != nil {
+				return product, bare, err
+			}
+		}
+	}
+	return product, bare, nil
+}
+
+func (m *meter) turn(ctx context.Context, s *side, rate float64, length time.Duration) error {
+	w := load.Window{Addr: s.addr, Story: s.story, Rate: rate, Conns: openConns, For: length}
+	if rate == 0 {
+		w.Conns = closedConns
+	}
+	before, err := usage.Sample(m.groups())
+	if err != nil {
+		return err
+	}
+	result, err := m.window(ctx, w)
+	if err != nil {
+		return err
+	}
+	after, err := usage.Sample(m.groups())
+	if err != nil {
+		return err
+	}
+	for name, spent := range after.Since(before) {
+		s.cpu[name] += spent
+	}
+	s.result.Add(result)
+	return nil
+}
+
+// closedTurns is how often each shows its highest rate.
+const closedTurns = 2
+
+// levels are the shares of the product's highest rate at which latencies are
+// taken.
+var levels = []float64{0.5, 0.8}
+
+// savedMeanwhile are the stories that a saver goes with: a gateway reads the
+// unsaved fights and trades of a character with its sessions and items.
+var savedMeanwhile = map[string]bool{"combat": true, "transfers": true}
+
+// story measures one story.
+func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err error) {
+	if savedMeanwhile[story] {
+		saver, err := m.rig.StartSaver(ctx, rig.Options{})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, saver.Stop(ctx)) }()
+	}
+	product, bare, err := m.turns(ctx, story, 0, closedTurns, m.Sizes.Closed)
+	if err != nil {
+		return nil, err
+	}
+	highest := product.result.PerSecond()
+	m.highest[story] = highest
+	m.sayf("%s: %.0f/s, (iv) %.0f/s", story, highest, bare.result.PerSecond())
+	rows = append(rows, highestRows(story, product, bare)...)
+	for _, level := range levels {
+		product, bare, err := m.turns(ctx, story, level*highest, m.Sizes.Turns, m.Sizes.Open)
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, latencyRows(story, level, product, bare)...)
+	}
+	if err := m.finish(ctx, story); err != nil {
+		return rows, err
+	}
+	return rows, m.settle(ctx)
+}
+
+// finish ends the stories under way, so that no session of this one is in the
+// way of the next.
+func (m *meter) finish(ctx context.Context, story string) error {
+	if len(load.Steps(story)) == 1 {
+		return nil
+	}
+	_, err := m.window(ctx, load.Window{Addr: m.gateway.Addr, Story: story, Conns: closedConns, For: startTimeout, Finish: true})
+	if err != nil {
+		return fmt.Errorf("finish: %w", err)
+	}
+	return nil
+}
