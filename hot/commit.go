@@ -133,10 +133,10 @@ func readReply(reply []any) error {
 
 // args collects what commit.lua takes.
 type args struct {
-	change                  *game.Change
-	keys                    []string
-	head                    []any
-	expects, rows, commands section
+	change                         *game.Change
+	keys                           []string
+	head                           []any
+	expects, parts, rows, commands section
 }
 
 // A section is a counted part of the script's arguments.
@@ -168,7 +168,7 @@ func newArgs(s *Store, mode string, c *game.Change, r game.Request) *args {
 
 func (a *args) argv() []any {
 	argv := a.head
-	for _, s := range []section{a.expects, a.rows, a.commands} {
+	for _, s := range []section{a.expects, a.parts, a.rows, a.commands} {
 		argv = append(append(argv, s.count), s.values...)
 	}
 	return argv
@@ -204,7 +204,7 @@ func (a *args) write(command, key string, values ...string) {
 
 // touch sets the version of a part of the character.
 func (a *args) touch(p game.Part) {
-	a.write("HSET", a.keys[0], partField(p), itoa(a.change.Version))
+	a.parts.add(partField(p))
 }
 
 // writes turns the change into commands.

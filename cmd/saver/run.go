@@ -46,8 +46,11 @@ type runCmd struct {
 //	cleanup         the same worker; its saver asks hot, cold and bus, and
 //	                orders saves of a gateway.Service
 func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
-	program.TradeMemory(memoryLimit)
 	log := c.Logger(out.Err)
+	program.TradeMemory(memoryLimit)
+	if err := program.GiveWay(); err != nil {
+		log.Warn("the saver competes with players for the processors", "err", err)
+	}
 	conns, err := open(ctx, c, "savepoint-saver", log)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@
 --       8 how many contexts change
 --       9 for a join, what key 8 must have; "" for anything
 --       10 n, then n pairs: field of the ac hash, value it must have ("" absent)
+--       … n, then n fields of the ac hash that get the new version
 --       … n, then n rows to mark dirty as pairs: row, version
 --       … n, then n writes: command, number of the key, count of arguments,
 --         the arguments
@@ -60,9 +61,21 @@ if mode ~= 'join' then
   if tonumber(version) > (tonumber(time[1]) + 300) * 1000000 + tonumber(time[2]) then return {'ahead', current} end
 end
 
+local own = {'version', version}
 n = tonumber(ARGV[at])
-for i = at + 1, at + 2 * n, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
-if n > 0 then redis.call('ZADD', KEYS[5], 'NX', version, char) end
+for i = at + 1, at + n do
+  own[#own + 1] = ARGV[i]
+  own[#own + 1] = version
+end
+at = at + n + 1
+
+-- Who has marks is in the index, so only new marks can be a reason to enter it.
+n = tonumber(ARGV[at])
+local new = 0
+for first = at + 1, at + 2 * n, 2000 do -- Lua cannot unpack more than some thousand values
+  new = new + redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 1999, at + 2 * n)))
+end
+if new > 0 then redis.call('ZADD', KEYS[5], 'NX', version, char) end
 at = at + 2 * n + 1
 
 n = tonumber(ARGV[at])
@@ -73,12 +86,16 @@ for _ = 1, n do
   at = at + 3 + count
 end
 
-redis.call('HSET', KEYS[1], 'version', version)
-if mode == 'join' then redis.call('HSET', KEYS[1], 'run', run) end
+if mode == 'join' then
+  own[#own + 1] = 'run'
+  own[#own + 1] = run
+end
 if seen ~= '' then
-  redis.call('HSET', KEYS[1], 'last_seen', seen)
+  own[#own + 1] = 'last_seen'
+  own[#own + 1] = seen
   redis.call('ZADD', KEYS[6], seen, char)
 end
+redis.call('HSET', KEYS[1], unpack(own))
 if ARGV[8] ~= '0' then
   local open = redis.call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id')
   if open[1] or open[2] or open[3] then
