@@ -7,13 +7,19 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
 // replayed takes what a replay hands out until nothing is left, and settles it.
 func (r *rig) replayed(scope events.Scope, which bus.Replay) (sequences []uint64) {
 	r.t.Helper()
-	source, err := r.bus.OpenReplay(r.t.Context(), scope, which)
-	r.must(err)
+	var source *bus.Source
+	// For moments after a replay was closed, the server still removes its files.
+	stacktest.Eventually(r.t, "a replay is open", func() (ok bool) {
+		var err error
+		source, err = r.bus.OpenReplay(r.t.Context(), scope, which)
+		return err == nil
+	})
 	for {
 		left, _, err := source.Left(r.t.Context())
 		r.must(err)

@@ -8,8 +8,8 @@
 // load. The two take turns in short windows, so that the noise of the machine
 // meets both, and the percentiles are over all windows of one.
 //
-// Savers are stopped while latencies are taken, but for fights and trades, where
-// a gateway reads what is not saved, and for what says so. What was published is
+// Savers are stopped while latencies are taken, but for trades, where a
+// gateway reads what is not saved, and for what says so. What was published is
 // saved between the stories.
 //
 // The bare handler always gets the requests of vitals. The steps of a session

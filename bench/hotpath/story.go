@@ -69,8 +69,8 @@ const closedTurns = 2
 var levels = []float64{0.5, 0.8}
 
 // savedMeanwhile are the stories that a saver goes with: a gateway reads the
-// unsaved fights and trades of a character with its sessions and items.
-var savedMeanwhile = map[string]bool{"combat": true, "transfers": true}
+// unsaved trades of a character with its items.
+var savedMeanwhile = map[string]bool{"transfers": true}
 
 // story measures one story.
 func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err error) {
