@@ -30,7 +30,7 @@ func plantedText(bug, off, on string) string {
 `
 
 const (
-	markRow      = `redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])`
+	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 1999, at + 2 * n)))`
 	markChar     = `redis.call('ZADD', KEYS[5], 'NX', version, char)`
 	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
 	replayKey    = `if record then return {'replay', record} end`

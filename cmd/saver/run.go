@@ -33,6 +33,7 @@ type runCmd struct {
 	admin
 
 	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"2500" help:"How many events of a scope are fetched at a time, at most; two transactions share them."`
+	GiveWay     bool          `name:"give-way" env:"SAVER_GIVE_WAY" default:"true" negatable:"" help:"Let other processes of the machine have its processors first."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
 	EvictIdle   time.Duration `name:"evict-idle" env:"EVICT_IDLE" default:"1h" help:"How long a saved character may be silent before Redis forgets it."`
@@ -48,8 +49,10 @@ type runCmd struct {
 func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	log := c.Logger(out.Err)
 	program.TradeMemory(memoryLimit)
-	if err := program.GiveWay(); err != nil {
-		log.Warn("the saver competes with players for the processors", "err", err)
+	if r.GiveWay {
+		if err := program.GiveWay(); err != nil {
+			log.Warn("the saver competes with players for the processors", "err", err)
+		}
 	}
 	conns, err := open(ctx, c, "savepoint-saver", log)
 	if err != nil {
