@@ -13,6 +13,7 @@ type reading struct {
 	errs    chan error // the last one that nobody has heard of
 	consume jetstream.ConsumeContext
 	ended   <-chan struct{}
+	left    chan struct{} // closed when nobody reads msgs any more
 }
 
 // errEnded is the reason where the server has ended a reading, as when its
@@ -33,10 +34,14 @@ const (
 
 // read begins to read, up to limit messages ahead.
 func read(consumer jetstream.Consumer, limit int) (*reading, error) {
-	r := &reading{msgs: make(chan jetstream.Msg, readAhead), errs: make(chan error, 1)}
+	r := &reading{
+		msgs: make(chan jetstream.Msg, readAhead),
+		errs: make(chan error, 1),
+		left: make(chan struct{}),
+	}
 	var err error
 	r.consume, err = consumer.Consume(
-		func(msg jetstream.Msg) { r.msgs <- msg },
+		r.handle,
 		jetstream.PullMaxMessagesWithBytesLimit(limit, requestBytes),
 		jetstream.PullExpiry(requestExpiry),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.note(err) }),
@@ -46,6 +51,13 @@ func read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	}
 	r.ended = r.consume.Closed()
 	return r, nil
+}
+
+func (r *reading) handle(msg jetstream.Msg) {
+	select {
+	case r.msgs <- msg:
+	case <-r.left:
+	}
 }
 
 // note keeps err for the next Fetch.
@@ -70,22 +82,31 @@ func (r *reading) more(first jetstream.Msg, limit int) []jetstream.Msg {
 	return msgs
 }
 
+// giveUpTimeout is how long giveUp waits for what the server has sent already. A
+// server that is away has sent nothing, but the client waits for its answer.
+const giveUpTimeout = 2 * time.Second
+
 // giveUp ends the reading and lets others have what nobody has fetched.
 func (r *reading) giveUp() {
+	defer close(r.left)
 	r.consume.Drain()
-	for {
+	timeout := time.After(giveUpTimeout)
+	for ended := false; !ended; {
 		select {
 		case msg := <-r.msgs:
 			_ = msg.Nak() // if it is lost, the ack wait does the same
 		case <-r.ended:
-			for {
-				select {
-				case msg := <-r.msgs:
-					_ = msg.Nak()
-				default:
-					return
-				}
-			}
+			ended = true
+		case <-timeout:
+			ended = true
+		}
+	}
+	for {
+		select {
+		case msg := <-r.msgs:
+			_ = msg.Nak()
+		default:
+			return
 		}
 	}
 }

@@ -184,6 +184,20 @@ func TestGivenUpFetchTakesNothing(t *testing.T) {
 	}
 }
 
+// A saver ends in time, whether NATS is there or not.
+func TestFetchIsGivenUpWithoutAServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for range 500 {
+		r.put("sync.vitals.42", "x")
+	}
+	source := r.source(events.ScopeVitals)
+	r.next(source, 100)
+	stop(t, r.server)
+
+	within(t, "the end of the fetch", func() { r.giveUp(source) })
+}
+
 // What the server has handed out ahead goes to others at once.
 func TestGivenUpFetchGivesBackWhatIsAhead(t *testing.T) {
 	t.Parallel()
