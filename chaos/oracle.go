@@ -117,22 +117,28 @@ func (m *model) apply(a *record, key events.RowKey, change func(value) value, sh
 	m.rows[key] = r
 }
 
-// maybe notes an action of which nobody knows whether it was carried out now.
+// maybe notes an action of which nobody knows whether it was carried out now, or
+// long ago. However firm its answer is, it promises nothing of what was answered
+// hot in between: that may still be lost, with or without this action.
 func (m *model) maybe(a *record, key events.RowKey, change func(value) value) {
-	before := m.possible(key)
-	after := slices.Clone(before)
-	for _, v := range before {
-		if c := change(v); c.n >= 0 {
-			after = union(after, []value{c})
+	withOrWithout := func(values []value) []value {
+		out := slices.Clone(values)
+		for _, v := range values {
+			if c := change(v); c.n >= 0 {
+				out = union(out, []value{c})
+			}
 		}
+		return out
 	}
-	a.effects = append(a.effects, effect{key, after, nil})
-	r := &row{now: after}
+	before := m.possible(key)
+	r := &row{now: withOrWithout(before)}
+	a.effects = append(a.effects, effect{key, r.now, nil})
+	was := m.rows[key]
+	if was != nil && len(was.lost) > 0 {
+		r.lost, r.sent = withOrWithout(was.lost), was.sent
+	}
 	if !a.firm() {
-		r.lost, r.sent = before, a.sent
-		if was := m.rows[key]; was != nil {
-			r.lost = union(was.lost, r.lost)
-		}
+		r.lost, r.sent = union(r.lost, before), a.sent
 	}
 	m.rows[key] = r
 }

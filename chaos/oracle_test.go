@@ -93,6 +93,18 @@ func TestRepeatAfterALossMayHaveDoneSomething(t *testing.T) {
 	p.violations(0)
 }
 
+// A trade that is asked for again promises itself, not what came after it.
+func TestFirmRepeatDoesNotMakeFirmWhatCameAfterIt(t *testing.T) {
+	p := newPlayed(t)
+	p.add("stream", 5, 5)
+	p.add("hot", 3, 8)
+	p.maybe(&record{sent: time.Now(), durability: "stream"}, gem, plus(2))
+	p.can(8, 10)
+	p.lose()
+	p.can(8, 10, 5, 7)
+	p.violations(0)
+}
+
 func TestFirmAnswerOutlivesRedis(t *testing.T) {
 	p := newPlayed(t)
 	p.add("hot", 3, 3)
