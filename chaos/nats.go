@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -10,18 +9,14 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/savepoint-games/savepoint/internal/stack"
 )
 
 // natsServer is NATS as a process of its own, so that killing it takes what it
 // had not written. Where it is does not change while it comes and goes.
 type natsServer struct {
-	dir  string
-	addr string
-	cfg  stack.ProcessConfig
+	bin, dir, addr string
+	log            io.Writer
 
 	mu   sync.Mutex // guards proc
 	proc *stack.Process
@@ -33,11 +28,7 @@ func startNATS(ctx context.Context, bin, dir string, log io.Writer) (*natsServer
 	if err != nil {
 		return nil, err
 	}
-	n := &natsServer{dir: dir, addr: addrs[0]}
-	n.cfg = stack.ProcessConfig{
-		Name: "NATS", Path: filepath.Join(bin, "savepoint"), Stdout: log, Stderr: log,
-		Args: []string{"nats", "--store-dir", dir, "--addr", n.addr},
-	}
+	n := &natsServer{bin: bin, dir: dir, addr: addrs[0], log: log}
 	if err := n.start(ctx); err != nil {
 		return nil, err
 	}
@@ -52,41 +43,14 @@ func (n *natsServer) URL() string { return "nats://" + n.addr }
 func (n *natsServer) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	proc, err := stack.StartProcess(ctx, n.cfg)
+	proc, err := stack.StartNATSProcess(ctx, n.bin, n.dir, n.addr, n.log)
 	if err != nil {
 		return err
 	}
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.proc = proc
-	n.mu.Unlock()
-	for {
-		err := n.answers(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-proc.Done():
-			return fmt.Errorf("NATS ended: %w", errors.Join(proc.Err(), err))
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("NATS does not answer: %w", err), proc.Kill())
-		default:
-		}
-		pause(ctx, retryPause)
-	}
-}
-
-func (n *natsServer) answers(ctx context.Context) error {
-	nc, err := nats.Connect(n.URL())
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
-	_, err = js.AccountInfo(ctx)
-	return err
+	return nil
 }
 
 func (n *natsServer) process() *stack.Process {

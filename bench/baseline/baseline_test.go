@@ -3,7 +3,6 @@ package baseline_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +19,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 func TestBaselinesDoTheWholeWork(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	bin := t.TempDir()
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", bin, "../../cmd/savepoint").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	bin := stacktest.Programs(t, "savepoint")
 	r, err := rig.Start(ctx, rig.Config{Bin: bin, NATS: true, Postgres: true})
 	must(t, err)
 	t.Cleanup(func() { must(t, r.Close()) })

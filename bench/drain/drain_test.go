@@ -3,7 +3,6 @@ package drain
 import (
 	"context"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -17,12 +16,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 
 func programs(t *testing.T) string {
 	t.Helper()
-	bin := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
-	return bin
+	return stacktest.Programs(t, "savepoint", "saver")
 }
 
 var small = Sizes{Vitals: 1500, Others: 600, Characters: 100, One: 100, Memory: [2]int{200, 1000}, Repeat: 1}

@@ -3,7 +3,6 @@ package fresh_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +19,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 func TestShortRunHasEveryFigure(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	bin := stacktest.Programs(t, "savepoint", "saver")
 	const short = 200 * time.Millisecond
 	rows, err := fresh.Run(ctx, fresh.Config{Bin: bin, Seed: 3, Sizes: fresh.Sizes{
 		Rate: 300, Steady: short, One: short, Kinds: []workload.Kind{workload.KindMix},

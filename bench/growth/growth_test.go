@@ -3,7 +3,6 @@ package growth_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -18,11 +17,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 func TestShortRunHasAFigureForEachSize(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	bin := stacktest.Programs(t, "savepoint", "saver")
 	rows, err := growth.Run(ctx, growth.Config{Bin: bin, Seed: 3, Sizes: growth.Sizes{
 		Events: 2000, Stored: [2]int{1000, 5000}, Characters: [2]int{100, 2000}, Repeat: 1,
 	}})

@@ -3,7 +3,6 @@ package hotpath_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,11 +20,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 // Every story is played to its end on the programs as they are shipped, without
 // a refusal, and each route has its row beside the bare handler's.
 func TestEveryRouteHasItsRows(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver", "../../cmd/gateway", "../../cmd/bench")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	bin := stacktest.Programs(t, "savepoint", "saver", "gateway", "bench")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	stories := slices.DeleteFunc(load.Stories(), func(s string) bool { return s == load.StoryMake })

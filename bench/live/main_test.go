@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -95,11 +94,7 @@ func TestMetricAddsUpItsSeries(t *testing.T) {
 
 func start(t *testing.T, ctx context.Context) *rig.Rig {
 	t.Helper()
-	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	bin := stacktest.Programs(t, "savepoint", "saver")
 	r, err := rig.Start(ctx, rig.All(bin))
 	must(t, err)
 	t.Cleanup(func() {

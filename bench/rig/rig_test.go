@@ -3,7 +3,6 @@ package rig_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,12 +18,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 // programs builds what the rig starts.
 func programs(t *testing.T) string {
 	t.Helper()
-	bin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver", "../../cmd/gateway")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
-	return bin
+	return stacktest.Programs(t, "savepoint", "saver", "gateway")
 }
 
 // A backlog that grows while the consumers are paused is untouched until they

@@ -3,7 +3,6 @@ package scale_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -21,11 +20,7 @@ func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
 func TestShortRunDrainsAndLosesNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	bin := t.TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin, "../../cmd/savepoint", "../../cmd/saver")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	bin := stacktest.Programs(t, "savepoint", "saver")
 	const lanes = 2
 	c := scale.Case{RoundTrip: 20 * time.Millisecond, Batch: 50, PerSaver: 500, Zipf: 1.2}
 	rows, err := scale.Run(ctx, scale.Config{Bin: bin, Seed: 3, Sizes: scale.Sizes{
