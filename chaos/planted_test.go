@@ -55,7 +55,7 @@ func patches() []patch {
 		{"gateway/transfers.go", loadReceiver,
 			"		if planted(\"credit-again\") {\n			a.opts.Key = \"\"\n" +
 				"			return s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
-		{"hot/store.go", "redis.NewScript(commitSource)", "redis.NewScript(plantedScript(commitSource))"},
+		{"hot/functions.go", "library(luaSource)", "library(plantedSource)"},
 	}
 	all = append(all, guard("internal/db/combat.sql.go", "character_progress", "saveProgress")...)
 	all = append(all, guard("internal/db/inventory.sql.go", "items", "saveItems")...)
@@ -63,9 +63,13 @@ func patches() []patch {
 	return append(all, guard("internal/db/vitals.sql.go", "character_vitals", "saveVitals")...)
 }
 
-// plantedScript is added to hot, for what is in Lua.
-const plantedScript = `
-func plantedScript(source string) string {
+// plantedLua is added to hot, for what is in Lua.
+const plantedLua = `
+func plantedSource(name string) string {
+	source := luaSource(name)
+	if name != "commit" {
+		return source
+	}
 	for _, p := range [][2]string{
 		{"no-marks", %q}, {"no-marks", %q}, {"idempotency-ignored", %q},
 	} {
@@ -107,7 +111,7 @@ func overlay(t *testing.T) string {
 		text := fmt.Sprintf(plantedCode, filepath.Base(pkg))
 		if pkg == "hot" {
 			text = strings.Replace(text, `import "os"`, "import (\n\t\"os\"\n\t\"strings\"\n)", 1)
-			text += fmt.Sprintf(plantedScript, markRow, markChar, replayKey)
+			text += fmt.Sprintf(plantedLua, markRow, markChar, replayKey)
 		}
 		write(pkg+"/planted.go", text)
 	}

@@ -102,7 +102,7 @@ func (s *Store) commit(ctx context.Context, mode string, c *game.Change, r game.
 }
 
 func (s *Store) run(ctx context.Context, a *args) error {
-	reply, err := commitScript.Run(ctx, s.rdb, a.keys, a.argv()...).Slice()
+	reply, err := s.call(ctx, fnCommit, a.keys, a.argv()...).Slice()
 	if err != nil {
 		return fmt.Errorf("commit version %d of character %d: %w", a.change.Version, a.change.Char, unavailable(err))
 	}

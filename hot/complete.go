@@ -2,7 +2,6 @@ package hot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -16,14 +15,6 @@ import (
 // again, Redis is not complete.
 const keyComplete = "savepoint:complete"
 
-// completeSource tells whether this run is complete.
-const completeSource = `
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-local note = redis.call('HMGET', KEYS[1], 'run', 'complete')
-return note[1] == run and note[2] == '1' and 1 or 0`
-
-var isCompleteScript = redis.NewScript(completeSource)
-
 // Complete reports whether a character that Redis does not have has nothing left
 // to save and no open session: then PostgreSQL alone knows all of it. On a
 // cluster, whose servers come and go one by one, the answer is no.
@@ -31,7 +22,7 @@ func (s *Store) Complete(ctx context.Context) (bool, error) {
 	if s.indexes.cluster {
 		return false, nil
 	}
-	n, err := isCompleteScript.Run(ctx, s.rdb, []string{keyComplete}).Int()
+	n, err := s.call(ctx, fnComplete, []string{keyComplete}, "ask").Int()
 	return n == 1, unavailable(err)
 }
 
@@ -42,7 +33,7 @@ func (s *Store) BeginNote(ctx context.Context) (name string, complete bool, err 
 	if s.indexes.cluster {
 		return "", false, nil
 	}
-	reply, err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, "begin", uuid.NewString()).StringSlice()
+	reply, err := s.call(ctx, fnComplete, []string{keyComplete}, "begin", uuid.NewString()).StringSlice()
 	if err != nil {
 		return "", false, fmt.Errorf("begin the note about this run: %w", unavailable(err))
 	}
@@ -54,7 +45,7 @@ func (s *Store) BeginNote(ctx context.Context) (name string, complete bool, err 
 // settled that the stream had stored at some moment since BeginNote: what came
 // later is of characters that Redis has.
 func (s *Store) NoteSettled(ctx context.Context, name string, last, settled uint64) (bool, error) {
-	n, err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, "settled", name, last, settled).Int()
+	n, err := s.call(ctx, fnComplete, []string{keyComplete}, "settled", name, last, settled).Int()
 	if err != nil {
 		return false, fmt.Errorf("note what is settled: %w", unavailable(err))
 	}
@@ -63,7 +54,7 @@ func (s *Store) NoteSettled(ctx context.Context, name string, last, settled uint
 
 // NoteComplete notes that the run is complete, unless the note is another one.
 func (s *Store) NoteComplete(ctx context.Context, name string) error {
-	err := completeScript.Run(ctx, s.rdb, []string{keyComplete}, "complete", name).Err()
+	err := s.call(ctx, fnComplete, []string{keyComplete}, "complete", name).Err()
 	return unavailable(err)
 }
 
@@ -75,18 +66,17 @@ func (s *Store) Unverified(ctx context.Context, chars []events.CharID) (out []ev
 	}
 	runs := make([]*redis.StringCmd, len(chars))
 	now := make([]*redis.Cmd, len(chars))
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err = s.pipelined(ctx, false, func(p redis.Pipeliner) {
 		for i, char := range chars {
 			runs[i] = p.HGet(ctx, keyContexts(char), "run")
 			if i == 0 || s.indexes.cluster {
-				now[i] = p.Eval(ctx, runSource, []string{keyContexts(char)})
+				now[i] = askRun(ctx, p, keyContexts(char))
 			} else {
 				now[i] = now[0]
 			}
 		}
-		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return nil, fmt.Errorf("which of %d characters are verified: %w", len(chars), unavailable(err))
 	}
 	for i, char := range chars {

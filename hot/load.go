@@ -3,7 +3,6 @@ package hot
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -23,10 +22,6 @@ func (s *Store) Load(ctx context.Context, char events.CharID, want game.Want) (*
 	return out, nil
 }
 
-// runSource asks the server that holds the key for the identity of its run,
-// which changes with every restart and failover.
-const runSource = "return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')"
-
 // replies are the answers of the one pipeline that Load sends.
 type replies struct {
 	ac, vitals, progress *redis.MapStringStringCmd
@@ -41,17 +36,10 @@ type replies struct {
 
 func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
 	var r replies
-	pipelined := s.rdb.Pipelined
-	if want.Dirty {
-		// Marks say something only together with the copy that they belong to:
-		// were Redis emptied in between, there would be none.
-		pipelined = s.rdb.TxPipelined
-	}
-	_, err := pipelined(ctx, func(p redis.Pipeliner) error {
-		r.send(ctx, p, char, want)
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	// Marks say something only together with the copy that they belong to: were
+	// Redis emptied in between, there would be none.
+	err := s.pipelined(ctx, want.Dirty, func(p redis.Pipeliner) { r.send(ctx, p, char, want) })
+	if err != nil {
 		return nil, unavailable(err)
 	}
 	out, err := r.read(char, want)
@@ -66,7 +54,7 @@ func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*
 
 func (r *replies) send(ctx context.Context, p redis.Pipeliner, char events.CharID, want game.Want) {
 	r.ac = p.HGetAll(ctx, keyContexts(char))
-	r.run = p.Eval(ctx, runSource, []string{keyContexts(char)})
+	r.run = askRun(ctx, p, keyContexts(char))
 	if want.Vitals {
 		r.vitals = p.HGetAll(ctx, keyVitals(char))
 	}

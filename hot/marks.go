@@ -63,7 +63,7 @@ func (s *Store) Clear(ctx context.Context, saved []Saved) error {
 		for i := range marked {
 			calls[i].keys, calls[i].argv = s.clearArgs(&marked[i])
 		}
-		_, err = s.runEach(ctx, clearScript, calls)
+		_, err = s.callEach(ctx, fnClear, calls)
 	}
 	if err != nil {
 		return fmt.Errorf("clear marks of %d characters: %w", len(saved), unavailable(err))

@@ -5,7 +5,6 @@ package hot
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -101,23 +100,3 @@ func unavailable(err error) error {
 	}
 	return events.Unavailable("redis", err)
 }
-
-//go:embed lua/commit.lua
-var commitSource string
-
-//go:embed lua/clear.lua
-var clearSource string
-
-//go:embed lua/evict.lua
-var evictSource string
-
-//go:embed lua/complete.lua
-var completeNoteSource string
-
-var (
-	commitScript = redis.NewScript(commitSource)
-	clearScript  = redis.NewScript(clearSource)
-	evictScript  = redis.NewScript(evictSource)
-
-	completeScript = redis.NewScript(completeNoteSource)
-)

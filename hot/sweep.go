@@ -100,7 +100,7 @@ func (s *Store) EvictMany(ctx context.Context, chars []events.CharID, t time.Tim
 			keyVitals(char), keyItems(char), keyProgress(char), keyScenarios(char), keyTransfers(char),
 		}, []any{char.String(), strconv.FormatInt(t.UnixMicro(), 10)}}
 	}
-	replies, err := s.runEach(ctx, evictScript, calls)
+	replies, err := s.callEach(ctx, fnEvict, calls)
 	if err != nil {
 		return nil, fmt.Errorf("evict %d characters: %w", len(chars), unavailable(err))
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // A server that was restarted has forgotten the scripts.
-func TestMarksAreClearedWhereTheScriptIsForgotten(t *testing.T) {
+func TestMarksAreClearedWhereTheFunctionsAreForgotten(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		var all []events.CharID
 		rows := map[events.CharID]marks{}
@@ -20,7 +20,7 @@ func TestMarksAreClearedWhereTheScriptIsForgotten(t *testing.T) {
 			all = append(all, char)
 		}
 		for _, node := range r.nodes {
-			r.must(node.ScriptFlush(r.ctx).Err())
+			r.must(node.FunctionFlush(r.ctx).Err())
 		}
 
 		found, err := r.store.MarksOf(r.ctx, all)
@@ -32,7 +32,7 @@ func TestMarksAreClearedWhereTheScriptIsForgotten(t *testing.T) {
 			t.Errorf("%d characters are dirty (%v)", n, err)
 		}
 		for _, node := range r.nodes {
-			r.must(node.ScriptFlush(r.ctx).Err())
+			r.must(node.FunctionFlush(r.ctx).Err())
 		}
 		stay, err := r.store.EvictMany(r.ctx, all, time.Now())
 		if err != nil || len(stay) > 0 {

@@ -39,19 +39,20 @@ if mode == 'refuse' then
   return {'ok'}
 end
 
-local state = redis.call('HMGET', KEYS[1], 'version', 'run')
-local current = state[1] or '0'
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-if mode == 'commit' and state[2] ~= run then return {'unverified'} end
+local at = 10
+local n = tonumber(ARGV[at])
+local fields = {'version', 'run', 'last_seen'}
+for i = 1, n do fields[3 + i] = ARGV[at + 2 * i - 1] end
+local have = redis.call('HMGET', KEYS[1], unpack(fields))
+local current = have[1] or '0'
+if mode == 'commit' and have[2] ~= run() then return {'unverified'} end
 
 if ARGV[9] ~= '' and redis.call('GET', KEYS[8]) ~= ARGV[9] then return {'conflict', current} end
 
-local at = 10
-local n = tonumber(ARGV[at])
-for i = at + 1, at + 2 * n, 2 do
-  local have = redis.call('HGET', KEYS[1], ARGV[i]) or ''
-  if have == '0' then have = '' end -- joined when nobody knew the character yet
-  if have ~= ARGV[i + 1] then return {'conflict', current} end
+for i = 1, n do
+  local value = have[3 + i] or ''
+  if value == '0' then value = '' end -- joined when nobody knew the character yet
+  if value ~= ARGV[at + 2 * i] then return {'conflict', current} end
 end
 at = at + 2 * n + 1
 
@@ -88,12 +89,15 @@ end
 
 if mode == 'join' then
   own[#own + 1] = 'run'
-  own[#own + 1] = run
+  own[#own + 1] = run()
 end
 if seen ~= '' then
   own[#own + 1] = 'last_seen'
   own[#own + 1] = seen
-  redis.call('ZADD', KEYS[6], seen, char)
+  -- The index may be ten seconds behind: who evicts looks at last_seen, too.
+  if mode == 'join' or not have[3] or math.floor(tonumber(have[3]) / 1e7) ~= math.floor(tonumber(seen) / 1e7) then
+    redis.call('ZADD', KEYS[6], seen, char)
+  end
 end
 redis.call('HSET', KEYS[1], unpack(own))
 if ARGV[8] ~= '0' then

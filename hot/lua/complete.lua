@@ -7,17 +7,18 @@
 --         and whether the run is complete; "settled", with 2 the name, 3 the
 --         newest sequence of the stream, asked after "begin", 4 up to which all is
 --         settled, returns 1 where all is settled that the stream had stored at
---         some moment since "begin"; "complete", with 2 the name
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+--         some moment since "begin"; "complete", with 2 the name; "ask" returns 1
+--         where the run is complete
 local note = redis.call('HMGET', KEYS[1], 'run', 'name', 'pending', 'complete')
 local what, name = ARGV[1], ARGV[2]
 if what == 'begin' then
-  if note[1] == run then return {note[2], note[4] or '0'} end
+  if note[1] == run() then return {note[2], note[4] or '0'} end
   redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], 'run', run, 'name', name)
+  redis.call('HSET', KEYS[1], 'run', run(), 'name', name)
   return {name, '0'}
 end
-if note[1] ~= run or note[2] ~= name then return 0 end
+if what == 'ask' then return note[1] == run() and note[4] == '1' and 1 or 0 end
+if note[1] ~= run() or note[2] ~= name then return 0 end
 if what == 'complete' then
   redis.call('HSET', KEYS[1], 'complete', '1')
   return 1

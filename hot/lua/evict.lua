@@ -8,8 +8,12 @@
 local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if not seen or tonumber(seen) > tonumber(ARGV[2]) then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-local open = redis.call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id')
-if open[1] or open[2] or open[3] then return 0 end
+local ac = redis.call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id', 'last_seen')
+if ac[1] or ac[2] or ac[3] then return 0 end
+if ac[4] and tonumber(ac[4]) > tonumber(ARGV[2]) then
+  redis.call('ZADD', KEYS[3], ac[4], ARGV[1])
+  return 0
+end
 redis.call('DEL', KEYS[1], unpack(KEYS, 4))
 redis.call('ZREM', KEYS[3], ARGV[1])
 return 1

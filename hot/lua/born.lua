@@ -1,0 +1,14 @@
+-- born reads since when this run of Redis has kept what it was told, and notes it
+-- as now where it is another run, or was emptied.
+--
+-- KEYS  1 the note
+--
+-- Returns the note, and its age in microseconds.
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local have = redis.call('GET', KEYS[1])
+local since = have and string.match(have, '^' .. run() .. ':(%d+)$')
+if since then return {have, now - tonumber(since)} end
+have = run() .. ':' .. string.format('%.0f', now)
+redis.call('SET', KEYS[1], have)
+return {have, 0}
