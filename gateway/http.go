@@ -21,18 +21,24 @@ import (
 // Handler is the HTTP interface of the service. Errors are problem documents
 // (RFC 9457).
 func (s *Service) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("PUT /v1/characters/{char_id}/vitals", s.route(s.putVitals))
-	mux.Handle("POST /v1/characters/{char_id}/inventory", s.route(s.postInventory))
-	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}", s.route(s.postContext))
-	mux.Handle("PATCH /v1/characters/{char_id}/contexts/{context}", s.route(s.patchContext))
-	mux.Handle("POST /v1/characters/{char_id}/contexts/{context}/finish", s.route(s.finishContext))
-	mux.Handle("POST /v1/characters/{char_id}/sync/{scope}", s.route(s.postSync))
-	mux.Handle("POST /v1/transfers", s.route(s.postTransfer))
-	mux.Handle("GET /v1/characters/{char_id}", s.route(s.getCharacter))
-	mux.Handle("GET /v1/characters/{char_id}/saved", s.route(s.getSaved))
-	mux.Handle("GET /v1/characters/{char_id}/combats", s.route(s.getCombats))
-	return withProblems(mux)
+	known, mux := http.NewServeMux(), http.NewServeMux()
+	for pattern, handle := range map[string]handler{
+		"PUT /v1/characters/{char_id}/vitals":                     s.putVitals,
+		"POST /v1/characters/{char_id}/inventory":                 s.postInventory,
+		"POST /v1/characters/{char_id}/contexts/{context}":        s.postContext,
+		"PATCH /v1/characters/{char_id}/contexts/{context}":       s.patchContext,
+		"POST /v1/characters/{char_id}/contexts/{context}/finish": s.finishContext,
+		"POST /v1/characters/{char_id}/sync/{scope}":              s.postSync,
+		"POST /v1/transfers":                                      s.postTransfer,
+		"GET /v1/characters/{char_id}":                            s.getCharacter,
+		"GET /v1/characters/{char_id}/saved":                      s.getSaved,
+		"GET /v1/characters/{char_id}/combats":                    s.getCombats,
+	} {
+		known.Handle(pattern, s.route(handle))
+		mux.Handle(pattern, s.route(handle))
+	}
+	mux.Handle("/", unknown(known))
+	return mux
 }
 
 // A call is one request, taken apart.
@@ -43,8 +49,10 @@ type call struct {
 	opts Options
 }
 
-// route makes a handler of one that answers with a status and a body.
-func (s *Service) route(handle func(context.Context, *call) (int, any, error)) http.Handler {
+// A handler answers with a status and a body, or with an error.
+type handler func(context.Context, *call) (status int, body any, err error)
+
+func (s *Service) route(handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := newCall(w, r)
 		if err != nil {

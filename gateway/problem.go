@@ -127,15 +127,12 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	_, _ = w.Write(append(out, '\n'))
 }
 
-// withProblems turns the mux's own plain answers (404 and 405) into problems.
-func withProblems(mux *http.ServeMux) http.Handler {
+// unknown answers what is not part of the interface with a problem that has the
+// status and the headers which the mux of what is known would give.
+func unknown(known *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
-		}
 		probe := &statusProbe{header: http.Header{}}
-		mux.ServeHTTP(probe, r)
+		known.ServeHTTP(probe, r)
 		if allow := probe.header.Get("Allow"); allow != "" {
 			w.Header().Set("Allow", allow)
 		}

@@ -16,8 +16,17 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
+// The modes of commit.lua.
+const (
+	modeCommit = 'c'
+	modeBlind  = 'b'
+	modeJoin   = 'j'
+	modeRefuse = 'r'
+)
+
 // requestGeneration is how many answers are kept before the older half goes:
-// the newest 256 to 512 of a character, for a day after its last request.
+// the newest 256 to 512 of a character, for a day after its last request. It is
+// the same in commit.lua.
 const requestGeneration = 256
 
 // requestMemory is the same in commit.lua.
@@ -27,20 +36,20 @@ const requestMemory = 24 * time.Hour
 // game.ErrUnverified, game.ErrAhead, *game.MovedError, *game.ReplayError, or an
 // *events.UnavailableError, after which the change may have been applied or not.
 func (s *Store) Commit(ctx context.Context, c *game.Change, r game.Request) error {
-	return s.commit(ctx, "commit", c, r)
+	return s.commit(ctx, modeCommit, c, r)
 }
 
 // CommitBlind is Commit for a change that expects nothing, to a character whose
 // copy cannot be verified now. The copy stays unverified.
 func (s *Store) CommitBlind(ctx context.Context, c *game.Change, r game.Request) error {
-	return s.commit(ctx, "blind", c, r)
+	return s.commit(ctx, modeBlind, c, r)
 }
 
 // Refuse keeps the answer of a request that changes nothing, so that the same
 // request, late on its way, is not decided anew when the state has changed. It
 // returns a *game.ReplayError where the key is known already.
 func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) error {
-	return s.run(ctx, newArgs(s, "refuse", &game.Change{Char: char, Unseen: true}, r))
+	return s.run(ctx, newArgs(s, modeRefuse, &game.Change{Char: char, Unseen: true}, r, ""))
 }
 
 // CommitJoin writes a copy that was joined from all sources over loaded, marks
@@ -67,14 +76,13 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 			c.Contexts[context] = joined.Contexts.Active[context]
 		}
 	}
-	args := newArgs(s, "join", c, game.Request{})
+	args := newArgs(s, modeJoin, c, game.Request{}, with.Born)
 	args.expect("version", loaded.Version)
 	args.marks(with.Dirty)
 	if err := args.writes(); err != nil {
 		return err
 	}
 	args.remember(with.Answers)
-	args.head[8] = with.Born
 	return s.run(ctx, args)
 }
 
@@ -89,8 +97,8 @@ func (a *args) remember(answers []game.Request) {
 	}
 }
 
-func (s *Store) commit(ctx context.Context, mode string, c *game.Change, r game.Request) error {
-	args := newArgs(s, mode, c, r)
+func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Request) error {
+	args := newArgs(s, mode, c, r, "")
 	for _, part := range slices.Sorted(maps.Keys(c.Expect)) {
 		args.expect(partField(part), c.Expect[part])
 	}
@@ -102,22 +110,25 @@ func (s *Store) commit(ctx context.Context, mode string, c *game.Change, r game.
 }
 
 func (s *Store) run(ctx context.Context, a *args) error {
-	reply, err := s.call(ctx, fnCommit, a.keys, a.argv()...).Slice()
+	reply, err := s.call(ctx, fnCommit, a.keys, a.argv()...).Result()
 	if err != nil {
 		return fmt.Errorf("commit version %d of character %d: %w", a.change.Version, a.change.Char, unavailable(err))
 	}
 	return readReply(reply)
 }
 
-func readReply(reply []any) error {
-	word, _ := reply[0].(string)
-	detail := ""
-	if len(reply) > 1 {
-		detail, _ = reply[1].(string)
+func readReply(reply any) error {
+	if reply == int64(1) {
+		return nil
+	}
+	var word, detail string
+	if words, _ := reply.([]any); len(words) > 0 {
+		word, _ = words[0].(string)
+		if len(words) > 1 {
+			detail, _ = words[1].(string)
+		}
 	}
 	switch word {
-	case "ok":
-		return nil
 	case "replay":
 		return &game.ReplayError{Record: detail}
 	case "unverified":
@@ -128,18 +139,19 @@ func readReply(reply []any) error {
 		version, err := strconv.ParseInt(detail, 10, 64)
 		return errors.Join(&game.MovedError{Version: events.Version(version)}, err)
 	}
-	return fmt.Errorf("commit script answered %q", word)
+	return fmt.Errorf("commit function answered %v", reply)
 }
 
 // args collects what commit.lua takes.
 type args struct {
 	change                         *game.Change
+	version                        string // of the change
 	keys                           []string
 	head                           []any
 	expects, parts, rows, commands section
 }
 
-// A section is a counted part of the script's arguments.
+// A section is a counted part of the function's arguments.
 type section struct {
 	count  int
 	values []any
@@ -150,25 +162,38 @@ func (s *section) add(values ...any) {
 	s.values = append(s.values, values...)
 }
 
-func newArgs(s *Store, mode string, c *game.Change, r game.Request) *args {
-	seen := ""
+// newArgs begins the arguments; born is the beginning that must be the one of
+// the copies near this one, "" for any.
+func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *args {
+	a := &args{change: c, version: itoa(c.Version)}
+	a.keys = append(make([]string, 0, 8), keyContexts(c.Char), keyMarks(c.Char), s.indexes.key(indexDirty, c.Char))
+	flags := []byte{mode, '-', '-', '-', '-'}
+	a.head = append(make([]any, 0, 32), nil, a.version, c.Char.String())
 	if !c.Unseen {
-		seen = itoa(c.Version)
+		flags[1] = '+'
+		a.keys = append(a.keys, s.indexes.key(indexIdle, c.Char))
 	}
-	return &args{
-		change: c,
-		keys: []string{
-			keyContexts(c.Char), keyMarks(c.Char), keyRequests(c.Char), keyRequestsOld(c.Char),
-			s.indexes.key(indexDirty, c.Char), s.indexes.key(indexIdle, c.Char), s.indexes.key(indexOpen, c.Char),
-			s.indexes.key(indexBorn, c.Char),
-		},
-		head: []any{mode, itoa(c.Version), c.Char.String(), seen, requestGeneration, r.Key, r.Record, len(c.Contexts), ""},
+	if r.Key != "" {
+		flags[2] = '+'
+		a.keys = append(a.keys, keyRequests(c.Char), keyRequestsOld(c.Char))
+		a.head = append(a.head, r.Key, r.Record)
 	}
+	if len(c.Contexts) > 0 {
+		flags[3] = '+'
+		a.keys = append(a.keys, s.indexes.key(indexOpen, c.Char))
+	}
+	if born != "" {
+		flags[4] = '+'
+		a.keys = append(a.keys, s.indexes.key(indexBorn, c.Char))
+		a.head = append(a.head, born)
+	}
+	a.head[0] = string(flags)
+	return a
 }
 
 func (a *args) argv() []any {
 	argv := a.head
-	for _, s := range []section{a.expects, a.parts, a.rows, a.commands} {
+	for _, s := range []*section{&a.expects, &a.parts, &a.rows, &a.commands} {
 		argv = append(append(argv, s.count), s.values...)
 	}
 	return argv
@@ -184,22 +209,29 @@ func (a *args) expect(field string, v events.Version) {
 
 func (a *args) marks(rows []events.Row) {
 	for _, row := range rows {
-		a.rows.add(string(row.Key), itoa(row.Version))
+		a.rows.add(string(row.Key), a.text(row.Version))
 	}
 }
 
-// write adds one command on key, whose number the script gets instead.
+// text writes a version, which mostly is that of the change.
+func (a *args) text(v events.Version) string {
+	if v == a.change.Version {
+		return a.version
+	}
+	return itoa(v)
+}
+
+// write adds one command on key, whose number the function gets instead.
 func (a *args) write(command, key string, values ...string) {
 	n := slices.Index(a.keys, key) + 1
 	if n == 0 {
 		a.keys = append(a.keys, key)
 		n = len(a.keys)
 	}
-	line := []any{command, n, len(values)}
+	a.commands.add(command, n, len(values))
 	for _, v := range values {
-		line = append(line, v)
+		a.commands.values = append(a.commands.values, v)
 	}
-	a.commands.add(line...)
 }
 
 // touch sets the version of a part of the character.

@@ -46,6 +46,9 @@ func (s *Store) Ping(ctx context.Context) error {
 const (
 	dialTimeout  = 2 * time.Second
 	replyTimeout = 2 * time.Second
+	// protocol is RESP2: nothing here needs more, and with RESP3 the client looks
+	// for pushed messages before each command.
+	protocol = 2
 )
 
 // newClient makes a client that never repeats a command by itself: a commit
@@ -59,6 +62,7 @@ func newClient(url string) (rdb redis.UniversalClient, cluster bool, err error) 
 			return nil, false, err
 		}
 		opts.MaxRetries, opts.DialerRetries = -1, 1
+		opts.Protocol = protocol
 		opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = dialTimeout, replyTimeout, replyTimeout
 		opts.ContextTimeoutEnabled = true
 		return redis.NewClient(opts), false, nil
@@ -88,6 +92,7 @@ func clusterOptions(list string) (*redis.ClusterOptions, error) {
 		}
 	}
 	all.MaxRetries, all.DialerRetries = -1, 1
+	all.Protocol = protocol
 	all.MaxRedirects = 3
 	all.DialTimeout, all.ReadTimeout, all.WriteTimeout = dialTimeout, replyTimeout, replyTimeout
 	all.ContextTimeoutEnabled = true

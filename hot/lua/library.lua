@@ -8,3 +8,13 @@ local function run()
   known = known or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   return known
 end
+
+-- isAhead tells whether a version is more than five minutes ahead of the server's
+-- clock, which is asked for where the answer is not known from the last time.
+local horizon = 0
+local function isAhead(version)
+  if version <= horizon then return false end
+  local time = redis.call('TIME')
+  horizon = (time[1] + 300) * 1000000 + time[2]
+  return version > horizon
+end
