@@ -4,44 +4,14 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/google/uuid"
-
-	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// apply writes a change into a copy of the state, as hot does.
+// apply writes a change into a copy of the state.
 func apply(s *game.State, c *game.Change) *game.State {
 	s = clone(s)
-	s.Version = c.Version
-	if c.Vitals != nil {
-		s.Vitals, s.Parts[game.PartVitals] = c.Vitals, c.Version
-	}
-	if c.Progress != nil {
-		s.Progress, s.Parts[game.PartProgress] = *c.Progress, c.Version
-	}
-	writeRows(s, game.PartItems, s.Items, c.Items, c.Version)
-	writeRows(s, game.PartScenarios, s.Scenarios, c.Scenarios, c.Version)
-	writeRows(s, game.PartSessions, s.Sessions, c.Sessions, c.Version)
-	for _, id := range c.Ended {
-		delete(s.Sessions, id)
-		s.Parts[game.PartSessions] = c.Version
-	}
-	for context, id := range c.Contexts {
-		s.Contexts.Version, s.Parts[game.PartContexts] = c.Version, c.Version
-		s.Contexts.Active[context] = id
-		if id == uuid.Nil {
-			delete(s.Contexts.Active, context)
-		}
-	}
+	s.Apply(c)
 	return s
-}
-
-func writeRows[K comparable, V any](s *game.State, part game.Part, into, rows map[K]V, v events.Version) {
-	maps.Copy(into, rows)
-	if len(rows) > 0 {
-		s.Parts[part] = v
-	}
 }
 
 // clone shares no memory with s that anybody may write to.

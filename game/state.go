@@ -16,6 +16,9 @@ import (
 type State struct {
 	Char    events.CharID
 	Version events.Version // of the newest change to any part; 0 for an unknown character
+	// Copy names the hot copy that the state was read from: another one when the
+	// copies of the character were joined since. "" where that is not known.
+	Copy string
 	// Parts holds the version of the newest change to each part. A commit may
 	// expect them to be unchanged.
 	Parts map[Part]events.Version
@@ -135,6 +138,10 @@ type Change struct {
 	// Expect lists the parts that must be as they were loaded; none for a blind
 	// write, which only has to be newer.
 	Expect map[Part]events.Version
+	// Copy is the hot copy that was loaded. Versions of parts are compared within
+	// one copy only: what was joined anew may have lost a change and gained
+	// another. "" for any.
+	Copy string
 
 	// What is written, each row with its own version, at most the change's.
 	Vitals    *Vitals
@@ -177,7 +184,7 @@ func (c *Change) Marks() []events.Row {
 func newChange(s *State, v events.Version, parts ...Part) *Change {
 	c := &Change{Char: s.Char, Version: v}
 	if len(parts) > 0 {
-		c.Expect = make(map[Part]events.Version, len(parts))
+		c.Expect, c.Copy = make(map[Part]events.Version, len(parts)), s.Copy
 	}
 	for _, part := range parts {
 		c.Expect[part] = s.Parts[part]

@@ -18,8 +18,12 @@ import (
 type action struct {
 	char events.CharID
 	opts Options
-	// load returns what the decision needs; nil for a blind write, which only
-	// has to be newer than everything else.
+	// want is what the decision needs; nil for a blind write, which only has to be
+	// newer than everything else.
+	want *game.Want
+	// likely returns the sessions that are probably open, where want does not tell.
+	likely func(ctx context.Context) []uuid.UUID
+	// load is there where want cannot say it all. What it returns is not remembered.
 	load func(ctx context.Context) (*game.Loaded, error)
 	// decide makes a change at version v, and its answer. A nil change means
 	// that there is nothing to do.
@@ -131,7 +135,7 @@ func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, 
 		case errors.As(err, &moved):
 			floor = moved.Version
 			continue
-		case errors.Is(err, errJoined):
+		case errors.Is(err, errJoined), errors.Is(err, errOutdated):
 			continue
 		}
 		return change, answer, err
@@ -142,23 +146,20 @@ func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, 
 // errJoined means that the copy was brought up to date: decide again.
 var errJoined = errors.New("joined")
 
+// errOutdated means that what was remembered may be outdated: load and decide again.
+var errOutdated = errors.New("may be outdated")
+
 // try is one round of an action, above version floor.
 func (s *Service) try(ctx context.Context, a action, floor events.Version) (*game.Change, *Answer, error) {
-	l := &game.Loaded{State: game.State{Char: a.char}}
-	if a.load != nil {
-		var err error
-		if l, err = a.load(ctx); err != nil {
-			return nil, nil, err
-		}
-		if l.Record != "" {
-			return nil, nil, &game.ReplayError{Record: l.Record}
-		}
-		if !l.Verified {
-			return nil, nil, s.rejoin(ctx, a.char, true)
-		}
+	l, m, err := s.look(ctx, a)
+	if err != nil {
+		return nil, nil, err
 	}
 	change, answer, err := a.decide(l, events.NextVersion(max(l.Version, floor), s.Now()))
 	if err != nil || change == nil {
+		if m.recalled {
+			return nil, nil, errOutdated
+		}
 		return nil, answer, err
 	}
 	answer.CharID, answer.Version = a.char, change.Version
@@ -168,10 +169,52 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	}
 	answer.begun = time.Now()
 	err = s.Hot.Commit(ctx, change, request)
-	if errors.Is(err, game.ErrUnverified) {
+	var moved *game.MovedError
+	switch {
+	case err == nil && a.want != nil:
+		s.copies.put(m, change)
+	case errors.Is(err, game.ErrUnverified):
 		err = s.commitUnverified(ctx, a, change, request)
+	case m.recalled && errors.As(err, &moved):
+		s.copies.contest(a.char)
 	}
 	return change, answer, err
+}
+
+// look returns what an action is decided on: nothing for a blind write, else
+// what is remembered or, where that is not enough, what is loaded now.
+func (s *Service) look(ctx context.Context, a action) (*game.Loaded, *remembered, error) {
+	m := new(remembered)
+	switch {
+	case a.want != nil:
+		if m = s.copies.take(a.char, a.want); m.recalled {
+			return &game.Loaded{State: m.state}, m, nil
+		}
+		a.load = func(ctx context.Context) (*game.Loaded, error) {
+			want := *a.want
+			want.Request = a.opts.Key
+			if a.likely != nil {
+				want.Likely = a.likely(ctx)
+			}
+			return s.Hot.Load(ctx, a.char, want)
+		}
+	case a.load == nil:
+		return &game.Loaded{State: game.State{Char: a.char}}, m, nil
+	}
+	l, err := a.load(ctx)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case l.Record != "":
+		return nil, nil, &game.ReplayError{Record: l.Record}
+	case !l.Verified:
+		return nil, nil, s.rejoin(ctx, a.char, true)
+	}
+	if a.want != nil {
+		m.learn(l, a.want)
+		l.State = m.state
+	}
+	return l, m, nil
 }
 
 // commitUnverified joins the copy and asks for another round. Where that cannot
@@ -180,7 +223,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
 	err := s.rejoin(ctx, a.char, true)
 	var unavailable *events.UnavailableError
-	if a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
+	if a.want == nil && a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
 		// The copy may have lost its version, and clocks differ.
 		if tail, err := s.Stream.Tail(ctx, a.char); err == nil && tail.Newest >= change.Version {
 			return &game.MovedError{Version: tail.Newest}

@@ -24,7 +24,7 @@ func (s *Service) ChangeItems(ctx context.Context, char events.CharID, deltas []
 	ids := itemIDs(deltas)
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: s.loader(char, game.Want{Items: ids, Transfers: true, Request: opts.Key}),
+		want: &game.Want{Items: ids, Transfers: true},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.ChangeItems(&l.State, v, deltas)
 			if err != nil {
@@ -76,9 +76,7 @@ func (s *Service) FinishCombat(ctx context.Context, char events.CharID, session 
 	ids := itemIDs(in.Loot)
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: s.loader(char, game.Want{
-			Sessions: true, Likely: []uuid.UUID{session}, Progress: true, Items: ids, Transfers: true, Request: opts.Key,
-		}),
+		want: &game.Want{Sessions: true, Likely: []uuid.UUID{session}, Progress: true, Items: ids, Transfers: true},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.FinishCombat(&l.State, v, session, in)
 			if err != nil {
@@ -91,10 +89,10 @@ func (s *Service) FinishCombat(ctx context.Context, char events.CharID, session 
 
 // inSession is an action of an open session that answers with the session only.
 func (s *Service) inSession(ctx context.Context, char events.CharID, session uuid.UUID, want game.Want, opts Options, decide func(*game.Loaded, events.Version) (*game.Change, error)) (*Answer, error) {
-	want.Request, want.Likely = opts.Key, []uuid.UUID{session}
+	want.Likely = []uuid.UUID{session}
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: s.loader(char, want),
+		want: &want,
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := decide(l, v)
 			return change, &Answer{SessionID: session}, err

@@ -21,12 +21,10 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 	in.SessionID = s.sessionID(char, opts.Key)
 	return s.act(ctx, action{
 		char: char, opts: opts,
-		load: func(ctx context.Context) (*game.Loaded, error) {
-			return s.Hot.Load(ctx, char, game.Want{
-				Sessions: true, Scenarios: true, Progress: true,
-				Likely: s.shown(ctx, char), Request: opts.Key,
-			})
-		},
+		// The trades are for the end of a fight, which is then decided on what is
+		// remembered.
+		want:   &game.Want{Sessions: true, Scenarios: true, Progress: true, Transfers: true},
+		likely: func(ctx context.Context) []uuid.UUID { return s.shown(ctx, char) },
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, preempted, err := game.Enter(&l.State, v, in)
 			answer := &Answer{CharID: char, SessionID: in.SessionID, Preempted: preempted}

@@ -20,6 +20,9 @@ func TestBadRequestsNameTheFieldAndChangeNothing(t *testing.T) {
 	s.want(200, "POST", "5/inventory", `{"changes":[{"item_id":"potion","delta":2}]}`)
 	session := s.want(201, "POST", "5/contexts/combat", "").SessionID
 	before := s.do(0, "GET", "5", "").Body
+	for strings.Contains(before, `"row":"contexts"`) { // its mark is cleared after the answer
+		before = s.do(0, "GET", "5", "").Body
+	}
 
 	id := uuid.New()
 	for _, c := range []struct {

@@ -103,6 +103,7 @@ type Service struct {
 	ColdTimeout time.Duration
 
 	shownMarks *shownMarks
+	copies     copies
 }
 
 // WithDefaults returns the service with defaults where a field is zero.
@@ -121,6 +122,7 @@ func (s Service) WithDefaults() *Service {
 			*v = d
 		}
 	}
+	s.copies = newCopies()
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)

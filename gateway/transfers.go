@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -71,6 +72,8 @@ type handover struct {
 	replayed bool // somebody was here before
 	// seen is when the sender's copy was last known to hold the trade.
 	seen time.Time
+	// receiver is what was loaded of the receiver, until it is used.
+	receiver *game.Loaded
 }
 
 // give takes the items from the sender into escrow.
@@ -83,13 +86,13 @@ func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error)
 			return change, &Answer{Trade: &t}, err
 		},
 	}
-	a.load = func(ctx context.Context) (*game.Loaded, error) {
+	a.load = func(ctx context.Context) (l *game.Loaded, err error) {
 		h.seen = time.Now()
-		l, err := s.Hot.Load(ctx, trade.From, game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: a.opts.Key})
-		if err != nil || !l.Verified || l.Record != "" {
+		want := game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: a.opts.Key}
+		if l, h.receiver, err = s.loadBoth(ctx, trade, want); err != nil || !l.Verified || l.Record != "" {
 			return l, err
 		}
-		l.Record, err = s.rememberedTrade(ctx, l, trade, a.opts.Key)
+		l.Record, err = s.rememberedTrade(ctx, l, h.receiver, trade)
 		return l, err
 	}
 	change, answer, err := s.settle(ctx, a)
@@ -103,18 +106,25 @@ func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error)
 	return h, nil
 }
 
+// loadBoth loads both sides of a trade at once.
+func (s *Service) loadBoth(ctx context.Context, trade game.Trade, want game.Want) (sender, receiver *game.Loaded, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		receiver, err = s.load(ctx, trade.To, want)
+		return err
+	})
+	sender, err = s.Hot.Load(ctx, trade.From, want)
+	return sender, receiver, errors.Join(err, group.Wait())
+}
+
 // rememberedTrade looks, before anything is taken, for a trade that the sender's
 // copy does not remember by its key: among its own that are not saved, with the
 // receiver, and among the saved ones. It makes sure that the receiver can be
 // reached, that the items fit, and that not too many trades wait to be saved. It
 // returns the record of the trade, or "".
-func (s *Service) rememberedTrade(ctx context.Context, sender *game.Loaded, trade game.Trade, key string) (string, error) {
+func (s *Service) rememberedTrade(ctx context.Context, sender, receiver *game.Loaded, trade game.Trade) (string, error) {
 	if t, ok := sender.Transfers[trade.ID]; ok && t.From == trade.From {
 		return tradeRecord(&t)
-	}
-	receiver, err := s.load(ctx, trade.To, game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: key})
-	if err != nil {
-		return "", err
 	}
 	if receiver.Record != "" {
 		return receiver.Record, nil
@@ -132,7 +142,7 @@ func (s *Service) rememberedTrade(ctx context.Context, sender *game.Loaded, trad
 	if err := game.RoomForTrade(&sender.State, &receiver.State); err != nil {
 		return "", err
 	}
-	_, err = game.ChangeItems(&receiver.State, receiver.Version+1, trade.Items)
+	_, err := game.ChangeItems(&receiver.State, receiver.Version+1, trade.Items)
 	return "", err
 }
 
@@ -166,6 +176,10 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 		},
 	}
 	a.load = func(ctx context.Context) (*game.Loaded, error) {
+		if l := h.receiver; l != nil && !h.replayed && time.Since(h.seen) <= s.PublishBy/2 {
+			h.receiver = nil
+			return l, nil
+		}
 		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})
 		if err != nil || !l.Verified || l.Record != "" {
 			return l, err

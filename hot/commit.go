@@ -2,6 +2,7 @@ package hot
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +83,7 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 	if err := args.writes(); err != nil {
 		return err
 	}
+	args.write("HSET", args.keys[0], fieldCopy, rand.Text())
 	args.remember(with.Answers)
 	return s.run(ctx, args)
 }
@@ -101,6 +103,9 @@ func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Re
 	args := newArgs(s, mode, c, r, "")
 	for _, part := range slices.Sorted(maps.Keys(c.Expect)) {
 		args.expect(partField(part), c.Expect[part])
+	}
+	if c.Copy != "" {
+		args.expects.add(fieldCopy, c.Copy)
 	}
 	args.marks(c.Marks())
 	if err := args.writes(); err != nil {

@@ -15,7 +15,8 @@ import (
 // one slot, and one script may write them all.
 
 // keyContexts is the hash of the active contexts, with the version of the
-// character, of each part, and the Redis run the copy was verified under.
+// character, of each part, the Redis run the copy was verified under, and the
+// name that the copy got when it was.
 func keyContexts(c events.CharID) string { return "ac:" + c.String() }
 
 // keyVitals is a hash: hp, energy, zone, x, y, version.

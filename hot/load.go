@@ -91,7 +91,7 @@ func (r *replies) read(char events.CharID, want game.Want) (*game.Loaded, error)
 	ac := fields{key: keyContexts(char), values: r.ac.Val()}
 	out := &game.Loaded{Known: len(ac.values) > 0, Verified: ac.values["run"] != "" && ac.values["run"] == r.run.Val()}
 	st := &out.State
-	st.Char, st.Version = char, ac.version("version")
+	st.Char, st.Version, st.Copy = char, ac.version("version"), ac.values[fieldCopy]
 	st.Parts = make(map[game.Part]events.Version, len(game.Parts))
 	for _, part := range game.Parts {
 		st.Parts[part] = ac.version(partField(part))
@@ -116,6 +116,9 @@ func readContexts(ac *fields) game.Contexts {
 	}
 	return contexts
 }
+
+// fieldCopy names the copy: each join gives it another name.
+const fieldCopy = "copy"
 
 func partField(p game.Part) string       { return string(p) + "_version" }
 func contextField(c game.Context) string { return string(c) + "_session_id" }

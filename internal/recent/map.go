@@ -26,6 +26,15 @@ func (m *Map[K, V]) Get(key K) (value V, ok bool) {
 	return value, ok
 }
 
+// Take is Get, and forgets: nobody else gets the value until it is put back.
+func (m *Map[K, V]) Take(key K) (value V, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value, ok = m.values[key]
+	delete(m.values, key)
+	return value, ok
+}
+
 // Put remembers value.
 func (m *Map[K, V]) Put(key K, value V) {
 	m.mu.Lock()

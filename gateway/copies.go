@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"maps"
+
+	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/internal/recent"
+)
+
+// copies remembers in which state this gateway left characters, so that the next
+// action of one need not load it again. It may be outdated: a load, too, is by
+// the time of its commit, and as there the commit finds out, by the parts and
+// the copy that it expects. What no commit guards, a refusal or an answer that
+// changes nothing, is never decided on what is remembered.
+type copies struct {
+	known *recent.Map[events.CharID, *remembered]
+}
+
+const (
+	// mostCopies bounds the memory of a gateway: some kilobytes each.
+	mostCopies = 16_384
+	// mostItems bounds one copy.
+	mostItems = 256
+)
+
+func newCopies() copies {
+	return copies{recent.NewMap[events.CharID, *remembered](mostCopies)}
+}
+
+// remembered is a copy in one pair of hands: who takes it from the map has it
+// alone, and puts it back after a commit, or not at all.
+type remembered struct {
+	state game.State
+	// has tells which parts the state has. Of the items it has those in the map, an
+	// item that the character does not have among them.
+	has game.Want
+	// contested tells that others change the character, too. Then the copy is not
+	// used until a load has found it as it was left.
+	contested bool
+	// recalled tells that an action is decided on the copy as it was remembered.
+	recalled bool
+}
+
+// take returns what is remembered of a character; recalled where an action that
+// wants so much can be decided on it.
+func (c copies) take(char events.CharID, want *game.Want) *remembered {
+	m, ok := c.known.Take(char)
+	if !ok {
+		return &remembered{}
+	}
+	m.recalled = !m.contested && m.covers(want)
+	return m
+}
+
+// put remembers where a commit has brought a copy.
+func (c copies) put(m *remembered, change *game.Change) {
+	m.state.Apply(change)
+	maps.DeleteFunc(m.state.Sessions, func(_ uuid.UUID, s game.Session) bool { return !s.Open() })
+	// A copy without a name cannot be expected. Trades that are not saved are known
+	// to Redis alone: it forgets them when they are saved.
+	if m.state.Copy != "" && len(m.state.Transfers) == 0 && len(m.state.Items) <= mostItems {
+		c.known.Put(change.Char, m)
+	}
+}
+
+// contest notes that a copy was outdated.
+func (c copies) contest(char events.CharID) {
+	c.known.Put(char, &remembered{contested: true})
+}
+
+func (m *remembered) covers(want *game.Want) bool {
+	for _, id := range want.Items {
+		if _, ok := m.state.Items[id]; !ok {
+			return false
+		}
+	}
+	return !want.Dirty && !want.Vitals && !want.AllItems &&
+		(m.has.Progress || !want.Progress) && (m.has.Scenarios || !want.Scenarios) &&
+		(m.has.Sessions || !want.Sessions) && (m.has.Transfers || !want.Transfers)
+}
+
+// learn takes in what was loaded: beside what is remembered of the same copy at
+// the same versions, else instead of it.
+func (m *remembered) learn(l *game.Loaded, want *game.Want) {
+	if !m.isAt(&l.State) {
+		m.contested = m.contested || m.state.Copy != ""
+		m.state = game.State{Char: l.Char, Copy: l.Copy, Parts: l.Parts, Contexts: l.Contexts}
+		m.has = game.Want{}
+	} else {
+		m.contested = false
+	}
+	m.state.Version = l.Version
+	if m.state.Items == nil {
+		m.state.Items = make(map[string]game.Item, len(want.Items))
+	}
+	for _, id := range want.Items {
+		m.state.Items[id] = l.Items[id]
+	}
+	if want.Progress {
+		m.has.Progress, m.state.Progress = true, l.Progress
+	}
+	if want.Scenarios {
+		m.has.Scenarios, m.state.Scenarios = true, l.Scenarios
+	}
+	if want.Sessions {
+		m.has.Sessions, m.state.Sessions = true, l.Sessions
+	}
+	if want.Transfers {
+		m.has.Transfers, m.state.Transfers = true, l.Transfers
+	}
+}
+
+// isAt reports whether nobody has changed the character since it was left so.
+// Vitals do not count: they depend on nothing, and nothing depends on them.
+func (m *remembered) isAt(s *game.State) bool {
+	if m.state.Copy != s.Copy {
+		return false
+	}
+	for _, part := range game.Parts {
+		if part != game.PartVitals && m.state.Parts[part] != s.Parts[part] {
+			return false
+		}
+	}
+	return true
+}
