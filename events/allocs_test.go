@@ -29,3 +29,21 @@ func TestDecodeAllocatesNoMoreThanItDid(t *testing.T) {
 		}
 	}
 }
+
+// maxEncodeAllocs is what Encode allocates for any scope but a long one: the
+// text, its writer, and the ids in it.
+const maxEncodeAllocs = 6
+
+func TestEncodeAllocatesNoMoreThanItDid(t *testing.T) {
+	for name := range maxDecodeAllocs {
+		e := mustDecode(t, []byte(golden(t, name)))
+		allocs := testing.AllocsPerRun(1000, func() {
+			if _, err := events.Encode(&e); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs > maxEncodeAllocs {
+			t.Errorf("%v allocations for a %s event, at most %d before", allocs, name, maxEncodeAllocs)
+		}
+	}
+}

@@ -1,16 +1,13 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/go-faster/jx"
-	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/internal/strictjson"
 )
@@ -54,45 +51,7 @@ func Scopes() []Scope { return slices.Sorted(maps.Keys(readers)) }
 // HasState reports whether s is a scope whose changes are saved.
 func (s Scope) HasState() bool { return readers[s] != nil }
 
-// wireEvent is the JSON form for encoding; envelope is the same for decoding.
-type wireEvent struct {
-	Schema     int        `json:"schema"`
-	ID         uuid.UUID  `json:"id"`
-	Scope      Scope      `json:"scope"`
-	CharID     CharID     `json:"char_id"`
-	Version    Version    `json:"version"`
-	Cause      Cause      `json:"cause"`
-	SessionID  *uuid.UUID `json:"session_id,omitempty"`
-	OccurredAt time.Time  `json:"occurred_at"`
-	Data       Data       `json:"data"`
-}
-
 var envelope = strictjson.NewFields("schema", "id", "scope", "char_id", "version", "cause", "session_id?", "occurred_at", "data")
-
-// Encode returns the JSON form. It refuses what Decode would refuse, so that
-// nothing leaves a publisher that a saver could not save.
-func Encode(e *StateChanged) ([]byte, error) {
-	if err := e.Validate(); err != nil {
-		return nil, err
-	}
-	wire := wireEvent{
-		Schema: Schema, ID: e.ID, Scope: e.Scope, CharID: e.CharID, Version: e.Version,
-		Cause: e.Cause, OccurredAt: e.OccurredAt, Data: e.Data,
-	}
-	if e.SessionID != uuid.Nil {
-		wire.SessionID = &e.SessionID
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false) // free-form data must come back byte for byte
-	if err := enc.Encode(wire); err != nil {
-		return nil, wrong("data", err)
-	}
-	if out.Len()-1 > MaxBytes {
-		return nil, wrong("", ErrTooLarge)
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
 
 // Decode reads and validates one event. The error is a FieldError that wraps
 // one of the errors of this package. Decode keeps no part of body.

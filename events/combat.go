@@ -1,8 +1,6 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -31,19 +29,6 @@ const RowProgress RowKey = "progress"
 
 // RowFight is the key of a fight's line in the history.
 func RowFight(session uuid.UUID) RowKey { return RowKey("fight:" + session.String()) }
-
-// MarshalJSON writes a fight without loot with an empty list, as readers expect.
-func (v Combat) MarshalJSON() ([]byte, error) {
-	type plain Combat
-	if v.Loot == nil {
-		v.Loot = []ItemChange{}
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false) // as Encode does; escapes could make it too large
-	err := enc.Encode(plain(v))
-	return out.Bytes(), err
-}
 
 // Validate implements Data.
 func (v Combat) Validate(e *StateChanged) error {

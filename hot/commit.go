@@ -149,20 +149,23 @@ func readReply(reply any) error {
 
 // args collects what commit.lua takes.
 type args struct {
-	change                         *game.Change
-	version                        string // of the change
-	keys                           []string
-	head                           []any
+	change  *game.Change
+	version string // of the change
+	keys    []string
+	head    []string
+	// The counted parts of the arguments.
 	expects, parts, rows, commands section
+	// room is where most of the texts are: one piece of memory for all.
+	room [64]string
 }
 
 // A section is a counted part of the function's arguments.
 type section struct {
 	count  int
-	values []any
+	values []string
 }
 
-func (s *section) add(values ...any) {
+func (s *section) add(values ...string) {
 	s.count++
 	s.values = append(s.values, values...)
 }
@@ -171,9 +174,12 @@ func (s *section) add(values ...any) {
 // the copies near this one, "" for any.
 func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *args {
 	a := &args{change: c, version: itoa(c.Version)}
-	a.keys = append(make([]string, 0, 8), keyContexts(c.Char), keyMarks(c.Char), s.indexes.key(indexDirty, c.Char))
+	a.keys, a.head = a.room[:0:10], a.room[10:10:16]
+	a.expects.values, a.parts.values = a.room[16:16:24], a.room[24:24:28]
+	a.rows.values, a.commands.values = a.room[28:28:36], a.room[36:36]
+	a.keys = append(a.keys, keyContexts(c.Char), keyMarks(c.Char), s.indexes.key(indexDirty, c.Char))
 	flags := []byte{mode, '-', '-', '-', '-'}
-	a.head = append(make([]any, 0, 32), nil, a.version, c.Char.String())
+	a.head = append(a.head, "", a.version, c.Char.String())
 	if !c.Unseen {
 		flags[1] = '+'
 		a.keys = append(a.keys, s.indexes.key(indexIdle, c.Char))
@@ -196,10 +202,15 @@ func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *
 	return a
 }
 
-func (a *args) argv() []any {
-	argv := a.head
-	for _, s := range []*section{&a.expects, &a.parts, &a.rows, &a.commands} {
-		argv = append(append(argv, s.count), s.values...)
+func (a *args) argv() []string {
+	sections := [...]*section{&a.expects, &a.parts, &a.rows, &a.commands}
+	n := len(a.head) + len(sections)
+	for _, s := range sections {
+		n += len(s.values)
+	}
+	argv := append(make([]string, 0, n), a.head...)
+	for _, s := range sections {
+		argv = append(append(argv, strconv.Itoa(s.count)), s.values...)
 	}
 	return argv
 }
@@ -233,10 +244,8 @@ func (a *args) write(command, key string, values ...string) {
 		a.keys = append(a.keys, key)
 		n = len(a.keys)
 	}
-	a.commands.add(command, n, len(values))
-	for _, v := range values {
-		a.commands.values = append(a.commands.values, v)
-	}
+	a.commands.add(command, strconv.Itoa(n), strconv.Itoa(len(values)))
+	a.commands.values = append(a.commands.values, values...)
 }
 
 // touch sets the version of a part of the character.

@@ -3,6 +3,7 @@ package hot
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -45,12 +46,14 @@ func (s *Store) BeginNote(ctx context.Context) (name string, complete bool, err 
 // settled that the stream had stored at some moment since BeginNote: what came
 // later is of characters that Redis has.
 func (s *Store) NoteSettled(ctx context.Context, name string, last, settled uint64) (bool, error) {
-	n, err := s.call(ctx, fnComplete, []string{keyComplete}, "settled", name, last, settled).Int()
+	n, err := s.call(ctx, fnComplete, []string{keyComplete}, "settled", name, utoa(last), utoa(settled)).Int()
 	if err != nil {
 		return false, fmt.Errorf("note what is settled: %w", unavailable(err))
 	}
 	return n == 1, nil
 }
+
+func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // NoteComplete notes that the run is complete, unless the note is another one.
 func (s *Store) NoteComplete(ctx context.Context, name string) error {

@@ -55,9 +55,9 @@ func library(source func(name string) string) (name, text string) {
 	return name, "#!lua name=" + name + "\n" + strings.ReplaceAll(body.String(), "NAME_", name+"_")
 }
 
-// fullNames are what Redis knows the functions by.
-var fullNames = func() map[function]string {
-	names := make(map[function]string, len(functions))
+// fullNames are what Redis knows the functions by, as arguments of a command.
+var fullNames = func() map[function]any {
+	names := make(map[function]any, len(functions))
 	for _, f := range functions {
 		names[f] = libraryName + "_" + string(f)
 	}
@@ -93,23 +93,38 @@ func (s *Store) define(ctx context.Context) error {
 }
 
 // call runs a function.
-func (s *Store) call(ctx context.Context, f function, keys []string, argv ...any) *redis.Cmd {
-	reply := s.rdb.FCall(ctx, fullNames[f], keys, argv...)
-	if !isUnknown(reply.Err()) {
+func (s *Store) call(ctx context.Context, f function, keys []string, argv ...string) *redis.Cmd {
+	reply := command(ctx, f, keys, argv)
+	if err := s.rdb.Process(ctx, reply); !isUnknown(err) {
 		return reply
 	}
 	if err := s.define(ctx); err != nil {
 		reply.SetErr(err)
 		return reply
 	}
-	return s.rdb.FCall(ctx, fullNames[f], keys, argv...)
+	reply = command(ctx, f, keys, argv)
+	_ = s.rdb.Process(ctx, reply) // the reply has the error, too
+	return reply
+}
+
+// command is a call that is not sent yet. It points to the texts: to make a value
+// of each costs an allocation.
+func command(ctx context.Context, f function, keys, argv []string) *redis.Cmd {
+	args := make([]any, 0, 3+len(keys)+len(argv))
+	args = append(args, "fcall", fullNames[f], len(keys))
+	for i := range keys {
+		args = append(args, &keys[i])
+	}
+	for i := range argv {
+		args = append(args, &argv[i])
+	}
+	cmd := redis.NewCmd(ctx, args...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
 }
 
 // A call is one run of a function.
-type call struct {
-	keys []string
-	argv []any
-}
+type call struct{ keys, argv []string }
 
 // callEach runs a function once for each call, in one pipeline, and returns the
 // replies. Where a server does not know it, all is run a second time: the
@@ -118,7 +133,8 @@ func (s *Store) callEach(ctx context.Context, f function, calls []call) ([]*redi
 	replies := make([]*redis.Cmd, len(calls))
 	err := s.pipelined(ctx, false, func(p redis.Pipeliner) {
 		for i, c := range calls {
-			replies[i] = p.FCall(ctx, fullNames[f], c.keys, c.argv...)
+			replies[i] = command(ctx, f, c.keys, c.argv)
+			_ = p.Process(ctx, replies[i])
 		}
 	})
 	return replies, err
@@ -154,5 +170,7 @@ func (s *Store) pipelined(ctx context.Context, transaction bool, fill func(redis
 
 // askRun asks the server that holds a key for the identity of its run.
 func askRun(ctx context.Context, p redis.Pipeliner, key string) *redis.Cmd {
-	return p.FCall(ctx, fullNames[fnRun], []string{key})
+	cmd := command(ctx, fnRun, []string{key}, nil)
+	_ = p.Process(ctx, cmd)
+	return cmd
 }

@@ -111,12 +111,12 @@ func (s *Store) marked(ctx context.Context, saved []Saved) ([]Saved, error) {
 	return marked, nil
 }
 
-func (s *Store) clearArgs(saved *Saved) (keys []string, argv []any) {
+func (s *Store) clearArgs(saved *Saved) (keys, argv []string) {
 	keys = []string{keyMarks(saved.Char), s.indexes.key(indexDirty, saved.Char), keyTransfers(saved.Char)}
 	for _, id := range saved.Sessions {
 		keys = append(keys, keySession(saved.Char, id))
 	}
-	argv = []any{saved.Char.String(), itoa(saved.SessionsAt)}
+	argv = []string{saved.Char.String(), itoa(saved.SessionsAt)}
 	for row, version := range saved.Rows {
 		argv = append(argv, string(row), itoa(version))
 	}

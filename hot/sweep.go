@@ -98,7 +98,7 @@ func (s *Store) EvictMany(ctx context.Context, chars []events.CharID, t time.Tim
 		calls[i] = call{[]string{
 			keyContexts(char), keyMarks(char), s.indexes.key(indexIdle, char),
 			keyVitals(char), keyItems(char), keyProgress(char), keyScenarios(char), keyTransfers(char),
-		}, []any{char.String(), strconv.FormatInt(t.UnixMicro(), 10)}}
+		}, []string{char.String(), strconv.FormatInt(t.UnixMicro(), 10)}}
 	}
 	replies, err := s.callEach(ctx, fnEvict, calls)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -37,11 +36,7 @@ func (CombatStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 		progress.add(batch[i].CharID, batch[i].Version, data.XP)
 		items.add(&batch[i], data.Loot)
 	}
-	fights, err := fightParams(batch)
-	if err != nil {
-		return err
-	}
-	if _, err := queries(q).SaveFights(context.Background(), fights); err != nil {
+	if _, err := queries(q).SaveFights(context.Background(), fightParams(batch)); err != nil {
 		return err
 	}
 	if _, err := queries(q).SaveProgress(context.Background(), progressParams(progress)); err != nil {
@@ -60,7 +55,7 @@ func progressParams(rows newest[events.CharID, int64]) (p db.SaveProgressParams)
 }
 
 // fightParams orders the fights by their session, the key of the history.
-func fightParams(batch []events.StateChanged) (p db.SaveFightsParams, err error) {
+func fightParams(batch []events.StateChanged) (p db.SaveFightsParams) {
 	fights := make([]*events.StateChanged, len(batch))
 	for i := range batch {
 		fights[i] = &batch[i]
@@ -70,19 +65,13 @@ func fightParams(batch []events.StateChanged) (p db.SaveFightsParams, err error)
 	})
 	fights = slices.CompactFunc(fights, func(a, b *events.StateChanged) bool { return a.SessionID == b.SessionID })
 	for _, e := range fights {
-		if err := addFight(&p, e); err != nil {
-			return p, err
-		}
+		addFight(&p, e)
 	}
-	return p, nil
+	return p
 }
 
-func addFight(p *db.SaveFightsParams, e *events.StateChanged) error {
+func addFight(p *db.SaveFightsParams, e *events.StateChanged) {
 	data := e.Data.(events.Combat)
-	loot, err := json.Marshal(append([]events.ItemChange{}, data.Loot...)) // [] rather than null
-	if err != nil {
-		return BadEvent(err)
-	}
 	p.SessionIds = append(p.SessionIds, e.SessionID)
 	p.CharIds = append(p.CharIds, int64(e.CharID))
 	p.Versions = append(p.Versions, int64(e.Version))
@@ -91,6 +80,5 @@ func addFight(p *db.SaveFightsParams, e *events.StateChanged) error {
 	p.FinishedAts = append(p.FinishedAts, data.FinishedAt)
 	p.Rounds = append(p.Rounds, data.Rounds)
 	p.XpGained = append(p.XpGained, data.XPGained)
-	p.Loots = append(p.Loots, loot)
-	return nil
+	p.Loots = append(p.Loots, events.EncodeItems(data.Loot))
 }
