@@ -45,6 +45,27 @@ func TestChangeOfAPartThatMovedWritesNothing(t *testing.T) {
 	})
 }
 
+// Versions tell copies of one join apart and no others: what was joined anew may
+// have the same versions and other rows.
+func TestChangeOfAnotherCopyWritesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.character()
+		first := everyPart(char, r.next())
+		r.commit(first)
+		before := r.load(char)
+		r.must(r.store.CommitJoin(r.ctx, &before.State, &before.State, game.Joining{}))
+		after := r.load(char)
+		equal(t, "parts", after.Parts, before.Parts)
+
+		late := everyPart(char, r.next())
+		late.Expect = before.Parts
+		late.Copy = before.Copy
+		r.unchanged(func() { r.moved(r.store.Commit(r.ctx, late, game.Request{}), first.Version) })
+		late.Copy = after.Copy
+		r.commit(late)
+	})
+}
+
 // One moved part is enough, wherever it stands among those that are expected.
 func TestOneMovedPartAmongMatchingOnesIsEnough(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
