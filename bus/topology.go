@@ -60,7 +60,7 @@ func (t Topology) withDefaults() Topology {
 }
 
 // maxAckPending is how many events of a scope savers may hold at once: four
-// batches of 2,500 a saver (being fetched, decoded, and two in lanes) for eight
+// batches of 5,000 a saver (being fetched, decoded, and two in lanes) for four
 // savers; more of them hold less each. The default of 1,000 would stall one.
 // Servers may have a limit of their own, so it must not be generous: 100,000 is
 // what operators set.

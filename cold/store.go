@@ -34,6 +34,10 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 	}
 	cfg.MaxConns = conns
 	cfg.ConnConfig.ConnectTimeout = connectTimeout
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		writeUUIDs(conn.TypeMap())
+		return nil
+	}
 	return pgxpool.NewWithConfig(ctx, cfg)
 }
 

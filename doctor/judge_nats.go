@@ -15,9 +15,9 @@ const (
 	trimShare   = 0.6             // the sweeper drops what is saved above this
 	fullShare   = 0.9             // nearly full
 	lateAfter   = time.Minute     // as the alarm on the oldest unsaved event
-	// smallestPending holds what one saver has of a scope: a batch of 2,500 that is
+	// smallestPending holds what one saver has of a scope: a batch of 5,000 that is
 	// fetched, one that is decoded, and two in its lanes.
-	smallestPending = 4 * 2500
+	smallestPending = 4 * 5000
 )
 
 func judgeNATS(n NATS, now time.Time) []Finding {

@@ -25,7 +25,7 @@ func (b *batch) split() (left, right *batch) {
 
 // batchBytes bounds what a lane lets gather, so that a saver's memory does not
 // depend on what games put into their events.
-const batchBytes = 2 << 20
+const batchBytes = 1 << 20
 
 // fits reports whether b and more are no more than most events, and not too large
 // to be in memory.

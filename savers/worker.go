@@ -60,9 +60,9 @@ type Worker struct {
 
 	// BatchSize is how many messages are fetched at a time, and how many events one
 	// transaction saves, at most. A batch is what is waiting; none waits to become
-	// full. It is smaller while events are large: at most about 2 MiB.
+	// full. It is smaller while events are large: at most about 1 MiB.
 	//
-	// Defaults to 2,500: larger ones fold a little better, hold locks longer, and
+	// Defaults to 5,000: larger ones fold a little better, hold locks longer, and
 	// a worker has up to five of them in memory.
 	BatchSize int
 	// Lanes is how many transactions may be under way at a time.
@@ -93,7 +93,7 @@ type Worker struct {
 func (w *Worker) withDefaults() *Worker {
 	c := *w
 	if c.BatchSize < 1 {
-		c.BatchSize = 2500
+		c.BatchSize = 5000
 	}
 	if c.Lanes < 1 {
 		c.Lanes = 2

@@ -32,7 +32,8 @@ func TestShortRunHasAFigureForEachSize(t *testing.T) {
 		cases[row.Case]++
 	}
 	for name, want := range map[string]int{
-		"100": 2, "100 of 2 thousand": 2, "all of 2 thousand play": 2, "1 thousand": 2, "5 thousand": 2,
+		"100": 3, "100 of 2 thousand": 3, "all of 2 thousand play": 3, "1 thousand": 3, "5 thousand": 3,
+		"100, after a checkpoint": 3, "100 of 2 thousand, after a checkpoint": 3,
 	} {
 		if cases[name] != want {
 			t.Errorf("%d rows of %q, want %d: %v", cases[name], name, want, cases)

@@ -11,6 +11,7 @@ type Counters struct {
 	HotUpdates int64 // of them on their page, without touching an index
 	Commits    int64
 	WALBytes   int64
+	PageImages int64 // whole pages in the log: of pages changed for the first time after a checkpoint
 	WALSyncs   int64 // fsyncs of the log; -1 where this PostgreSQL does not count them
 }
 
@@ -20,6 +21,7 @@ func (c Counters) Since(earlier Counters) Counters {
 	c.HotUpdates -= earlier.HotUpdates
 	c.Commits -= earlier.Commits
 	c.WALBytes -= earlier.WALBytes
+	c.PageImages -= earlier.PageImages
 	if c.WALSyncs >= 0 {
 		c.WALSyncs -= earlier.WALSyncs
 	}
@@ -38,8 +40,8 @@ func (r *Rig) Counters(ctx context.Context) (c Counters, err error) {
 	err = r.DB.QueryRow(ctx, `
 		SELECT coalesce(sum(n_tup_upd), 0), coalesce(sum(n_tup_hot_upd), 0),
 		       (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()),
-		       (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint
-		FROM pg_stat_user_tables`).Scan(&c.Updates, &c.HotUpdates, &c.Commits, &c.WALBytes)
+		       (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint, (SELECT wal_fpi FROM pg_stat_wal)
+		FROM pg_stat_user_tables`).Scan(&c.Updates, &c.HotUpdates, &c.Commits, &c.WALBytes, &c.PageImages)
 	if err != nil {
 		return c, fmt.Errorf("counters of PostgreSQL: %w", err)
 	}

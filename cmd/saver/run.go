@@ -32,7 +32,7 @@ type runCmd struct {
 	program.Streams
 	admin
 
-	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"2500" help:"How many events of a scope are fetched at a time, and saved by one transaction, at most."`
+	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"5000" help:"How many events of a scope are fetched at a time, and saved by one transaction, at most."`
 	GiveWay     bool          `name:"give-way" env:"SAVER_GIVE_WAY" default:"true" negatable:"" help:"Let other processes of the machine have its processors first."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
