@@ -14,3 +14,12 @@ func (b *Bus) SetAnswerMemory(d time.Duration) {
 	b.tail.memory = d
 	b.tail.set(begin{})
 }
+
+// Deaf makes a source read from where nothing comes: its consumer gets no request
+// from it.
+func (s *Source) Deaf(empty jetstream.Consumer) error {
+	s.behind = true
+	var err error
+	s.reading, err = read(empty, 10)
+	return err
+}

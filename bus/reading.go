@@ -33,6 +33,10 @@ const (
 )
 
 // read begins to read, up to limit messages ahead.
+//
+// The client asks for more when a tenth has come, not half: it does not ask while
+// the last request is being written, and looks again at the next message only.
+// Where nothing is left to come by then, see Source.askAgain.
 func read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	r := &reading{
 		msgs: make(chan jetstream.Msg, readAhead),
@@ -43,6 +47,7 @@ func read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	r.consume, err = consumer.Consume(
 		r.handle,
 		jetstream.PullMaxMessagesWithBytesLimit(limit, requestBytes),
+		jetstream.PullThresholdMessages(limit-limit/10),
 		jetstream.PullExpiry(requestExpiry),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.note(err) }),
 	)

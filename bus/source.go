@@ -2,7 +2,9 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,6 +18,7 @@ type Source struct {
 	consumer jetstream.Consumer
 	scope    events.Scope
 	reading  *reading // nil before the first Fetch, and after one that was given up
+	behind   bool     // more was waiting when the last message was handed out
 }
 
 // Source opens the scope's durable consumer, which all savers share.
@@ -42,6 +45,26 @@ func streamOf(scope events.Scope) string {
 // for the next ones while it saves the last, and a single event costs no request
 // of its own. A Fetch that ends with ctx gives back what nobody has fetched.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
+	for {
+		msgs, err := s.fetch(ctx, limit)
+		if errors.Is(err, errSilent) {
+			continue
+		}
+		if len(msgs) > 0 {
+			last, err := msgs[len(msgs)-1].Metadata()
+			s.behind = err == nil && last.NumPending > 0
+		}
+		return msgs, err
+	}
+}
+
+// silence is how long nothing comes of a backlog before it is asked why.
+const silence = 100 * time.Millisecond
+
+// errSilent means that the reading brought nothing, though more is waiting.
+var errSilent = errors.New("silent")
+
+func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	if s.reading == nil {
 		if ctx.Err() != nil {
 			return nil, nil
@@ -67,6 +90,10 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 	if !s.b.nc.IsConnected() {
 		return nil, s.wrap(errNotConnected)
 	}
+	var silent <-chan time.Time
+	if s.behind {
+		silent = time.After(silence)
+	}
 	select {
 	case msg := <-r.msgs:
 		return r.more(msg, limit), nil
@@ -75,9 +102,29 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 	case <-r.ended:
 		s.reading = nil
 		return nil, s.wrap(errEnded)
+	case <-silent:
+		s.askAgain(ctx)
+		return nil, errSilent
 	case <-ctx.Done():
 		s.giveUp()
 		return nil, nil
+	}
+}
+
+// askAgain gives up a reading that the server knows nothing of any more: events
+// are waiting, and nobody asks for them. The client (nats.go 1.55) counts on
+// requests that have been used up about once in two million events, and finds out
+// after two seconds.
+func (s *Source) askAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return // the reading will say why
+	}
+	s.behind = info.NumPending > 0
+	if s.behind && info.NumWaiting == 0 && !info.Paused {
+		s.giveUp()
 	}
 }
 

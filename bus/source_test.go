@@ -320,6 +320,25 @@ func TestSourceGoesOnAfterAnOutage(t *testing.T) {
 	})
 }
 
+// Events wait, and the server has no request of anybody: the source finds out and
+// asks again.
+func TestSourceAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	source, err := r.bus.Source(t.Context(), events.ScopeVitals)
+	r.must(err)
+	empty, err := r.bus.Source(t.Context(), events.ScopeCombat)
+	r.must(err)
+	r.must(source.Deaf(empty.Consumer()))
+	r.put("sync.vitals.42", "waits")
+
+	msgs, err := source.Fetch(t.Context(), 10)
+	r.must(err)
+	if len(msgs) != 1 || string(msgs[0].Data()) != "waits" {
+		t.Errorf("%d messages", len(msgs))
+	}
+}
+
 func TestSourceWithoutAConsumerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	r := newEmptyRig(t)
