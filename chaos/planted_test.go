@@ -31,7 +31,7 @@ func plantedText(bug, off, on string) string {
 
 const (
 	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 1999, at + 2 * n)))`
-	markChar     = `redis.call('ZADD', KEYS[5], 'NX', version, char)`
+	markChar     = `redis.call('ZADD', KEYS[3], 'NX', version, char)`
 	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
 	replayKey    = `if record then return {'replay', record} end`
 )
@@ -51,7 +51,7 @@ func patches() []patch {
 		{"savers/worker.go", "		err := w.transact(ctx, b.events)\n		if err == nil {\n			w.settle(ctx, b)\n",
 			"		if planted(\"ack-before-commit\") && try == 1 {\n			w.settle(ctx, b)\n		}\n" +
 				"		err := w.transact(ctx, b.events)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				w.settle(ctx, b)\n			}\n"},
-		{"gateway/act.go", `if l.Record != "" {`, `if l.Record != "" && !planted("idempotency-ignored") {`},
+		{"gateway/act.go", `case l.Record != "":`, `case l.Record != "" && !planted("idempotency-ignored"):`},
 		{"gateway/transfers.go", loadReceiver,
 			"		if planted(\"credit-again\") {\n			a.opts.Key = \"\"\n" +
 				"			return s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},

@@ -2,30 +2,38 @@ package savers
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
 )
 
-// A pace slows down savers that are behind while players play: a backlog that is
+// A Pace slows down savers that are behind while players play: a backlog that is
 // drained at full speed takes the stream, and the processors of its machine, from
 // those whose actions wait for an ack. Nothing is lost meanwhile, so the players
 // come first. Where nobody plays, or nothing much waits, there is no pace.
 //
-// It sees what it needs in what the consumer says with each message: how many it
-// has handed out so far, to all savers together, and how many wait. The sum grows
-// by what is published.
-type pace struct {
-	behind uint64 // as many waiting events are a backlog
+// The workers of a process share one. It sees what it needs in what a consumer
+// says with each message: how many it has handed out so far, to all savers
+// together, and how many wait. The sum grows by what is published. The zero value
+// is ready.
+type Pace struct {
+	mu     sync.Mutex
+	scopes map[events.Scope]progress
+	due    time.Time // when as many events as were handed out may have been
 
-	handed uint64    // events handed out when it was last asked
-	due    time.Time // when so many may have been
-	// The rate of arrivals, counted from a moment on, when so many were known.
+	// The rate of arrivals, counted over a window that began at a moment.
 	arrivals float64
+	arrived  uint64
 	since    time.Time
-	known    uint64
 	window   time.Duration
 }
+
+// progress is what a consumer had handed out, and what was published, when it
+// was last heard of.
+type progress struct{ handed, known uint64 }
 
 const (
 	// Arrivals are counted for paceWindow, the first time for firstWindow. Messages
@@ -35,8 +43,8 @@ const (
 	firstWindow = 50 * time.Millisecond
 	// playing is how many arrivals a second make a game that is played.
 	playing = 100
-	// A backlog is drained at catchUp times the rate of arrivals, by all savers
-	// together, and at leastPace events a second where there are few.
+	// Savers take catchUp times the rate of arrivals, all scopes and savers together,
+	// and leastPace events a second where there are few.
 	catchUp   = 3
 	leastPace = 20_000
 	// longestWait bounds what a strange message can ask for. Eight savers with whole
@@ -44,34 +52,53 @@ const (
 	longestWait = 3 * time.Second
 )
 
-// wait is how long to wait before more is fetched, when a message with this
-// metadata was the last one.
-func (p *pace) wait(last *jetstream.MsgMetadata, now time.Time) time.Duration {
-	handed := last.Sequence.Consumer
-	known := handed + last.NumPending
-	fresh := p.since.IsZero() || known < p.known || handed < p.handed
-	switch passed := now.Sub(p.since); {
-	case fresh || passed > 3*longestWait: // the first after a rest tells nothing
-		p.arrivals, p.since, p.known, p.window = 0, now, known, firstWindow
-	case passed >= p.window:
-		p.arrivals, p.since, p.known, p.window = float64(known-p.known)/passed.Seconds(), now, known, paceWindow
+// wait is how long to wait before more of a scope is fetched, when a message with
+// this metadata was the last one; more waiting events than behind are a backlog.
+func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, behind int, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	is := progress{handed: last.Sequence.Consumer, known: last.Sequence.Consumer + last.NumPending}
+	was, met := p.scopes[scope]
+	if !met {
+		was = is
+		if p.scopes == nil {
+			p.scopes = make(map[events.Scope]progress)
+		}
 	}
-	more := handed - p.handed
-	p.handed = handed
-	if fresh || last.NumPending <= p.behind || p.arrivals < playing {
+	p.scopes[scope] = is
+	if is.handed < was.handed || is.known < was.known {
+		was = is // another consumer of the same name
+	}
+	p.count(is.known-was.known, now)
+	if last.NumPending <= uint64(behind) || p.arrivals < playing {
 		p.due = now
 		return 0
 	}
 	rate := max(leastPace, catchUp*p.arrivals)
-	p.due = p.due.Add(time.Duration(float64(more) / rate * float64(time.Second)))
+	p.due = p.due.Add(time.Duration(float64(is.handed-was.handed) / rate * float64(time.Second)))
 	if p.due.Before(now) {
 		p.due = now
 	}
 	return min(p.due.Sub(now), longestWait)
 }
 
+// count takes note of so many events that were published.
+func (p *Pace) count(more uint64, now time.Time) {
+	p.arrived += more
+	passed := now.Sub(p.since)
+	switch {
+	case p.since.IsZero() || passed > 3*longestWait: // the first after a rest tells nothing
+		p.arrivals, p.window = 0, firstWindow
+	case passed >= p.window:
+		p.arrivals, p.window = float64(p.arrived)/passed.Seconds(), paceWindow
+	default:
+		return
+	}
+	p.since, p.arrived = now, 0
+}
+
 // slowDown waits as long as the pace asks for after these messages.
-func (p *pace) slowDown(ctx context.Context, msgs []jetstream.Msg) {
+func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstream.Msg, behind int) {
 	if len(msgs) == 0 {
 		return
 	}
@@ -79,7 +106,7 @@ func (p *pace) slowDown(ctx context.Context, msgs []jetstream.Msg) {
 	if err != nil {
 		return // what is no event is found out later
 	}
-	wait := p.wait(last, time.Now())
+	wait := p.wait(scope, last, behind, time.Now())
 	if wait <= 0 {
 		return
 	}

@@ -1,10 +1,13 @@
 package savers
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
 )
 
 // backlog is a consumer that hands out as fast as it is asked.
@@ -31,47 +34,73 @@ func (b *backlog) pass(d time.Duration) {
 	b.waiting += b.arrivals * d.Seconds()
 }
 
-// drain lets savers, each with a pace, drain for a while and returns how many
-// events a second they took.
-func (b *backlog) drain(savers int, length time.Duration) float64 {
-	paces := make([]pace, savers)
-	free := make([]time.Time, savers)
-	for i := range paces {
-		paces[i].behind, free[i] = 5000, b.now
+// drain lets savers, each with a pace, drain consumers for a while. It returns how
+// many events a second they took.
+func drain(savers int, length time.Duration, consumers ...*backlog) float64 {
+	scopes := []events.Scope{events.ScopeVitals, events.ScopeCombat}
+	type worker struct {
+		pace *Pace
+		free time.Time
+		on   int // which consumer
 	}
-	began, handed := b.now, b.handed
-	for b.now.Sub(began) < length {
-		next := 0
-		for i := range free {
-			if free[i].Before(free[next]) {
-				next = i
-			}
+	began := consumers[0].now
+	var workers []*worker
+	for range savers {
+		pace := new(Pace)
+		for on := range consumers {
+			workers = append(workers, &worker{pace, began, on})
 		}
-		b.pass(max(0, free[next].Sub(b.now)))
-		last := b.fetch()
-		free[next] = b.now.Add(paces[next].wait(last, b.now))
 	}
-	return float64(b.handed-handed) / b.now.Sub(began).Seconds()
+	handed := func() (n uint64) {
+		for _, c := range consumers {
+			n += c.handed
+		}
+		return n
+	}
+	before, now := handed(), began
+	for now.Sub(began) < length {
+		next := slices.MinFunc(workers, func(a, b *worker) int { return a.free.Compare(b.free) })
+		now = later(now, next.free)
+		for _, c := range consumers {
+			c.pass(now.Sub(c.now))
+		}
+		c := consumers[next.on]
+		last := c.fetch()
+		next.free = c.now.Add(next.pace.wait(scopes[next.on], last, 5000, c.now))
+		now = later(now, c.now)
+	}
+	return float64(handed()-before) / now.Sub(began).Seconds()
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func newBacklog(waiting, arrivals float64) *backlog {
+	return &backlog{now: time.Unix(1, 0), waiting: waiting, arrivals: arrivals, perFetch: 5000, fetchTime: 20 * time.Millisecond}
 }
 
 func TestBacklogIsDrainedAtAPaceWhilePlayersPlay(t *testing.T) {
 	for _, c := range []struct {
-		name     string
-		savers   int
-		arrivals float64
-		waiting  float64
-		atLeast  float64
-		atMost   float64
+		name      string
+		savers    int
+		consumers []*backlog
+		atLeast   float64
+		atMost    float64
 	}{
-		{"nobody plays", 1, 0, 1e9, 240_000, 260_000},
-		{"some play", 1, 3000, 1e9, 18_000, 26_000},
-		{"some play, eight savers", 8, 3000, 1e9, 18_000, 28_000},
-		{"many play", 1, 20_000, 1e9, 57_000, 68_000},
-		{"nothing waits", 1, 3000, 0, 2900, 3100},
+		{"nobody plays", 1, []*backlog{newBacklog(1e9, 0)}, 240_000, 260_000},
+		{"some play", 1, []*backlog{newBacklog(1e9, 3000)}, 18_000, 26_000},
+		{"some play, eight savers", 8, []*backlog{newBacklog(1e9, 3000)}, 18_000, 30_000},
+		{"many play", 1, []*backlog{newBacklog(1e9, 20_000)}, 54_000, 68_000},
+		{"nothing waits", 1, []*backlog{newBacklog(0, 3000)}, 2900, 3100},
+		{"one scope is played, another waits", 1, []*backlog{newBacklog(0, 3000), newBacklog(1e9, 0)}, 18_000, 30_000},
+		{"both scopes wait", 1, []*backlog{newBacklog(1e9, 3000), newBacklog(1e9, 0)}, 18_000, 30_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := &backlog{now: time.Unix(1, 0), waiting: c.waiting, arrivals: c.arrivals, perFetch: 5000, fetchTime: 20 * time.Millisecond}
-			if got := b.drain(c.savers, 20*time.Second); got < c.atLeast || got > c.atMost {
+			if got := drain(c.savers, 20*time.Second, c.consumers...); got < c.atLeast || got > c.atMost {
 				t.Errorf("%.0f events a second, want %.0f to %.0f", got, c.atLeast, c.atMost)
 			}
 		})
@@ -81,7 +110,7 @@ func TestBacklogIsDrainedAtAPaceWhilePlayersPlay(t *testing.T) {
 // Whatever a consumer says, that was made anew or hands out again, nobody waits
 // for long.
 func TestPaceOutlivesAnotherConsumer(t *testing.T) {
-	p := pace{behind: 10}
+	p := new(Pace)
 	now := time.Unix(1, 0)
 	for i, last := range []jetstream.MsgMetadata{
 		{Sequence: jetstream.SequencePair{Consumer: 1 << 60}, NumPending: 1 << 40},
@@ -91,7 +120,7 @@ func TestPaceOutlivesAnotherConsumer(t *testing.T) {
 		{},
 	} {
 		now = now.Add(150 * time.Millisecond)
-		if wait := p.wait(&last, now); wait < 0 || wait > longestWait {
+		if wait := p.wait(events.ScopeVitals, &last, 10, now); wait < 0 || wait > longestWait {
 			t.Errorf("step %d: waits %v", i, wait)
 		}
 	}

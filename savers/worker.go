@@ -69,9 +69,9 @@ type Worker struct {
 	//
 	// Defaults to 2.
 	Lanes int
-	// GiveWay makes a worker that is behind while players play drain its backlog
-	// no faster than they can bear; see pace.
-	GiveWay bool
+	// Pace makes workers that are behind while players play drain their backlog no
+	// faster than those can bear. nil for none.
+	Pace *Pace
 	// AckWait is the consumer's; a batch in hand gives a sign of life three
 	// times within it.
 	//
@@ -159,7 +159,6 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // fetch hands over what is waiting until ctx is done.
 func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
-	pace := pace{behind: uint64(w.BatchSize)}
 	for try := 1; ; {
 		msgs, err := w.Source.Fetch(ctx, w.BatchSize)
 		if ctx.Err() != nil { // the source has given up what nobody had fetched
@@ -174,8 +173,8 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 		}
 		try = 1
 		handOver(ctx, &batch{msgs: msgs}, out, keeper)
-		if w.GiveWay && w.Saver.Scope().HasState() {
-			pace.slowDown(ctx, msgs)
+		if w.Pace != nil && w.Saver.Scope().HasState() {
+			w.Pace.slowDown(ctx, w.Saver.Scope(), msgs, w.BatchSize)
 		}
 	}
 }

@@ -133,6 +133,10 @@ func (r *runCmd) prepare(ctx context.Context, c *cli, conns *connections, log *s
 // work runs one worker a scope until ctx is done and their batches are settled.
 func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.Registry, metrics *savers.Metrics, log *slog.Logger) error {
 	group, ctx := errgroup.WithContext(ctx)
+	var pace *savers.Pace
+	if r.GiveWay {
+		pace = new(savers.Pace)
+	}
 	for _, scope := range registry.Scopes() {
 		saver, err := registry.Saver(scope)
 		if err != nil {
@@ -144,7 +148,7 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		}
 		worker := &savers.Worker{
 			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
-			Log: log, Metrics: metrics, BatchSize: r.Batch, AckWait: r.AckWait, GiveWay: r.GiveWay,
+			Log: log, Metrics: metrics, BatchSize: r.Batch, AckWait: r.AckWait, Pace: pace,
 		}
 		group.Go(func() error { return worker.Run(ctx) })
 	}

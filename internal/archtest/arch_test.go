@@ -25,7 +25,7 @@ var table = map[string][]string{
 	"cold":                     {"events", "game", "internal/db"},
 	"savers":                   {"events", "internal/db"},
 	"savers/savertest":         {"events", "savers"},
-	"gateway":                  {"events", "game", "internal/strictjson"},
+	"gateway":                  {"events", "game", "internal/recent", "internal/strictjson"},
 	"verify":                   {"events", "game"},
 	"doctor":                   {"bus", "events", "hot", "internal/migrate"},
 	"sql":                      {},
