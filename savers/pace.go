@@ -36,17 +36,18 @@ type Pace struct {
 type progress struct{ handed, known uint64 }
 
 const (
-	// Arrivals are counted for paceWindow, the first time for firstWindow. Messages
-	// that lie ready are some batches old, so a short window would see none, or two
-	// in one.
+	// Arrivals are counted for paceWindow, and for shortWindow as long as nobody
+	// plays: a saver at full speed has to find out soon, one that waits has messages
+	// that are some batches old, so a short window would see none, or two in one.
 	paceWindow  = time.Second
-	firstWindow = 50 * time.Millisecond
+	shortWindow = 50 * time.Millisecond
 	// playing is how many arrivals a second make a game that is played.
 	playing = 100
 	// Savers take catchUp times the rate of arrivals, all scopes and savers together,
-	// and leastPace events a second where there are few.
+	// and leastPace events a second where there are few: what they take beside the
+	// players' own is then less of the processors than the players take.
 	catchUp   = 3
-	leastPace = 20_000
+	leastPace = 5_000
 	// longestWait bounds what a strange message can ask for. Eight savers with whole
 	// batches wait for two seconds each.
 	longestWait = 3 * time.Second
@@ -86,13 +87,16 @@ func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, behind int,
 func (p *Pace) count(more uint64, now time.Time) {
 	p.arrived += more
 	passed := now.Sub(p.since)
-	switch {
-	case p.since.IsZero() || passed > 3*longestWait: // the first after a rest tells nothing
-		p.arrivals, p.window = 0, firstWindow
-	case passed >= p.window:
-		p.arrivals, p.window = float64(p.arrived)/passed.Seconds(), paceWindow
-	default:
+	fresh := p.since.IsZero() || passed > 3*longestWait // the first after a rest tells nothing
+	if !fresh && passed < p.window {
 		return
+	}
+	p.arrivals, p.window = 0, shortWindow
+	if !fresh {
+		p.arrivals = float64(p.arrived) / passed.Seconds()
+	}
+	if p.arrivals >= playing {
+		p.window = paceWindow
 	}
 	p.since, p.arrived = now, 0
 }

@@ -92,12 +92,13 @@ func TestBacklogIsDrainedAtAPaceWhilePlayersPlay(t *testing.T) {
 		atMost    float64
 	}{
 		{"nobody plays", 1, []*backlog{newBacklog(1e9, 0)}, 240_000, 260_000},
-		{"some play", 1, []*backlog{newBacklog(1e9, 3000)}, 18_000, 26_000},
-		{"some play, eight savers", 8, []*backlog{newBacklog(1e9, 3000)}, 18_000, 30_000},
+		{"some play", 1, []*backlog{newBacklog(1e9, 3000)}, 8_000, 12_000},
+		{"few play", 1, []*backlog{newBacklog(1e9, 300)}, 4_500, 7_000},
+		{"some play, eight savers", 8, []*backlog{newBacklog(1e9, 3000)}, 8_000, 18_000},
 		{"many play", 1, []*backlog{newBacklog(1e9, 20_000)}, 54_000, 68_000},
 		{"nothing waits", 1, []*backlog{newBacklog(0, 3000)}, 2900, 3100},
-		{"one scope is played, another waits", 1, []*backlog{newBacklog(0, 3000), newBacklog(1e9, 0)}, 18_000, 30_000},
-		{"both scopes wait", 1, []*backlog{newBacklog(1e9, 3000), newBacklog(1e9, 0)}, 18_000, 30_000},
+		{"one scope is played, another waits", 1, []*backlog{newBacklog(0, 3000), newBacklog(1e9, 0)}, 8_000, 14_000},
+		{"both scopes wait", 1, []*backlog{newBacklog(1e9, 3000), newBacklog(1e9, 0)}, 8_000, 14_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := drain(c.savers, 20*time.Second, c.consumers...); got < c.atLeast || got > c.atMost {
