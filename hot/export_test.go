@@ -1,9 +1,26 @@
 package hot
 
-import "github.com/savepoint-games/savepoint/events"
+import (
+	"runtime"
+
+	"github.com/savepoint-games/savepoint/events"
+)
 
 // IndexKey is the key of an index that lists the character.
 func (s *Store) IndexKey(index string, c events.CharID) string { return s.indexes.key(index, c) }
 
 // FewMarks is up to how many characters marks are cleared without asking first.
 const FewMarks = fewMarks
+
+// AwaitGathered returns when so many commands wait for their turn to be sent.
+func (s *Store) AwaitGathered(count int) {
+	for {
+		s.gather.mu.Lock()
+		waiting := len(s.gather.waiting)
+		s.gather.mu.Unlock()
+		if waiting >= count {
+			return
+		}
+		runtime.Gosched()
+	}
+}

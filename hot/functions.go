@@ -94,17 +94,32 @@ func (s *Store) define(ctx context.Context) error {
 
 // call runs a function.
 func (s *Store) call(ctx context.Context, f function, keys []string, argv ...string) *redis.Cmd {
-	reply := command(ctx, f, keys, argv)
-	if err := s.rdb.Process(ctx, reply); !isUnknown(err) {
+	reply := s.send(ctx, f, keys, argv)
+	if !isUnknown(reply.Err()) {
 		return reply
 	}
 	if err := s.define(ctx); err != nil {
 		reply.SetErr(err)
 		return reply
 	}
-	reply = command(ctx, f, keys, argv)
-	_ = s.rdb.Process(ctx, reply) // the reply has the error, too
-	return reply
+	return s.send(ctx, f, keys, argv)
+}
+
+// send runs a function on a server that should know it: together with others,
+// where there is one server. On a cluster one that is away would hold up what
+// others wait for.
+func (s *Store) send(ctx context.Context, f function, keys, argv []string) *redis.Cmd {
+	cmd := command(ctx, f, keys, argv)
+	if s.gather == nil {
+		_ = s.rdb.Process(ctx, cmd) // the command has the error, too
+		return cmd
+	}
+	if err := s.gather.process(ctx, cmd); err != nil && ctx.Err() != nil {
+		left := redis.NewCmd(ctx)
+		left.SetErr(err)
+		return left
+	}
+	return cmd
 }
 
 // command is a call that is not sent yet. It points to the texts: to make a value

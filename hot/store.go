@@ -18,6 +18,7 @@ import (
 // Store is the hot state. It is safe for concurrent use.
 type Store struct {
 	rdb     redis.UniversalClient
+	gather  *gatherer // nil on a cluster
 	indexes indexer
 }
 
@@ -29,11 +30,21 @@ func Open(url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis url: %w", err)
 	}
-	return &Store{rdb: rdb, indexes: indexer{cluster: cluster}}, nil
+	s := &Store{rdb: rdb, indexes: indexer{cluster: cluster}}
+	if one, ok := rdb.(*redis.Client); ok {
+		s.gather = &gatherer{rdb: one}
+	}
+	return s, nil
 }
 
-// Close closes the connections.
-func (s *Store) Close() error { return s.rdb.Close() }
+// Close closes the connections. What is on its way gets an error.
+func (s *Store) Close() error {
+	err := s.rdb.Close()
+	if s.gather != nil {
+		s.gather.sender.Wait()
+	}
+	return err
+}
 
 // Ping returns nil when Redis answers and takes writes.
 func (s *Store) Ping(ctx context.Context) error {

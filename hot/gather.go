@@ -1,0 +1,92 @@
+package hot
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A gatherer sends the commands of many callers together: while some are on
+// their way, others gather, and go as one pipeline when it is their turn. Redis
+// then reads, logs and answers many at once, and so does the gateway; nobody
+// waits for more to come.
+//
+// The client has something alike (AutoPipeline), which is experimental, and may
+// send a command again. A commit must not be.
+type gatherer struct {
+	rdb *redis.Client
+
+	mu      sync.Mutex
+	waiting []*gathered
+	sending bool // a pipeline is under way; two at a time gather less and gain nothing
+	sender  sync.WaitGroup
+}
+
+// mostGathered bounds a pipeline: no answer is there before the last one is.
+const mostGathered = 128
+
+// gathered is a command that waits to be sent, or for its answer.
+type gathered struct {
+	ctx      context.Context // of the caller
+	cmd      *redis.Cmd
+	answered chan struct{}
+}
+
+// process sends cmd, once, and returns when it is answered. Where ctx is done
+// before, its error is returned; cmd may then be executed or not, and must not
+// be looked at.
+func (g *gatherer) process(ctx context.Context, cmd *redis.Cmd) error {
+	own := &gathered{ctx, cmd, make(chan struct{})}
+	g.mu.Lock()
+	g.waiting = append(g.waiting, own)
+	if !g.sending {
+		g.sending = true
+		g.sender.Go(g.send)
+	}
+	g.mu.Unlock()
+	select {
+	case <-own.answered:
+		return cmd.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// send sends one pipeline after the other until nothing waits.
+func (g *gatherer) send() {
+	for {
+		g.mu.Lock()
+		n := min(len(g.waiting), mostGathered)
+		if n == 0 {
+			g.waiting, g.sending = nil, false
+			g.mu.Unlock()
+			return
+		}
+		batch := g.waiting[:n:n]
+		g.waiting = g.waiting[n:]
+		g.mu.Unlock()
+		g.exec(batch)
+		for _, one := range batch {
+			close(one.answered)
+		}
+	}
+}
+
+// exec leaves in each command its answer or its error. A caller that has left
+// does not end what others wait for.
+func (g *gatherer) exec(batch []*gathered) {
+	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
+	defer cancel()
+	// Each command has the error, too.
+	_, _ = g.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, one := range batch {
+			if err := one.ctx.Err(); err != nil {
+				one.cmd.SetErr(err)
+				continue
+			}
+			_ = p.Process(ctx, one.cmd)
+		}
+		return nil
+	})
+}

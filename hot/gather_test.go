@@ -1,0 +1,151 @@
+package hot_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+// gate holds the first thing that a client sends, and counts all of them.
+type gate struct {
+	sent    atomic.Int64
+	reached chan struct{}
+	open    chan struct{}
+}
+
+func newGate() *gate { return &gate{reached: make(chan struct{}), open: make(chan struct{})} }
+
+func (g *gate) pass() {
+	if g.sent.Add(1) == 1 {
+		close(g.reached)
+		<-g.open
+	}
+}
+
+func (g *gate) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		g.pass()
+		return next(ctx, cmd)
+	}
+}
+
+func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		g.pass()
+		return next(ctx, cmds)
+	}
+}
+
+// gated is a rig whose store is about to commit a change of a first character,
+// and characters that others may change meanwhile.
+func gated(t *testing.T, r *rig, count int) (g *gate, others []events.CharID, finish func()) {
+	t.Helper()
+	first := r.vitals(r.character(), 1)
+	for range count {
+		others = append(others, r.character())
+	}
+	g = newGate()
+	r.store.Client().AddHook(g)
+	var commits sync.WaitGroup
+	commits.Go(func() {
+		_ = r.store.Commit(r.ctx, first, game.Request{}) // it only keeps the way busy
+	})
+	<-g.reached
+	return g, others, func() {
+		close(g.open)
+		commits.Wait()
+	}
+}
+
+func TestCommitsThatWaitGoTogetherAndGetTheirOwnAnswers(t *testing.T) {
+	r := newRig(t, stacktest.Redis(t))
+	g, chars, finish := gated(t, r, 100)
+	errs := make([]error, len(chars))
+	var commits sync.WaitGroup
+	for i, char := range chars {
+		change := r.vitals(char, int32(i))
+		if i%3 == 0 {
+			change.Expect = map[game.Part]events.Version{game.PartVitals: 5}
+		}
+		commits.Go(func() { errs[i] = r.store.Commit(r.ctx, change, game.Request{}) })
+	}
+	r.store.AwaitGathered(len(chars))
+	finish()
+	commits.Wait()
+	if sent := g.sent.Load(); sent != 2 {
+		t.Errorf("sent %d times, want once for the first and once for all others", sent)
+	}
+	for i, char := range chars {
+		var moved *game.MovedError
+		switch {
+		case i%3 == 0 && !errors.As(errs[i], &moved):
+			t.Errorf("change %d: got %v, want a MovedError", i, errs[i])
+		case i%3 != 0 && errs[i] != nil:
+			t.Errorf("change %d: %v", i, errs[i])
+		case i%3 != 0 && r.load(char).Vitals.HP != int32(i):
+			t.Errorf("character %d got the vitals of another", char)
+		}
+	}
+}
+
+func TestCallerThatLeavesHoldsUpNobody(t *testing.T) {
+	r := newRig(t, stacktest.Redis(t))
+	_, chars, finish := gated(t, r, 2)
+	leaving, leave := context.WithCancel(r.ctx)
+	gone := make(chan error, 1)
+	go func() { gone <- r.store.Commit(leaving, r.vitals(chars[0], 1), game.Request{}) }()
+	r.store.AwaitGathered(1)
+	stays := make(chan error, 1)
+	go func() { stays <- r.store.Commit(r.ctx, r.vitals(chars[1], 2), game.Request{}) }()
+	r.store.AwaitGathered(2)
+	leave()
+	var unavailable *events.UnavailableError
+	if err := <-gone; !errors.As(err, &unavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("who left got %v", err)
+	}
+	finish()
+	r.must(<-stays)
+	equal(t, "vitals of who stayed", r.load(chars[1]).Vitals.HP, int32(2))
+	if v := r.load(chars[0]).Vitals; v != nil {
+		t.Errorf("what nobody waited for was sent: %+v", v)
+	}
+}
+
+func TestAllThatWaitAreToldThatRedisIsGone(t *testing.T) {
+	server := stacktest.OwnRedis(t)
+	r := newRig(t, server.URL())
+	_, chars, finish := gated(t, r, 20)
+	r.must(server.Kill())
+	errs := make(chan error, len(chars))
+	for _, char := range chars {
+		change := r.vitals(char, 1)
+		go func() { errs <- r.store.Commit(r.ctx, change, game.Request{}) }()
+	}
+	r.store.AwaitGathered(len(chars))
+	finish()
+	for range chars {
+		var unavailable *events.UnavailableError
+		select {
+		case err := <-errs:
+			if !errors.As(err, &unavailable) {
+				t.Errorf("got %v, want an UnavailableError", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("a commit waits for a server that is gone")
+		}
+	}
+}
