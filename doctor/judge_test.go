@@ -67,6 +67,7 @@ func TestEachSettingIsFound(t *testing.T) {
 		{"no jetstream", nats(func(n *NATS) { n.JetStreamErr = "not enabled" }), Critical, "JetStream cannot be read"},
 		{"nats 2.10", nats(func(n *NATS) { n.Version = "2.10.22" }), Critical, "version 2.10.22"},
 		{"nats 2.14", nats(func(n *NATS) { n.Version = "2.14.0" }), Note, "version 2.14.0"},
+		{"nats 2.15.2", nats(func(n *NATS) { n.Version = "2.15.2" }), Note, "version 2.15.2"},
 		{"account full", nats(func(n *NATS) { n.Account = AccountStorage{Used: 95, Max: 100} }), Warning, "account's file storage: 95 B of 100 B"},
 		{"no stream", nats(func(n *NATS) { n.Changes = Stream{Name: "SYNC", Missing: true} }), Warning, "there is no stream SYNC"},
 		{"stream hidden", nats(func(n *NATS) { n.Dead = Stream{Name: "SYNC_DLQ", Err: "timeout"} }), Critical, "stream SYNC_DLQ cannot be read: timeout"},

@@ -31,7 +31,7 @@ func sound() Settings {
 			Clock:    Offset{Known: true, By: time.Millisecond, Within: time.Millisecond},
 		}}},
 		NATS: NATS{
-			Addr: "nats:4222", Version: "2.15.2", Cluster: "sync", Account: AccountStorage{Max: -1},
+			Addr: "nats:4222", Version: "2.15.3", Cluster: "sync", Account: AccountStorage{Max: -1},
 			Changes: stream(bus.StreamChanges), Clock: stream(bus.StreamClock), Dead: stream(bus.StreamDead), Mirror: stream(bus.StreamMirror),
 			LastTick: at.Add(-3 * time.Second), TickEvery: 10 * time.Second,
 			Want: bus.Topology{Replicas: 3, MaxAge: 168 * time.Hour},

@@ -77,7 +77,7 @@ func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, servers.Close()) }()
-	m := &meter{Config: c, rig: servers}
+	m := &meter{Config: c, rig: servers, even: map[workload.Kind]float64{}}
 	var rows []report.Row
 	for _, kind := range workload.Kinds() {
 		more, err := m.kind(ctx, kind)
@@ -86,7 +86,12 @@ func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
 		}
 		rows = append(rows, more...)
 	}
-	more, err := m.memory(ctx)
+	more, err := m.skewed(ctx)
+	if err != nil {
+		return rows, fmt.Errorf("drain, skewed: %w", err)
+	}
+	rows = append(rows, more...)
+	more, err = m.memory(ctx)
 	if err != nil {
 		return rows, fmt.Errorf("drain, memory: %w", err)
 	}
@@ -96,7 +101,8 @@ func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
 // meter measures on one set of servers.
 type meter struct {
 	Config
-	rig *rig.Rig
+	rig  *rig.Rig
+	even map[workload.Kind]float64 // the rate of one saver, where no character stands out
 }
 
 func (m *meter) sayf(format string, values ...any) { m.Progress(fmt.Sprintf(format, values...)) }
@@ -118,6 +124,7 @@ func (m *meter) kind(ctx context.Context, kind workload.Kind) ([]report.Row, err
 	if err != nil {
 		return nil, err
 	}
+	m.even[kind] = one.rate()
 	limits, err := m.baselines(ctx, events)
 	if err != nil {
 		return nil, err

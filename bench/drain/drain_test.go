@@ -50,6 +50,11 @@ func TestRunHasEveryFigure(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"Zipf 1.2", "5 characters"} {
+		if have["drain mix, savepoint, 1 saver, "+name+", events/s"] <= 0 {
+			t.Errorf("drain mix, %s: no rate", name)
+		}
+	}
 	if have["drain memory, a saver, 1000 events waiting, MB peak"] <= 1 {
 		t.Errorf("no peak of the memory in %v", have)
 	}
