@@ -227,13 +227,13 @@ func (s *system) anyAction(random *rand.Rand, at *gateway.Service, char events.C
 	s.must(err)
 	open := loaded.Contexts.Active
 	switch random.IntN(14) {
+	default:
+		s.refusable(s.change(at, char, item, random.Int64N(7)-3))
+		return "items"
 	case 0:
 		_, err = at.SetVitals(ctx, char, events.Vitals{HP: random.Int32N(100), Location: events.Location{Zone: "harbor"}}, opts)
 		s.refusable(err)
 		return "vitals"
-	default:
-		s.refusable(s.change(at, char, item, random.Int64N(7)-3))
-		return "items"
 	case 1, 2:
 		context := game.AllContexts[random.IntN(3)]
 		_, err = at.Enter(ctx, char, game.Entry{Context: context, ScenarioID: fmt.Sprint("road-", random.IntN(2)), Force: random.IntN(2) == 0}, opts)
