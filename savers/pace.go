@@ -71,14 +71,20 @@ func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, behind int,
 		was = is // another consumer of the same name
 	}
 	p.count(is.known-was.known, now)
-	if last.NumPending <= uint64(behind) || p.arrivals < playing {
+	if p.arrivals < playing {
 		p.due = now
 		return 0
 	}
-	rate := max(leastPace, catchUp*p.arrivals)
-	p.due = p.due.Add(time.Duration(float64(is.handed-was.handed) / rate * float64(time.Second)))
+	isBehind := last.NumPending > uint64(behind)
+	if isBehind {
+		rate := max(leastPace, catchUp*p.arrivals)
+		p.due = p.due.Add(time.Duration(float64(is.handed-was.handed) / rate * float64(time.Second)))
+	}
 	if p.due.Before(now) {
 		p.due = now
+	}
+	if !isBehind { // a scope that is not behind waits for none that is
+		return 0
 	}
 	return min(p.due.Sub(now), longestWait)
 }

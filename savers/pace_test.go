@@ -37,7 +37,7 @@ func (b *backlog) pass(d time.Duration) {
 // drain lets savers, each with a pace, drain consumers for a while. It returns how
 // many events a second they took.
 func drain(savers int, length time.Duration, consumers ...*backlog) float64 {
-	scopes := []events.Scope{events.ScopeVitals, events.ScopeCombat}
+	scopes := []events.Scope{events.ScopeVitals, events.ScopeCombat, events.ScopeInventory, events.ScopeScenario}
 	type worker struct {
 		pace *Pace
 		free time.Time
@@ -98,6 +98,7 @@ func TestBacklogIsDrainedAtAPaceWhilePlayersPlay(t *testing.T) {
 		{"many play", 1, []*backlog{newBacklog(1e9, 20_000)}, 54_000, 68_000},
 		{"nothing waits", 1, []*backlog{newBacklog(0, 3000)}, 2900, 3100},
 		{"one scope is played, another waits", 1, []*backlog{newBacklog(0, 3000), newBacklog(1e9, 0)}, 8_000, 14_000},
+		{"one scope is played, three others wait", 1, []*backlog{newBacklog(0, 3000), newBacklog(1e9, 0), newBacklog(1e9, 0), newBacklog(1e9, 0)}, 8_000, 15_000},
 		{"both scopes wait", 1, []*backlog{newBacklog(1e9, 3000), newBacklog(1e9, 0)}, 8_000, 14_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
