@@ -64,6 +64,28 @@ func TestLanesAreEven(t *testing.T) {
 	}
 }
 
+// A second transaction for a handful of events would cost more than they do.
+func TestFewEventsAreOneTransaction(t *testing.T) {
+	w := &Worker{BatchSize: 160, Lanes: 3}
+	for _, c := range []struct{ events, want int }{{1, 1}, {9, 1}, {10, 3}, {160, 3}} {
+		b := new(batch)
+		for i := range c.events {
+			b.events = append(b.events, events.StateChanged{CharID: events.CharID(i + 1)})
+			b.msgs = append(b.msgs, &struct{ jetstream.Msg }{})
+		}
+		transactions, total := 0, 0
+		for _, part := range w.share(b) {
+			total += len(part.msgs)
+			if len(part.msgs) > 0 {
+				transactions++
+			}
+		}
+		if transactions != c.want || total != c.events {
+			t.Errorf("%d events: %d of them in %d transactions, want all in %d", c.events, total, transactions, c.want)
+		}
+	}
+}
+
 // What comes while a transaction is under way waits as one batch, up to the size
 // of one, in events and in bytes; nothing is lost, and nothing comes twice.
 func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {

@@ -43,7 +43,8 @@ type DB interface {
 // Worker is the universal loop: fetch, decode, open the transaction, call the
 // saver of the scope, commit, acknowledge, after-commit. What is fetched is split
 // by character into lanes, each with a transaction of its own: two lanes have no
-// row in common, so that neither waits for the other's locks. While batches
+// row in common, so that neither waits for the other's locks. Few events are one
+// transaction. While batches
 // commit, the next are fetched and decoded.
 type Worker struct {
 	// Saver stores the batches.
@@ -181,13 +182,26 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 
 // sortOut decodes what was fetched and shares it out.
 func (w *Worker) sortOut(ctx context.Context, fetched *batch, lanes []chan *batch, keeper *keeper) {
-	parts := w.decode(ctx, fetched.msgs).byLane(len(lanes))
+	parts := w.share(w.decode(ctx, fetched.msgs))
 	keeper.drop(fetched)
 	for i, b := range parts {
 		if len(b.msgs) > 0 {
 			handOver(ctx, w.joinWaiting(b, lanes[i], keeper), lanes[i], keeper)
 		}
 	}
+}
+
+// fewOf a batch are not split: less than this part of one costs more by a second
+// transaction than it gains. Should they meet a row of another lane, one waits for
+// the other, as two savers do.
+const fewOf = 16
+
+// share splits a batch over the lanes.
+func (w *Worker) share(b *batch) []*batch {
+	if len(b.msgs) < w.BatchSize/fewOf {
+		return []*batch{b}
+	}
+	return b.byLane(w.Lanes)
 }
 
 // joinWaiting takes back what waits in a lane, which nobody but the caller hands

@@ -112,22 +112,26 @@ func (m *meter) workload(kind workload.Kind, count int) workload.Config {
 }
 
 // kind measures one kind of events: the product with one and with two savers,
-// then the baselines on the same events.
+// and with one that does not split characters over lanes, then the baselines on the same events.
 func (m *meter) kind(ctx context.Context, kind workload.Kind) ([]report.Row, error) {
 	events := m.workload(kind, m.Sizes.events(kind))
 	want := workload.FinalOf(workload.Generate(events))
-	two, err := m.median(ctx, events, want, 2)
+	two, err := m.median(ctx, events, want, twoSavers)
 	if err != nil {
 		return nil, err
 	}
-	one, err := m.median(ctx, events, want, 1)
+	one, err := m.median(ctx, events, want, oneSaver)
 	if err != nil {
 		return nil, err
 	}
 	m.even[kind] = one.rate()
+	unsplit, err := m.median(ctx, events, want, oneLane)
+	if err != nil {
+		return nil, err
+	}
 	limits, err := m.baselines(ctx, events)
 	if err != nil {
 		return nil, err
 	}
-	return rows(kind, one, two, limits), nil
+	return rows(kind, one, two, unsplit, limits), nil
 }

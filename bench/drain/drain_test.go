@@ -84,7 +84,7 @@ func TestWrongRowFailsTheRun(t *testing.T) {
 	m := &meter{Config: Config{Seed: 11, Sizes: small, Progress: func(string) {}}, rig: servers}
 	events := m.workload(workload.KindVitals, 1500)
 
-	_, err = m.median(ctx, events, workload.FinalOf(workload.Generate(events)), 1)
+	_, err = m.median(ctx, events, workload.FinalOf(workload.Generate(events)), oneSaver)
 
 	if err == nil || !strings.Contains(err.Error(), `character_vitals row "7"`) {
 		t.Errorf("got %v", err)

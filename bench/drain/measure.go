@@ -15,7 +15,6 @@ import (
 // measured is one drain.
 type measured struct {
 	events  int
-	savers  int
 	elapsed time.Duration
 	cpu     usage.Times // saver, nats, redis, postgres
 	pg      rig.Counters
@@ -30,15 +29,28 @@ func (m measured) perMillion(cpu time.Duration) float64 {
 
 func (m measured) perEvent(n int64) float64 { return float64(n) / float64(m.events) }
 
+// A crew is what drains.
+type crew struct {
+	savers int
+	env    []string // of each
+}
+
+var (
+	oneSaver  = crew{savers: 1}
+	twoSavers = crew{savers: 2}
+	// oneLane does not split characters: one transaction at a time.
+	oneLane = crew{savers: 1, env: []string{"SAVER_LANES=1"}}
+)
+
 // median repeats a drain and returns the one in the middle of the rates.
-func (m *meter) median(ctx context.Context, events workload.Config, want *workload.Final, savers int) (measured, error) {
+func (m *meter) median(ctx context.Context, events workload.Config, want *workload.Final, by crew) (measured, error) {
 	all := make([]measured, 0, m.Sizes.Repeat)
 	for range max(1, m.Sizes.Repeat) {
-		one, err := m.drain(ctx, events, want, savers)
+		one, err := m.drain(ctx, events, want, by)
 		if err != nil {
 			return one, err
 		}
-		m.sayf("drain %s, %d savers: %.0f events/s, %.1f CPU s a million", events.Kind, savers, one.rate(), one.perMillion(one.cpu.Total()))
+		m.sayf("drain %s, %d savers %s: %.0f events/s, %.1f CPU s a million", events.Kind, by.savers, by.env, one.rate(), one.perMillion(one.cpu.Total()))
 		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b measured) int { return cmp.Compare(a.elapsed, b.elapsed) })
@@ -47,10 +59,10 @@ func (m *meter) median(ctx context.Context, events workload.Config, want *worklo
 
 // drain lets a backlog grow before savers that are up and idle, lets them loose,
 // and measures until the last event is acknowledged. Then it compares the rows.
-func (m *meter) drain(ctx context.Context, events workload.Config, want *workload.Final, savers int) (out measured, err error) {
+func (m *meter) drain(ctx context.Context, events workload.Config, want *workload.Final, by crew) (out measured, err error) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	out = measured{events: events.Events, savers: savers}
+	out = measured{events: events.Events}
 	if err := m.rig.Reset(ctx); err != nil {
 		return out, err
 	}
@@ -58,7 +70,7 @@ func (m *meter) drain(ctx context.Context, events workload.Config, want *workloa
 	if err != nil {
 		return out, err
 	}
-	running, err := m.idleSavers(ctx, savers)
+	running, err := m.idle(ctx, by)
 	if err != nil {
 		return out, err
 	}
@@ -84,10 +96,10 @@ func (m *meter) drain(ctx context.Context, events workload.Config, want *workloa
 	return out, m.rig.Check(ctx, want)
 }
 
-// idleSavers starts savers and returns when they wait for events.
-func (m *meter) idleSavers(ctx context.Context, count int) (running []*rig.Program, err error) {
-	for range count {
-		p, err := m.rig.StartSaver(ctx, rig.Options{})
+// idle starts a crew and returns when all of it waits for events.
+func (m *meter) idle(ctx context.Context, c crew) (running []*rig.Program, err error) {
+	for range c.savers {
+		p, err := m.rig.StartSaver(ctx, rig.Options{Env: c.env})
 		if err != nil {
 			return nil, err
 		}
@@ -96,11 +108,11 @@ func (m *meter) idleSavers(ctx context.Context, count int) (running []*rig.Progr
 	for _, scope := range workload.KindMix.Scopes() {
 		for {
 			b, err := m.rig.Backlog(ctx, scope)
-			if err == nil && b.Asking >= count {
+			if err == nil && b.Asking >= c.savers {
 				break
 			}
 			if ctx.Err() != nil {
-				return nil, fmt.Errorf("%d savers do not ask for %s events: %+v (%v)", count, scope, b, err)
+				return nil, fmt.Errorf("%d savers do not ask for %s events: %+v (%v)", c.savers, scope, b, err)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}

@@ -21,7 +21,7 @@ const (
 )
 
 // rows is the table of one kind.
-func rows(kind workload.Kind, one, two measured, l limits) (out []report.Row) {
+func rows(kind workload.Kind, one, two, unsplit measured, l limits) (out []report.Row) {
 	section := "drain " + string(kind)
 	add := func(r report.Row) {
 		r.Section = section
@@ -38,9 +38,11 @@ func rows(kind workload.Kind, one, two measured, l limits) (out []report.Row) {
 	add(bySingle)
 	add(rate("savepoint, 1 saver", one.rate()).AtLeast(wantedOfLimit, limit, "(ii) and (iii)"))
 	add(rate("savepoint, 2 savers", two.rate()).Against(one.rate(), "1 saver"))
+	add(rate("savepoint, 1 saver", one.rate()).Against(unsplit.rate(), "characters in one lane"))
 	if len(l.atOnce) > 0 {
 		add(rate("savepoint, 1 saver", one.rate()).Against(best(l.atOnce).result.Rate(), "(i) in one round trip"))
 	}
+	add(rate("savepoint, 1 saver, characters in one lane", unsplit.rate()))
 	for _, c := range slices.Concat(l.one, l.atOnce) {
 		add(rate("(i) a transaction an event, "+c.setting, c.result.Rate()))
 	}

@@ -26,7 +26,7 @@ func (m *meter) skewed(ctx context.Context) (rows []report.Row, err error) {
 		}{
 			{"Zipf 1.2", hot}, {fmt.Sprintf("%d characters", few.Characters), few},
 		} {
-			one, err := m.median(ctx, c.events, workload.FinalOf(workload.Generate(c.events)), 1)
+			one, err := m.median(ctx, c.events, workload.FinalOf(workload.Generate(c.events)), oneSaver)
 			if err != nil {
 				return rows, fmt.Errorf("%s, %s: %w", kind, c.name, err)
 			}

@@ -33,6 +33,7 @@ type runCmd struct {
 	admin
 
 	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"5000" help:"How many events of a scope are fetched at a time, and saved by one transaction, at most."`
+	Lanes       int           `name:"lanes" env:"SAVER_LANES" default:"2" help:"Over how many transactions, under way at the same time, the characters of a scope are split."`
 	GiveWay     bool          `name:"give-way" env:"SAVER_GIVE_WAY" default:"true" negatable:"" help:"Let other processes of the machine have its processors first, and drain a backlog no faster than players can bear."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
@@ -148,7 +149,7 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		}
 		worker := &savers.Worker{
 			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
-			Log: log, Metrics: metrics, BatchSize: r.Batch, AckWait: r.AckWait, Pace: pace,
+			Log: log, Metrics: metrics, BatchSize: r.Batch, Lanes: r.Lanes, AckWait: r.AckWait, Pace: pace,
 		}
 		group.Go(func() error { return worker.Run(ctx) })
 	}
