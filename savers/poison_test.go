@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/savers"
@@ -37,7 +38,7 @@ func TestPoisonAmongFiftyThousand(t *testing.T) {
 		r.start(saver, 0)
 	}
 	for _, m := range all.messages {
-		if _, err := r.js.PublishAsync(m.subject, m.body); err != nil {
+		if _, err := r.js.PublishAsync(m.subject, m.body, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
