@@ -2,6 +2,7 @@ package hotpath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/savepoint-games/savepoint/bench/load"
@@ -18,8 +19,9 @@ const (
 	wantedWithBacklog     = 1.2
 )
 
-// troubled are the stories that are played in trouble.
-var troubled = []string{"vitals", "inventory"}
+// troubled are the stories that are played in trouble: a blind write, one that
+// depends on what there is, and sessions.
+var troubled = []string{"vitals", "inventory", "combat"}
 
 // conditions measures the trouble.
 func (m *meter) conditions(ctx context.Context) (rows []report.Row, err error) {
@@ -60,10 +62,20 @@ func (m *meter) sample(ctx context.Context, to results, turns int, going func() 
 
 func always() (bool, error) { return true, nil }
 
+func (m *meter) finishTroubled(ctx context.Context) error {
+	for _, story := range troubled {
+		if err := m.finish(ctx, story); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // withoutPostgres: a saver runs all the time, and PostgreSQL is stopped for some
 // of it.
 func (m *meter) withoutPostgres(ctx context.Context) (rows []report.Row, err error) {
 	m.sayf("PostgreSQL stops")
+	defer func() { err = errors.Join(err, m.finishTroubled(ctx)) }()
 	saver, err := m.rig.StartSaver(ctx, rig.Options{})
 	if err != nil {
 		return nil, err
@@ -94,6 +106,7 @@ func (m *meter) withoutPostgres(ctx context.Context) (rows []report.Row, err err
 // while one drains them.
 func (m *meter) withBacklog(ctx context.Context) (rows []report.Row, err error) {
 	m.sayf("a backlog of %d events", m.Sizes.Backlog)
+	defer func() { err = errors.Join(err, m.finishTroubled(ctx)) }()
 	idle, waiting, saving, draining := results{}, results{}, results{}, results{}
 	if err := m.sample(ctx, idle, m.Sizes.Turns, always); err != nil {
 		return nil, err
@@ -149,8 +162,8 @@ func troubleRows(section string, normal, trouble results, want float64) (rows []
 		for _, percent := range []float64{50, 99} {
 			own, usual := load.Percentile(trouble[story].All(), percent), load.Percentile(normal[story].All(), percent)
 			unit := fmt.Sprintf("ms p%g", percent)
-			rows = append(rows, report.Row{Section: section, Case: load.Steps(story)[0] + ", normal", Value: milliseconds(usual), Unit: unit})
-			row := report.Row{Section: section, Case: load.Steps(story)[0], Value: milliseconds(own), Unit: unit}
+			rows = append(rows, report.Row{Section: section, Case: nameOf(story) + ", normal", Value: milliseconds(usual), Unit: unit})
+			row := report.Row{Section: section, Case: nameOf(story), Value: milliseconds(own), Unit: unit}
 			if percent == 50 {
 				row = row.AtMost(want, milliseconds(usual), "normal")
 			} else {
@@ -163,4 +176,12 @@ func troubleRows(section string, normal, trouble results, want float64) (rows []
 		}
 	}
 	return rows
+}
+
+// nameOf is what a row calls a story: by its route, where it has one.
+func nameOf(story string) string {
+	if steps := load.Steps(story); len(steps) == 1 {
+		return steps[0]
+	}
+	return story + ", all steps"
 }

@@ -9,7 +9,8 @@
 // meets both, and the percentiles are over all windows of one.
 //
 // Savers are stopped while latencies are taken, but for trades, where a
-// gateway reads what is not saved, and for what says so. What was published is
+// gateway reads what is not saved, for answers that wait for them, and for what
+// says so. What was published is
 // saved between the stories.
 //
 // The bare handler always gets the requests of vitals. The steps of a session
@@ -63,7 +64,7 @@ func sizes(quick bool) Sizes {
 		}
 	}
 	return Sizes{
-		Characters: 5000, Stories: []string{"vitals", "inventory", "combat", "scenario", "bag", "view", "transfers"},
+		Characters: 5000, Stories: []string{"vitals", "inventory", "combat", "scenario", "bag", "view", "keyed", "levels", "dispatch", "cold", "transfers"},
 		Closed: time.Second, Open: 800 * time.Millisecond, Turns: 4, Backlog: 1_000_000,
 	}
 }

@@ -69,8 +69,9 @@ const closedTurns = 2
 var levels = []float64{0.5, 0.8}
 
 // savedMeanwhile are the stories that a saver goes with: a gateway reads the
-// unsaved trades of a character with its items.
-var savedMeanwhile = map[string]bool{"transfers": true}
+// unsaved trades of a character with its items, and waits for the saver where it
+// is asked for that.
+var savedMeanwhile = map[string]bool{"transfers": true, "levels": true}
 
 // story measures one story.
 func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err error) {

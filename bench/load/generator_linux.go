@@ -72,6 +72,7 @@ type run struct {
 	underWay     int
 	cursor       int // of characters that are taken in turn
 	path, body   []byte
+	key          []byte
 	events       [128]unix.EpollEvent
 }
 
@@ -238,7 +239,11 @@ func (r *run) send(char *character, due time.Duration) error {
 	if c.step.body != nil {
 		r.body = c.step.body(r.body, char, &r.dice)
 	}
-	c.out = appendRequest(c.out[:0], c.step.method, r.path, r.body)
+	r.key = r.key[:0]
+	if c.step.keyed {
+		r.key = appendUUID(r.key, &r.dice)
+	}
+	c.out = appendRequest(c.out[:0], c.step.method, r.path, r.key, r.body)
 	n, err := unix.Write(c.fd, c.out)
 	if err == nil && n < len(c.out) {
 		err = fmt.Errorf("%d of %d bytes written", n, len(c.out))

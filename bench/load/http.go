@@ -17,10 +17,13 @@ var (
 // errAnswer is wrapped where an answer is not what net/http writes.
 var errAnswer = errors.New("answer is not understood")
 
-// appendRequest appends a whole request to b.
-func appendRequest(b []byte, method string, path, body []byte) []byte {
+// appendRequest appends a whole request to b; key is its idempotency key, or empty.
+func appendRequest(b []byte, method string, path, key, body []byte) []byte {
 	b = append(append(append(b, method...), ' '), path...)
 	b = append(b, " HTTP/1.1\r\nHost: bench\r\n"...)
+	if len(key) > 0 {
+		b = append(append(append(b, "Idempotency-Key: "...), key...), '\r', '\n')
+	}
 	if len(body) > 0 {
 		b = append(b, "Content-Type: application/json\r\n"...)
 	}

@@ -28,6 +28,8 @@ type step struct {
 	body func(b []byte, c *character, g *dice) []byte
 	// session: the answer names the session of the steps that follow.
 	session bool
+	// keyed: the request has an idempotency key of its own.
+	keyed bool
 	// quiet: nothing is published, so that the answer is always "hot".
 	quiet bool
 }
@@ -53,6 +55,23 @@ var stories = map[string][]step{
 	"vitals":    {{name: "PUT vitals", method: "PUT", path: "/vitals", body: vitalsBody}},
 	"inventory": {{name: "POST inventory", method: "POST", path: "/inventory", body: inventoryBody}},
 	"view":      {{name: "GET character", method: "GET", quiet: true}},
+	"keyed": {
+		{name: "PUT vitals, with a key", method: "PUT", path: "/vitals", body: vitalsBody, keyed: true},
+		{name: "POST inventory, with a key", method: "POST", path: "/inventory", body: inventoryBody, keyed: true},
+	},
+	"levels": {
+		{name: "PUT vitals?durability=hot", method: "PUT", path: "/vitals?durability=hot", body: vitalsBody, quiet: true},
+		{name: "PUT vitals?durability=cold", method: "PUT", path: "/vitals?durability=cold", body: vitalsBody},
+	},
+	"dispatch": {
+		{name: "POST sync/vitals", method: "POST", path: "/sync/vitals"},
+		{name: "POST sync/inventory", method: "POST", path: "/sync/inventory"},
+	},
+	"cold": {
+		{name: "GET character?from=cold", method: "GET", path: "?from=cold", quiet: true},
+		{name: "GET combats", method: "GET", path: "/combats", quiet: true},
+		{name: "GET saved", method: "GET", path: "/saved", quiet: true},
+	},
 	"transfers": {{name: "POST transfers", method: "POST", path: "/v1/transfers", body: tradeBody}},
 	"combat": {
 		{name: "POST contexts/combat", method: "POST", path: "/contexts/combat", session: true},
