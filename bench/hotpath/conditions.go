@@ -116,7 +116,7 @@ func (m *meter) withBacklog(ctx context.Context) (rows []report.Row, err error) 
 	}), nil); err != nil {
 		return nil, err
 	}
-	if err := m.sample(ctx, waiting, m.Sizes.Turns, always); err != nil {
+	if err := m.sample(ctx, waiting, 2*m.Sizes.Turns, always); err != nil {
 		return nil, err
 	}
 	saver, err := m.rig.StartSaver(ctx, rig.Options{})
