@@ -44,8 +44,7 @@ type DB interface {
 // saver of the scope, commit, acknowledge, after-commit. What is fetched is split
 // by character into lanes, each with a transaction of its own: two lanes have no
 // row in common, so that neither waits for the other's locks. Few events are one
-// transaction. While batches
-// commit, the next are fetched and decoded.
+// transaction. While batches commit, the next are fetched and decoded.
 type Worker struct {
 	// Saver stores the batches.
 	Saver Saver

@@ -28,8 +28,9 @@ type Config struct {
 	Sizes Sizes
 }
 
-// Sizes are numbers of events.
+// Sizes are what is drained: numbers of events, of each kind.
 type Sizes struct {
+	Kinds          []workload.Kind
 	Vitals, Others int    // of the backlog
 	Characters     int    // that they are about
 	One            int    // for baseline (i), which is slow; half of it for others than vitals
@@ -39,9 +40,15 @@ type Sizes struct {
 
 func sizes(quick bool) Sizes {
 	if quick {
-		return Sizes{Vitals: 60_000, Others: 30_000, Characters: 10_000, One: 6_000, Memory: [2]int{10_000, 200_000}, Repeat: 1}
+		return Sizes{
+			Kinds:  []workload.Kind{workload.KindVitals, workload.KindInventory, workload.KindCombat},
+			Vitals: 40_000, Others: 10_000, Characters: 10_000, One: 3_000, Memory: [2]int{10_000, 60_000}, Repeat: 1,
+		}
 	}
-	return Sizes{Vitals: 200_000, Others: 100_000, Characters: 10_000, One: 20_000, Memory: [2]int{10_000, 5_000_000}, Repeat: 3}
+	return Sizes{
+		Kinds:  workload.Kinds(),
+		Vitals: 200_000, Others: 100_000, Characters: 10_000, One: 20_000, Memory: [2]int{10_000, 5_000_000}, Repeat: 3,
+	}
 }
 
 func (s Sizes) events(kind workload.Kind) int {
@@ -63,7 +70,7 @@ const drainTimeout = 10 * time.Minute
 
 // Run measures everything on servers of its own.
 func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
-	if c.Sizes == (Sizes{}) {
+	if c.Sizes.Characters == 0 {
 		c.Sizes = sizes(c.Quick)
 	}
 	if c.Progress == nil {
@@ -79,7 +86,7 @@ func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
 	defer func() { err = errors.Join(err, servers.Close()) }()
 	m := &meter{Config: c, rig: servers, even: map[workload.Kind]float64{}}
 	var rows []report.Row
-	for _, kind := range workload.Kinds() {
+	for _, kind := range c.Sizes.Kinds {
 		more, err := m.kind(ctx, kind)
 		if err != nil {
 			return rows, fmt.Errorf("drain %s: %w", kind, err)
@@ -112,7 +119,8 @@ func (m *meter) workload(kind workload.Kind, count int) workload.Config {
 }
 
 // kind measures one kind of events: the product with one and with two savers,
-// and with one that does not split characters over lanes, then the baselines on the same events.
+// and with one that does not split characters over lanes, then the baselines on
+// the same events.
 func (m *meter) kind(ctx context.Context, kind workload.Kind) ([]report.Row, error) {
 	events := m.workload(kind, m.Sizes.events(kind))
 	want := workload.FinalOf(workload.Generate(events))

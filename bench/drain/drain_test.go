@@ -19,7 +19,7 @@ func programs(t *testing.T) string {
 	return stacktest.Programs(t, "savepoint", "saver")
 }
 
-var small = Sizes{Vitals: 1500, Others: 600, Characters: 100, One: 100, Memory: [2]int{200, 1000}, Repeat: 1}
+var small = Sizes{Kinds: workload.Kinds(), Vitals: 1500, Others: 600, Characters: 100, One: 100, Memory: [2]int{200, 1000}, Repeat: 1}
 
 // A small run has every figure that is asked for, and each is more than nothing.
 func TestRunHasEveryFigure(t *testing.T) {

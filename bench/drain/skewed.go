@@ -14,9 +14,12 @@ import (
 // than a fourth of its events: a tenth of the rate.)
 const wantedSkewed = 0.8
 
-// skewed measures backlogs that few characters make.
+// skewed measures backlogs that few characters make, of kinds that were measured.
 func (m *meter) skewed(ctx context.Context) (rows []report.Row, err error) {
 	for _, kind := range []workload.Kind{workload.KindVitals, workload.KindMix} {
+		if m.even[kind] == 0 {
+			continue
+		}
 		hot, few := m.workload(kind, m.Sizes.events(kind)), m.workload(kind, m.Sizes.events(kind))
 		hot.Zipf = 1.2
 		few.Characters = max(2, few.Characters/20)

@@ -40,7 +40,7 @@ type Sizes struct {
 
 func sizes(quick bool) Sizes {
 	if quick {
-		return Sizes{Events: 50_000, Stored: [2]int{10_000, 300_000}, Characters: [2]int{10_000, 200_000}, Repeat: 1}
+		return Sizes{Events: 20_000, Stored: [2]int{10_000, 100_000}, Characters: [2]int{10_000, 100_000}, Repeat: 1}
 	}
 	return Sizes{Events: 200_000, Stored: [2]int{10_000, 10_000_000}, Characters: [2]int{10_000, 1_000_000}, Repeat: 2}
 }

@@ -2,7 +2,6 @@ package hotpath
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/savepoint-games/savepoint/bench/load"
@@ -30,6 +29,11 @@ func (m *meter) conditions(ctx context.Context) (rows []report.Row, err error) {
 		rows = append(rows, more...)
 		if err != nil {
 			return rows, err
+		}
+		for _, story := range troubled {
+			if err := m.finish(ctx, story); err != nil {
+				return rows, err
+			}
 		}
 	}
 	return rows, nil
@@ -62,20 +66,10 @@ func (m *meter) sample(ctx context.Context, to results, turns int, going func() 
 
 func always() (bool, error) { return true, nil }
 
-func (m *meter) finishTroubled(ctx context.Context) error {
-	for _, story := range troubled {
-		if err := m.finish(ctx, story); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // withoutPostgres: a saver runs all the time, and PostgreSQL is stopped for some
 // of it.
 func (m *meter) withoutPostgres(ctx context.Context) (rows []report.Row, err error) {
 	m.sayf("PostgreSQL stops")
-	defer func() { err = errors.Join(err, m.finishTroubled(ctx)) }()
 	saver, err := m.rig.StartSaver(ctx, rig.Options{})
 	if err != nil {
 		return nil, err
@@ -106,7 +100,6 @@ func (m *meter) withoutPostgres(ctx context.Context) (rows []report.Row, err err
 // while one drains them.
 func (m *meter) withBacklog(ctx context.Context) (rows []report.Row, err error) {
 	m.sayf("a backlog of %d events", m.Sizes.Backlog)
-	defer func() { err = errors.Join(err, m.finishTroubled(ctx)) }()
 	idle, waiting, saving, draining := results{}, results{}, results{}, results{}
 	if err := m.sample(ctx, idle, m.Sizes.Turns, always); err != nil {
 		return nil, err
