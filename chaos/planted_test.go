@@ -30,10 +30,10 @@ func plantedText(bug, off, on string) string {
 `
 
 const (
-	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, first, math.min(first + 1999, at + 2 * n)))`
+	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 1999, at + n)))`
 	markChar     = `redis.call('ZADD', KEYS[3], 'NX', version, char)`
 	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
-	replayKey    = `if record then return {'replay', record} end`
+	replayKey    = `if known then return {'replay', known} end`
 )
 
 func guard(file, table, statement string) []patch {

@@ -35,7 +35,8 @@ func newCopies() copies {
 type remembered struct {
 	state game.State
 	// has tells which parts the state has. Of the items it has those in the map, an
-	// item that the character does not have among them.
+	// item that the character does not have among them; with has.AllItems the map is
+	// the bag.
 	has game.Want
 	// contested tells that others change the character, too. Then the copy is not
 	// used until a load has found it as it was left.
@@ -73,11 +74,11 @@ func (c copies) contest(char events.CharID) {
 
 func (m *remembered) covers(want *game.Want) bool {
 	for _, id := range want.Items {
-		if _, ok := m.state.Items[id]; !ok {
+		if _, ok := m.state.Items[id]; !ok && !m.has.AllItems {
 			return false
 		}
 	}
-	return !want.Dirty && !want.Vitals && !want.AllItems &&
+	return !want.Dirty && !want.Vitals && (m.has.AllItems || !want.AllItems) &&
 		(m.has.Progress || !want.Progress) && (m.has.Scenarios || !want.Scenarios) &&
 		(m.has.Sessions || !want.Sessions) && (m.has.Transfers || !want.Transfers)
 }
@@ -111,6 +112,17 @@ func (m *remembered) learn(l *game.Loaded, want *game.Want) {
 	if want.Transfers {
 		m.has.Transfers, m.state.Transfers = true, l.Transfers
 	}
+	m.knowEmpty()
+}
+
+// knowEmpty takes in that a part which has no version has nothing in it: nobody
+// has to load the fights of a character that never fought.
+func (m *remembered) knowEmpty() {
+	never := func(p game.Part) bool { return m.state.Parts[p] == 0 }
+	m.has.AllItems = m.has.AllItems || never(game.PartItems)
+	m.has.Progress = m.has.Progress || never(game.PartProgress)
+	m.has.Scenarios = m.has.Scenarios || never(game.PartScenarios)
+	m.has.Sessions = m.has.Sessions || never(game.PartSessions)
 }
 
 // isAt reports whether nobody has changed the character since it was left so.

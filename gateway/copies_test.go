@@ -198,6 +198,11 @@ func seen(s, remembered *game.State, has game.Want) game.State {
 	for id := range remembered.Items {
 		out.Items[id] = s.Items[id]
 	}
+	if has.AllItems {
+		for id, item := range s.Items {
+			out.Items[id] = item
+		}
+	}
 	if has.Progress {
 		out.Progress = s.Progress
 	}

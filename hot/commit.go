@@ -27,10 +27,10 @@ const (
 
 // requestGeneration is how many answers are kept before the older half goes:
 // the newest 256 to 512 of a character, for a day after its last request. It is
-// the same in commit.lua.
+// the same in library.lua.
 const requestGeneration = 256
 
-// requestMemory is the same in commit.lua.
+// requestMemory is the same in library.lua.
 const requestMemory = 24 * time.Hour
 
 // Commit applies a change, all or nothing. Its errors:
@@ -78,12 +78,12 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 		}
 	}
 	args := newArgs(s, modeJoin, c, game.Request{}, with.Born)
-	args.expect("version", loaded.Version)
+	args.expectVersion("version", loaded.Version)
 	args.marks(with.Dirty)
 	if err := args.writes(); err != nil {
 		return err
 	}
-	args.write("HSET", args.keys[0], fieldCopy, rand.Text())
+	args.setField(fieldCopy, rand.Text())
 	args.remember(with.Answers)
 	return s.run(ctx, args)
 }
@@ -92,20 +92,20 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 func (a *args) remember(answers []game.Request) {
 	answers = answers[max(0, len(answers)-requestGeneration):]
 	for _, r := range answers {
-		a.write("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
+		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
 	}
 	if len(answers) > 0 {
-		a.write("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)))
+		a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)))
 	}
 }
 
 func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Request) error {
 	args := newArgs(s, mode, c, r, "")
 	for _, part := range slices.Sorted(maps.Keys(c.Expect)) {
-		args.expect(partField(part), c.Expect[part])
+		args.expectVersion(partField(part), c.Expect[part])
 	}
 	if c.Copy != "" {
-		args.expects.add(fieldCopy, c.Copy)
+		args.expect(fieldCopy, c.Copy)
 	}
 	args.marks(c.Marks())
 	if err := args.writes(); err != nil {
@@ -115,7 +115,8 @@ func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Re
 }
 
 func (s *Store) run(ctx context.Context, a *args) error {
-	reply, err := s.call(ctx, fnCommit, a.keys, a.argv()...).Result()
+	keys, argv := a.all()
+	reply, err := s.call(ctx, fnCommit, keys, argv...).Result()
 	if err != nil {
 		return fmt.Errorf("commit version %d of character %d: %w", a.change.Version, a.change.Char, unavailable(err))
 	}
@@ -151,76 +152,84 @@ func readReply(reply any) error {
 type args struct {
 	change  *game.Change
 	version string // of the change
+	flags   [7]byte
 	keys    []string
 	head    []string
-	// The counted parts of the arguments.
-	expects, parts, rows, commands section
+	// The fields of the ac hash that must have some value, and these values; those
+	// that get one, and it.
+	expected, values, fields []string
+	rows, hashes             section
+	into                     []string // the keys of the hashes
+	commands                 []string
 	// room is where most of the texts are: one piece of memory for all.
 	room [64]string
 }
 
 // A section is a counted part of the function's arguments.
 type section struct {
-	count  int
-	values []string
+	count int
+	texts []string
 }
 
-func (s *section) add(values ...string) {
+func (s *section) add(texts ...string) {
 	s.count++
-	s.values = append(s.values, values...)
+	s.texts = append(s.texts, texts...)
 }
 
 // newArgs begins the arguments; born is the beginning that must be the one of
 // the copies near this one, "" for any.
 func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *args {
-	a := &args{change: c, version: itoa(c.Version)}
-	a.keys, a.head = a.room[:0:10], a.room[10:10:16]
-	a.expects.values, a.parts.values = a.room[16:16:24], a.room[24:24:28]
-	a.rows.values, a.commands.values = a.room[28:28:36], a.room[36:36]
+	a := &args{change: c, version: itoa(c.Version), flags: [7]byte{mode, '-', '-', '-', '-', '0', '0'}}
+	a.keys, a.head, a.into = a.room[:0:8], a.room[8:8:14], a.room[14:14:18]
+	a.expected, a.values, a.fields = a.room[18:18:22], a.room[22:22:26], a.room[26:26:32]
+	a.rows.texts, a.hashes.texts = a.room[32:32:40], a.room[40:40]
 	a.keys = append(a.keys, keyContexts(c.Char), keyMarks(c.Char), s.indexes.key(indexDirty, c.Char))
-	flags := []byte{mode, '-', '-', '-', '-'}
-	a.head = append(a.head, "", a.version, c.Char.String())
+	a.head = append(a.head, a.version, c.Char.String())
 	if !c.Unseen {
-		flags[1] = '+'
+		a.flags[1] = '+'
 		a.keys = append(a.keys, s.indexes.key(indexIdle, c.Char))
 	}
 	if r.Key != "" {
-		flags[2] = '+'
+		a.flags[2] = '+'
 		a.keys = append(a.keys, keyRequests(c.Char), keyRequestsOld(c.Char))
 		a.head = append(a.head, r.Key, r.Record)
 	}
 	if len(c.Contexts) > 0 {
-		flags[3] = '+'
+		a.flags[3] = '+'
 		a.keys = append(a.keys, s.indexes.key(indexOpen, c.Char))
 	}
 	if born != "" {
-		flags[4] = '+'
+		a.flags[4] = '+'
 		a.keys = append(a.keys, s.indexes.key(indexBorn, c.Char))
 		a.head = append(a.head, born)
 	}
-	a.head[0] = string(flags)
 	return a
 }
 
-func (a *args) argv() []string {
-	sections := [...]*section{&a.expects, &a.parts, &a.rows, &a.commands}
-	n := len(a.head) + len(sections)
-	for _, s := range sections {
-		n += len(s.values)
+// all lists the keys and the arguments.
+func (a *args) all() (keys, argv []string) {
+	a.flags[5] += byte(len(a.expected))
+	a.flags[6] += byte(len(a.fields) / 2)
+	argv = make([]string, 0, 3+len(a.head)+2*len(a.expected)+len(a.fields)+len(a.rows.texts)+len(a.hashes.texts)+len(a.commands))
+	argv = append(append(argv, string(a.flags[:])), a.head...)
+	argv = append(append(append(argv, a.expected...), a.values...), a.fields...)
+	for _, s := range []*section{&a.rows, &a.hashes} {
+		argv = append(append(argv, strconv.Itoa(s.count)), s.texts...)
 	}
-	argv := append(make([]string, 0, n), a.head...)
-	for _, s := range sections {
-		argv = append(append(argv, strconv.Itoa(s.count)), s.values...)
-	}
-	return argv
+	return append(a.keys, a.into...), append(argv, a.commands...)
 }
 
-func (a *args) expect(field string, v events.Version) {
+// expect lets a field of the ac hash have a value; "" for none.
+func (a *args) expect(field, value string) {
+	a.expected, a.values = append(a.expected, field), append(a.values, value)
+}
+
+func (a *args) expectVersion(field string, v events.Version) {
 	if v == 0 {
-		a.expects.add(field, "")
+		a.expect(field, "")
 		return
 	}
-	a.expects.add(field, itoa(v))
+	a.expect(field, itoa(v))
 }
 
 func (a *args) marks(rows []events.Row) {
@@ -237,20 +246,29 @@ func (a *args) text(v events.Version) string {
 	return itoa(v)
 }
 
-// write adds one command on key, whose number the function gets instead.
-func (a *args) write(command, key string, values ...string) {
+// set gives the fields of a hash values, in pairs. The ac hash has its own way.
+func (a *args) set(key string, pairs ...string) {
+	a.into = append(a.into, key)
+	a.hashes.add(strconv.Itoa(len(pairs)))
+	a.hashes.texts = append(a.hashes.texts, pairs...)
+}
+
+// setField gives a field of the ac hash a value.
+func (a *args) setField(field, value string) { a.fields = append(a.fields, field, value) }
+
+// command adds another command on key, whose number the function gets instead.
+func (a *args) command(name, key string, values ...string) {
 	n := slices.Index(a.keys, key) + 1
 	if n == 0 {
 		a.keys = append(a.keys, key)
 		n = len(a.keys)
 	}
-	a.commands.add(command, strconv.Itoa(n), strconv.Itoa(len(values)))
-	a.commands.values = append(a.commands.values, values...)
+	a.commands = append(append(a.commands, name, strconv.Itoa(n), strconv.Itoa(len(values))), values...)
 }
 
 // touch sets the version of a part of the character.
 func (a *args) touch(p game.Part) {
-	a.parts.add(partField(p))
+	a.setField(partField(p), a.version)
 }
 
 // writes turns the change into commands.
@@ -258,11 +276,11 @@ func (a *args) writes() error {
 	c := a.change
 	if c.Vitals != nil {
 		a.touch(game.PartVitals)
-		a.write("HSET", keyVitals(c.Char), encodeVitals(c.Vitals)...)
+		a.set(keyVitals(c.Char), encodeVitals(c.Vitals)...)
 	}
 	if c.Progress != nil {
 		a.touch(game.PartProgress)
-		a.write("HSET", keyProgress(c.Char), "xp", itoa(c.Progress.XP), "version", itoa(c.Progress.Version))
+		a.set(keyProgress(c.Char), "xp", itoa(c.Progress.XP), "version", itoa(c.Progress.Version))
 	}
 	a.writeItems()
 	a.writeContexts()
@@ -279,7 +297,7 @@ func (a *args) writeItems() {
 		for _, id := range ids {
 			values = append(values, id, encodeItem(a.change.Items[id]))
 		}
-		a.write("HSET", keyItems(a.change.Char), values...)
+		a.set(keyItems(a.change.Char), values...)
 	}
 }
 
@@ -293,9 +311,9 @@ func (a *args) writeContexts() {
 	a.touch(game.PartContexts)
 	for _, context := range slices.Sorted(maps.Keys(a.change.Contexts)) {
 		if id := a.change.Contexts[context]; id != uuid.Nil {
-			a.write("HSET", a.keys[0], contextField(context), id.String())
+			a.setField(contextField(context), id.String())
 		} else {
-			a.write("HDEL", a.keys[0], contextField(context))
+			a.command("HDEL", a.keys[0], contextField(context))
 		}
 	}
 }
@@ -310,7 +328,7 @@ func (a *args) writeScenarios() error {
 		if err != nil {
 			return fmt.Errorf("scenario %q: %w", id, err)
 		}
-		a.write("HSET", keyScenarios(a.change.Char), id, text)
+		a.set(keyScenarios(a.change.Char), id, text)
 	}
 	return nil
 }
@@ -321,7 +339,7 @@ func (a *args) writeTransfers() error {
 		if err != nil {
 			return fmt.Errorf("trade %s: %w", id, err)
 		}
-		a.write("HSET", keyTransfers(a.change.Char), id.String(), string(text))
+		a.set(keyTransfers(a.change.Char), id.String(), string(text))
 	}
 	return nil
 }
@@ -337,10 +355,10 @@ func (a *args) writeSessions() error {
 		if err != nil {
 			return fmt.Errorf("session %s: %w", id, err)
 		}
-		a.write("HSET", keySession(c.Char, id), values...)
+		a.set(keySession(c.Char, id), values...)
 	}
 	for _, id := range c.Ended {
-		a.write("DEL", keySession(c.Char, id))
+		a.command("DEL", keySession(c.Char, id))
 	}
 	return nil
 }

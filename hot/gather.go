@@ -74,10 +74,9 @@ func (g *gatherer) send() {
 }
 
 // exec leaves in each command its answer or its error. A caller that has left
-// does not end what others wait for.
+// does not end what others wait for: that is bounded by the client's timeouts.
 func (g *gatherer) exec(batch []*gathered) {
-	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
-	defer cancel()
+	ctx := context.Background()
 	// Each command has the error, too.
 	_, _ = g.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, one := range batch {

@@ -121,11 +121,13 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 // public answers players, and load balancers that only see the public address.
 func public(service http.Handler, checks []program.Check) http.Handler {
 	health := program.Health(checks)
-	mux := http.NewServeMux()
-	mux.Handle("/", service)
-	mux.Handle("GET /healthz", health)
-	mux.Handle("GET /readyz", health)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz") {
+			health.ServeHTTP(w, r)
+			return
+		}
+		service.ServeHTTP(w, r)
+	})
 }
 
 // ensureTopology makes the streams as soon as NATS is there, and again when they

@@ -18,3 +18,13 @@ local function isAhead(version)
   horizon = (time[1] + 300) * 1000000 + time[2]
   return version > horizon
 end
+
+-- How many answers are kept before the older half goes, and how long.
+local generation, day = 256, 86400
+
+-- keep remembers the answer to a request.
+local function keep(requests, before, request, record)
+  if redis.call('HLEN', requests) >= generation then redis.call('RENAME', requests, before) end
+  redis.call('HSET', requests, request, record)
+  redis.call('EXPIRE', requests, day)
+end
