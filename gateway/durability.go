@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -53,7 +54,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, begun time.Time, 
 		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
 	}
-	if opts.Durability == DurabilityCold && s.awaitSaved(ctx, c.Char, c.Marks()) {
+	if opts.Durability == DurabilityCold && s.awaitSaved(ctx, c.Char, savedRows(c)) {
 		return DurabilityCold
 	}
 	return DurabilityStream
@@ -130,6 +131,11 @@ func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks m
 // savedPoll is how often awaitSaved looks. A saver needs 1 to 10 ms.
 const savedPoll = 2 * time.Millisecond
 
+// savedRows are the rows of a change that a saver writes.
+func savedRows(c *game.Change) []events.Row {
+	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
+}
+
 // awaitSaved waits until a saver has stored rows, at most ColdTimeout. A saver
 // clears the mark of a row after its commit.
 func (s *Service) awaitSaved(ctx context.Context, char events.CharID, rows []events.Row) bool {
@@ -168,7 +174,7 @@ func (s *Service) overtaken(ctx context.Context, char events.CharID, rows []even
 		return false
 	}
 	for _, row := range rows {
-		if row.Key != game.RowContexts && saved[char][row.Key] < row.Version {
+		if saved[char][row.Key] < row.Version {
 			return false
 		}
 	}

@@ -3,14 +3,15 @@ package gateway
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 )
 
 // shownMarks clears the marks of contexts that the mirror shows. No player waits
-// for it: while some are cleared, others gather, and one round trip clears them
-// all. Marks that it does not come to are the sweeper's.
+// for it, so they gather for a moment, and one round trip clears them all. Marks
+// that it does not come to are the sweeper's.
 type shownMarks struct {
 	running sync.WaitGroup
 
@@ -18,6 +19,10 @@ type shownMarks struct {
 	busy    bool
 	waiting map[events.CharID]map[events.RowKey]events.Version
 }
+
+// gatherMarks is how long marks gather. One by one they would cost a third of a
+// context switch again.
+const gatherMarks = 50 * time.Millisecond
 
 // maxWaiting bounds the characters that wait while Redis is slow.
 const maxWaiting = 10_000
@@ -40,6 +45,7 @@ func (s *Service) clearLater(char events.CharID, v events.Version) {
 // clearShown goes on until nothing waits.
 func (s *Service) clearShown() {
 	for {
+		time.Sleep(gatherMarks)
 		marks := s.shownMarks.take()
 		if len(marks) == 0 {
 			return
