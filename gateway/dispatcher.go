@@ -22,7 +22,26 @@ func (s *Service) dispatch(ctx context.Context, scope events.Scope, char events.
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
-	completed := 0
+	return s.dispatchLoaded(ctx, scope, loaded, escrow)
+}
+
+// Order is Dispatch for a caller of whom nothing is known: the copy is verified
+// first, and a character that nobody knows is ErrUnknown.
+func (s *Service) Order(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	defer cancel()
+	loaded, err := s.load(ctx, char, wantOf(scope))
+	if err != nil {
+		return 0, err
+	}
+	if loaded.Version == 0 {
+		return 0, ErrUnknown
+	}
+	return s.dispatchLoaded(ctx, scope, loaded, true)
+}
+
+func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, escrow bool) (completed int, err error) {
+	char := loaded.Char
 	if escrow {
 		if completed, err = s.completeEscrow(ctx, &loaded.State); err != nil {
 			return 0, err

@@ -118,12 +118,7 @@ func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
 	if wantOf(scope).Empty() {
 		return 0, nil, badParameter("scope", errors.New("must be combat, inventory, scenario or vitals, not "+strconv.Quote(string(scope))))
 	}
-	if _, err := s.Look(ctx, c.char); err != nil {
-		return 0, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
-	defer cancel()
-	n, err := s.Dispatch(ctx, scope, c.char)
+	n, err := s.Order(ctx, scope, c.char)
 	return http.StatusAccepted, dispatched{c.char, scope, n, DurabilityStream}, err
 }
 
