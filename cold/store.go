@@ -65,48 +65,43 @@ func (s *Store) LoadMany(ctx context.Context, chars []events.CharID) (map[events
 		ids[i] = int64(char)
 		states[char] = &game.State{Char: char, Items: map[string]game.Item{}, Scenarios: map[string]game.Scenario{}, Transfers: map[uuid.UUID]events.Transfer{}}
 	}
-	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, s.pool, snapshot, func(tx pgx.Tx) error {
-		return loadRows(ctx, db.New(tx), ids, states)
-	})
+	err := s.snapshot(ctx,
+		func(ctx context.Context, q *db.Queries) error {
+			rows, err := q.VitalsOf(ctx, ids)
+			for _, row := range rows {
+				addVitals(states[events.CharID(row.CharID)], row)
+			}
+			return err
+		},
+		func(ctx context.Context, q *db.Queries) error {
+			rows, err := q.ProgressOf(ctx, ids)
+			for _, row := range rows {
+				s := states[events.CharID(row.CharID)]
+				s.Progress = game.Progress{XP: row.Xp, Version: seen(s, row.Version)}
+			}
+			return err
+		},
+		func(ctx context.Context, q *db.Queries) error {
+			rows, err := q.ItemsOf(ctx, ids)
+			for _, row := range rows {
+				s := states[events.CharID(row.CharID)]
+				s.Items[row.ItemID] = game.Item{Quantity: row.Quantity, Version: seen(s, row.Version)}
+			}
+			return err
+		},
+		func(ctx context.Context, q *db.Queries) error {
+			rows, err := q.ScenariosOf(ctx, ids)
+			for _, row := range rows {
+				addScenario(states[events.CharID(row.CharID)], row)
+			}
+			return err
+		},
+		func(ctx context.Context, q *db.Queries) error { return loadEscrow(ctx, q, ids, states) },
+	)
 	if err != nil {
 		return nil, fmt.Errorf("load %d characters: %w", len(chars), unavailable(err))
 	}
 	return states, nil
-}
-
-func loadRows(ctx context.Context, q *db.Queries, ids []int64, states map[events.CharID]*game.State) error {
-	vitals, err := q.VitalsOf(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, row := range vitals {
-		addVitals(states[events.CharID(row.CharID)], row)
-	}
-	progress, err := q.ProgressOf(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, row := range progress {
-		s := states[events.CharID(row.CharID)]
-		s.Progress = game.Progress{XP: row.Xp, Version: seen(s, row.Version)}
-	}
-	items, err := q.ItemsOf(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, row := range items {
-		s := states[events.CharID(row.CharID)]
-		s.Items[row.ItemID] = game.Item{Quantity: row.Quantity, Version: seen(s, row.Version)}
-	}
-	scenarios, err := q.ScenariosOf(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, row := range scenarios {
-		addScenario(states[events.CharID(row.CharID)], row)
-	}
-	return loadEscrow(ctx, q, ids, states)
 }
 
 // seen raises the state's version to that of a row.
