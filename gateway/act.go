@@ -57,8 +57,10 @@ type Answer struct {
 	Trade *events.Transfer `json:"trade,omitempty"`
 	// Replayed tells that this is the answer of an earlier, equal request.
 	Replayed bool `json:"-"`
-	// begun is when its commit was sent.
-	begun time.Time
+	// begun is when its commit was sent, and request what was kept for it: the
+	// answer before it was told how far it has come.
+	begun   time.Time
+	request game.Request
 }
 
 // A Quantity is how many of an item a character has.
@@ -96,11 +98,7 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	case err != nil:
 		return nil, err
 	case change != nil:
-		request, err := a.request(answer) // as it was committed, before the answer is told how far it has come
-		if err != nil {
-			return nil, err
-		}
-		answer.Durability = s.publish(ctx, change, answer.begun, request, a.opts)
+		answer.Durability = s.publish(ctx, change, answer, a.opts)
 		s.Metrics.acted(answer.Durability)
 	case answer != nil && answer.Replayed:
 		// The first may have died before it published.
@@ -167,7 +165,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	if err != nil {
 		return nil, nil, err
 	}
-	answer.begun = time.Now()
+	answer.begun, answer.request = time.Now(), request
 	err = s.Hot.Commit(ctx, change, request)
 	var moved *game.MovedError
 	switch {

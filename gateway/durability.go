@@ -25,14 +25,15 @@ func (d Durability) Valid() bool {
 	return d == DurabilityHot || d == DurabilityStream || d == DurabilityCold
 }
 
-// publish sends the change's events and shows its contexts in the mirror, waits
-// as long as the caller wants to, and tells how far the change has come. It
-// cannot fail: what it does not reach, the dirty marks make up for.
-func (s *Service) publish(ctx context.Context, c *game.Change, begun time.Time, r game.Request, opts Options) Durability {
+// publish sends the events of a change that has led to an answer, and shows its
+// contexts in the mirror, waits as long as the caller wants to, and tells how far
+// the change has come. It cannot fail: what it does not reach, the dirty marks
+// make up for.
+func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, opts Options) Durability {
 	if len(c.Events)+len(c.Contexts) == 0 {
 		return DurabilityHot // the state of an open fight lives in Redis only
 	}
-	stored, err := s.send(ctx, begun, game.Origin{Trace: opts.Trace, Request: r}, c.Events...)
+	stored, err := s.send(ctx, answer.begun, game.Origin{Trace: opts.Trace, Request: answer.request}, c.Events...)
 	if err != nil {
 		s.Log.Debug("not published; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
