@@ -164,6 +164,16 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 	}
 }
 
+// PutFirst is Put for a character that was in no context before, as its caller
+// has it: it does not look first what the mirror shows. Where the mirror knows
+// better it costs a round trip.
+func (m *Mirror) PutFirst(ctx context.Context, char events.CharID, contexts game.Contexts) error {
+	if _, remembered := m.recent.Get(char); !remembered {
+		m.recent.Put(char, shown{})
+	}
+	return m.Put(ctx, char, contexts)
+}
+
 func writeMirror(char events.CharID, contexts game.Contexts) ([]byte, error) {
 	value := mirrorValue{CharID: char, Version: contexts.Version}
 	for context, id := range value.slots() {

@@ -106,6 +106,22 @@ func TestMirrorThatRemembersWrongShowsWhatIsPut(t *testing.T) {
 	}
 }
 
+// Whoever takes a character for one that was in no context before may be wrong.
+func TestFirstContextsNeverHideNewerOnes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	first := contexts(7, game.ContextCombat)
+	r.must(r.bus.Mirror().PutFirst(t.Context(), 42, first))
+	r.shows(r.bus.Mirror(), 42, first)
+
+	newer := contexts(9, game.ContextInventory)
+	r.must(r.bus.Mirror().PutFirst(t.Context(), 42, newer))
+	r.shows(r.bus.Mirror(), 42, newer)
+
+	r.must(r.bus.Mirror().PutFirst(t.Context(), 42, contexts(8)))
+	r.shows(r.bus.Mirror(), 42, newer)
+}
+
 func TestMirrorNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)

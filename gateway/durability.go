@@ -41,8 +41,12 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 	if len(c.Contexts) > 0 {
 		short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 		defer cancel()
+		put := s.Mirror.Put
+		if c.Expect[game.PartContexts] == 0 {
+			put = s.Mirror.PutFirst
+		}
 		// What was committed, not what Redis has now: it may have lost it since.
-		if err := s.Mirror.Put(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
+		if err := put(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
 			s.Log.Debug("mirror is behind; the dirty mark stays", "char_id", c.Char, "err", err)
 			return DurabilityHot
 		}

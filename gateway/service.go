@@ -50,6 +50,8 @@ type Mirror interface {
 	// Recent may be outdated.
 	Recent(ctx context.Context, char events.CharID) (game.Contexts, error)
 	Put(ctx context.Context, char events.CharID, contexts game.Contexts) error
+	// PutFirst is Put for a character that was probably in no context before.
+	PutFirst(ctx context.Context, char events.CharID, contexts game.Contexts) error
 }
 
 // Cold is the saved state; see cold.Store.
