@@ -54,6 +54,9 @@ type Sizes struct {
 	Open       time.Duration // of a window at a fixed rate
 	Turns      int           // windows of each of the two at each rate
 	Backlog    int           // events that wait for savers
+	// Rest is how long nothing is asked after the backlog was published: what is
+	// measured is that it waits, not that it came.
+	Rest time.Duration
 }
 
 func sizes(quick bool) Sizes {
@@ -65,7 +68,7 @@ func sizes(quick bool) Sizes {
 	}
 	return Sizes{
 		Characters: 5000, Stories: []string{"vitals", "inventory", "combat", "scenario", "bag", "view", "keyed", "levels", "dispatch", "cold", "transfers"},
-		Closed: time.Second, Open: 800 * time.Millisecond, Turns: 4, Backlog: 1_000_000,
+		Closed: time.Second, Open: 800 * time.Millisecond, Turns: 4, Backlog: 1_000_000, Rest: 30 * time.Second,
 	}
 }
 
