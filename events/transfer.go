@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/go-faster/jx"
@@ -39,6 +40,13 @@ const transferPrefix = "transfer:"
 
 // Completed reports whether the receiver has the items.
 func (t *Transfer) Completed() bool { return t.ToVersion != 0 }
+
+// Before reports whether another copy of the trade is newer: a completed one is
+// newer than one in escrow. Of two that were completed, because Redis had lost the
+// first before anybody was told of it, the later counts.
+func (t *Transfer) Before(other *Transfer) bool {
+	return cmp.Or(cmp.Compare(t.ToVersion, other.ToVersion), cmp.Compare(t.Version, other.Version)) < 0
+}
 
 // Names reports whether the trade changed an item of a character.
 func (t *Transfer) Names(c CharID, itemID string) bool {

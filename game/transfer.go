@@ -176,10 +176,9 @@ func newestOf(list []events.Transfer) map[uuid.UUID]events.Transfer {
 	return newest
 }
 
-// newerTransfer joins two copies of a trade: a completed one is newer than one
-// in escrow, and a trade is completed once.
+// newerTransfer joins two copies of a trade.
 func newerTransfer(a, b events.Transfer) events.Transfer {
-	if a.Version == 0 || b.ToVersion > a.ToVersion {
+	if a.Version == 0 || a.Before(&b) {
 		return b
 	}
 	return a

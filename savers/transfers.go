@@ -30,7 +30,7 @@ func newBelongings(size int) *belongings {
 func (b *belongings) add(e *events.StateChanged, items []events.ItemChange) {
 	b.items.add(e, items)
 	for _, t := range e.Transfers() {
-		if have, ok := b.trades[t.ID]; !ok || have.ToVersion < t.ToVersion {
+		if have, ok := b.trades[t.ID]; !ok || have.Before(&t) {
 			b.trades[t.ID] = t
 		}
 		b.items.addSides(&t)

@@ -175,3 +175,48 @@ func shown(t *testing.T, pool interface {
 	}
 	return sums
 }
+
+// A trade that Redis lost before anybody was told of it, and that was made again,
+// is saved as it was made last, in whatever order the events of both come.
+func TestTradeThatWasMadeTwiceIsSavedAsItWasLast(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	side := func(trade events.Transfer, char events.CharID) events.StateChanged {
+		v, change := trade.Version, events.ItemChange{ItemID: "rope", Delta: -2, Quantity: trade.Items[0].FromQuantity}
+		if char == trade.To {
+			v, change = trade.ToVersion, events.ItemChange{ItemID: "rope", Delta: 2, Quantity: trade.Items[0].ToQuantity}
+		}
+		return events.New(char, v, events.CauseTransfer, uuid.Nil, events.ScopeInventory,
+			events.Inventory{Items: []events.ItemChange{change}, Transfers: []events.Transfer{trade}})
+	}
+	first := events.Transfer{ID: uuid.New(), From: 1, To: 2, Version: 100, ToVersion: 110,
+		Items: []events.Moved{{ItemID: "rope", Quantity: 2, FromQuantity: 3, ToQuantity: 2}}}
+	last := first
+	last.Version, last.ToVersion = 200, 210
+	last.Items = []events.Moved{{ItemID: "rope", Quantity: 2, FromQuantity: 1, ToQuantity: 7}}
+	escrow := last
+	escrow.ToVersion, escrow.Items = 0, []events.Moved{{ItemID: "rope", Quantity: 2, FromQuantity: 1}}
+	history := []events.StateChanged{side(first, 1), side(first, 2), side(escrow, 1), side(last, 1), side(last, 2)}
+	for seed := range uint64(60) {
+		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(history), func(i, j int) { history[i], history[j] = history[j], history[i] })
+		if _, err := pool.Exec(t.Context(), "DELETE FROM items"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), "DELETE FROM transfers"); err != nil {
+			t.Fatal(err)
+		}
+		for batch := range slices.Chunk(history, 1+int(seed%5)) {
+			saveAll(t, pool, batch)
+		}
+		var version, toVersion, has, got int64
+		err := pool.QueryRow(t.Context(), `SELECT version, to_version,
+			(SELECT quantity FROM items WHERE char_id = 1), (SELECT quantity FROM items WHERE char_id = 2) FROM transfers`,
+		).Scan(&version, &toVersion, &has, &got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if version != 200 || toVersion != 210 || has != 1 || got != 7 {
+			t.Fatalf("seed %d: versions %d and %d, the sender has %d, the receiver %d; want 200, 210, 1, 7", seed, version, toVersion, has, got)
+		}
+	}
+}

@@ -79,8 +79,9 @@ INSERT INTO transfers (transfer_id, from_char, to_char, version, to_version, ite
 SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]),
        unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::jsonb[])
 ON CONFLICT (transfer_id) DO UPDATE
-SET to_version = EXCLUDED.to_version, items = EXCLUDED.items
-WHERE transfers.to_version < EXCLUDED.to_version AND transfers.from_char = EXCLUDED.from_char
+SET version = EXCLUDED.version, to_version = EXCLUDED.to_version, items = EXCLUDED.items
+WHERE (transfers.to_version, transfers.version) < (EXCLUDED.to_version, EXCLUDED.version)
+  AND transfers.from_char = EXCLUDED.from_char
 `
 
 type SaveTransfersParams struct {
@@ -92,8 +93,10 @@ type SaveTransfersParams struct {
 	Items       [][]byte
 }
 
-// SaveTransfers keeps each trade in its newest form. The input names a trade at
-// most once, in ascending order.
+// SaveTransfers keeps each trade in its newest form, whole: one that a Redis lost
+// before anybody was told of it, and that was made again, has other versions on
+// both sides, and the events of the first may come after all. The input names a
+// trade at most once, in ascending order.
 func (q *Queries) SaveTransfers(ctx context.Context, arg SaveTransfersParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveTransfers,
 		arg.TransferIds,
