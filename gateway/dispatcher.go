@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -18,11 +19,12 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 
 // dispatch is Dispatch, with or without going on with trades in escrow.
 func (s *Service) dispatch(ctx context.Context, scope events.Scope, char events.CharID, escrow bool) (int, error) {
+	begun := time.Now()
 	loaded, err := s.Hot.Load(ctx, char, wantOf(scope))
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
-	return s.dispatchLoaded(ctx, scope, loaded, escrow)
+	return s.dispatchLoaded(ctx, scope, loaded, begun, escrow)
 }
 
 // Order is Dispatch for a caller of whom nothing is known: the copy is verified
@@ -30,6 +32,7 @@ func (s *Service) dispatch(ctx context.Context, scope events.Scope, char events.
 func (s *Service) Order(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
+	begun := time.Now()
 	loaded, err := s.load(ctx, char, wantOf(scope))
 	if err != nil {
 		return 0, err
@@ -37,10 +40,16 @@ func (s *Service) Order(ctx context.Context, scope events.Scope, char events.Cha
 	if loaded.Version == 0 {
 		return 0, ErrUnknown
 	}
-	return s.dispatchLoaded(ctx, scope, loaded, true)
+	if time.Since(begun) > s.PublishBy/2 { // the copy was joined first
+		return s.dispatch(ctx, scope, char, true)
+	}
+	return s.dispatchLoaded(ctx, scope, loaded, begun, true)
 }
 
-func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, escrow bool) (completed int, err error) {
+// dispatchLoaded publishes what was loaded after begun. As with a commit, what was
+// loaded too long ago is not published any more: Redis may have lost it, and the
+// character may have been joined without it. The marks bring it back.
+func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, begun time.Time, escrow bool) (completed int, err error) {
 	char := loaded.Char
 	if escrow {
 		if completed, err = s.completeEscrow(ctx, &loaded.State); err != nil {
@@ -51,7 +60,12 @@ func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded
 	if len(batch) == 0 {
 		return completed, nil
 	}
-	stored, err := s.Stream.Send(game.Origin{}, batch...)
+	var stored func(context.Context) error
+	if time.Since(begun) > s.PublishBy {
+		err = events.Unavailable("redis", errLate)
+	} else {
+		stored, err = s.Stream.Send(game.Origin{}, batch...)
+	}
 	if err == nil {
 		err = stored(ctx)
 	}

@@ -65,8 +65,9 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 	return DurabilityStream
 }
 
-// errLate is the reason where a commit is too old to be published by itself.
-var errLate = errors.New("too long since the commit: Redis may have lost it meanwhile")
+// errLate is the reason where a commit, or what was loaded, is too old to be
+// published by itself.
+var errLate = errors.New("too long since it was read or written: Redis may have lost it meanwhile")
 
 // send puts events on their way that were committed after begun. stored returns
 // nil when the stream has them within PublishTimeout, and within PublishBy: what

@@ -142,6 +142,57 @@ func TestCommitOlderThanTheFenceIsNotPublished(t *testing.T) {
 	}
 }
 
+// loadedHot is the real Redis, with something that happens after each load.
+type loadedHot struct {
+	gateway.Hot
+	loaded func()
+}
+
+func (h *loadedHot) Load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
+	l, err := h.Hot.Load(ctx, char, want)
+	h.loaded()
+	return l, err
+}
+
+// The same for who dispatches: a sweeper that slept with a character in hand,
+// which was joined meanwhile after a loss, does not publish it.
+func TestCopyOlderThanTheFenceIsNotDispatched(t *testing.T) {
+	t.Parallel()
+	for name, dispatch := range map[string]func(*gateway.Service) (int, error){
+		"by the sweeper": func(g *gateway.Service) (int, error) {
+			return g.Dispatch(t.Context(), events.ScopeInventory, 1)
+		},
+		"by hand": func(g *gateway.Service) (int, error) { return g.Order(t.Context(), events.ScopeInventory, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			s.gem(s.service(), 1)
+			s.stream.cut.Store(true)
+			s.must(s.change(s.service(), 1, "gem", 1)) // known to Redis alone
+			s.stream.cut.Store(false)
+			const fence = 50 * time.Millisecond
+			sleeper, slept := s.fenced(fence), false
+			sleeper.Hot = &loadedHot{s.hot, func() {
+				if slept {
+					return
+				}
+				slept = true
+				s.flush()
+				if view, err := s.fenced(fence).Look(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
+					t.Errorf("joined meanwhile: %+v, %v", view, err)
+				}
+			}}
+			n, err := dispatch(sleeper)
+			for _, e := range s.published() {
+				if items := e.Data.(events.Inventory).Items; items[0].Quantity != 1 {
+					t.Errorf("dispatched %d, %v, what Redis has lost: %+v", n, err, items)
+				}
+			}
+		})
+	}
+}
+
 // Redis is emptied while a gateway joins a character, after it has looked at the
 // stream, and what was published meanwhile is in the stream alone. The join is
 // not committed over it: it begins anew and finds it.
