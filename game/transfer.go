@@ -74,7 +74,7 @@ func (s *State) learn(carried []events.Transfer) map[uuid.UUID]events.Transfer {
 	news := make(map[uuid.UUID]events.Transfer, 1+len(carried))
 	for _, t := range Carried(carried) {
 		known, ok := s.Transfers[t.ID]
-		if (ok || t.From != s.Char) && known.ToVersion <= t.ToVersion {
+		if (ok || t.From != s.Char) && !t.Before(&known) {
 			news[t.ID] = t
 		}
 	}

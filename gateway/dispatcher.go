@@ -10,9 +10,9 @@ import (
 )
 
 // Dispatch orders a save: it reads the scope's hot state and publishes it, each
-// row at the version at which it was changed. It is the one entry point through
-// which any code orders a save that is not the publish of its own commit. It
-// returns how many events the stream has stored.
+// row at the version at which it was changed. It and Order are the entry points
+// through which any code orders a save that is not the publish of its own commit.
+// It returns how many events the stream has stored.
 func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	return s.dispatch(ctx, scope, char, true)
 }
@@ -60,12 +60,10 @@ func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded
 	if len(batch) == 0 {
 		return completed, nil
 	}
-	var stored func(context.Context) error
 	if time.Since(begun) > s.PublishBy {
-		err = events.Unavailable("redis", errLate)
-	} else {
-		stored, err = s.Stream.Send(game.Origin{}, batch...)
+		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, events.Unavailable("redis", errLate))
 	}
+	stored, err := s.Stream.Send(game.Origin{}, batch...)
 	if err == nil {
 		err = stored(ctx)
 	}

@@ -20,8 +20,8 @@ type shownMarks struct {
 	waiting map[events.CharID]map[events.RowKey]events.Version
 }
 
-// gatherMarks is how long marks gather. One by one they would cost a third of a
-// context switch again.
+// gatherMarks is how long marks gather: one by one, each costs a round trip of
+// its own.
 const gatherMarks = 50 * time.Millisecond
 
 // maxWaiting bounds the characters that wait while Redis is slow.
@@ -68,6 +68,6 @@ func (m *shownMarks) take() map[events.CharID]map[events.RowKey]events.Version {
 	return marks
 }
 
-// Close waits for what the service does beside its answers, at most
+// Close waits for what the service does beside its answers, little longer than
 // ActionTimeout. It is for after the last action.
 func (s *Service) Close() { s.shownMarks.running.Wait() }

@@ -179,7 +179,7 @@ func (s *section) add(texts ...string) {
 // newArgs begins the arguments; born is the beginning that must be the one of
 // the copies near this one, "" for any.
 func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *args {
-	a := &args{change: c, version: itoa(c.Version), flags: [7]byte{mode, '-', '-', '-', '-', '0', '0'}}
+	a := &args{change: c, version: itoa(c.Version), flags: [7]byte{mode, '-', '-', '-', '-'}}
 	a.keys, a.head, a.into = a.room[:0:8], a.room[8:8:14], a.room[14:14:18]
 	a.expected, a.values, a.fields = a.room[18:18:22], a.room[22:22:26], a.room[26:26:32]
 	a.rows.texts, a.hashes.texts = a.room[32:32:40], a.room[40:40]
@@ -208,8 +208,8 @@ func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *
 
 // all lists the keys and the arguments.
 func (a *args) all() (keys, argv []string) {
-	a.flags[5] += byte(len(a.expected))
-	a.flags[6] += byte(len(a.fields) / 2)
+	a.flags[5] = '0' + byte(len(a.expected))
+	a.flags[6] = '0' + byte(len(a.fields)/2)
 	argv = make([]string, 0, 3+len(a.head)+2*len(a.expected)+len(a.fields)+len(a.rows.texts)+len(a.hashes.texts)+len(a.commands))
 	argv = append(append(argv, string(a.flags[:])), a.head...)
 	argv = append(append(append(argv, a.expected...), a.values...), a.fields...)

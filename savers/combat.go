@@ -36,10 +36,10 @@ func (CombatStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 		progress.add(batch[i].CharID, batch[i].Version, data.XP)
 		items.add(&batch[i], data.Loot)
 	}
-	if _, err := queries(q).SaveFights(context.Background(), fightParams(batch)); err != nil {
+	if _, err := db.Queued(q).SaveFights(context.Background(), fightParams(batch)); err != nil {
 		return err
 	}
-	if _, err := queries(q).SaveProgress(context.Background(), progressParams(progress)); err != nil {
+	if _, err := db.Queued(q).SaveProgress(context.Background(), progressParams(progress)); err != nil {
 		return err
 	}
 	return items.queue(q)

@@ -54,6 +54,6 @@ func (r itemRows) queue(q *pgx.Batch) error {
 		p.Versions = append(p.Versions, int64(r[key].version))
 		p.Quantities = append(p.Quantities, r[key].value)
 	}
-	_, err := queries(q).SaveItems(context.Background(), p)
+	_, err := db.Queued(q).SaveItems(context.Background(), p)
 	return err
 }

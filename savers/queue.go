@@ -2,13 +2,10 @@ package savers
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/internal/db"
 )
 
 // A Queuer is a Saver that executes statements and needs no answer to go on.
@@ -30,23 +27,3 @@ func saveQueued(ctx context.Context, tx pgx.Tx, s Queuer, batch []events.StateCh
 	}
 	return tx.SendBatch(ctx, &q).Close()
 }
-
-// queries are the statements that sqlc has written, put into a queue rather
-// than executed.
-func queries(q *pgx.Batch) *db.Queries { return db.New(queue{q}) }
-
-type queue struct{ batch *pgx.Batch }
-
-var errQueued = errors.New("a queued statement returns no rows")
-
-func (q queue) Exec(_ context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	q.batch.Queue(sql, args...)
-	return pgconn.CommandTag{}, nil
-}
-
-func (q queue) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errQueued }
-func (q queue) QueryRow(context.Context, string, ...any) pgx.Row        { return noRow{} }
-
-type noRow struct{}
-
-func (noRow) Scan(...any) error { return errQueued }

@@ -30,7 +30,7 @@ func (ScenarioStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error
 		}
 		rows.add(rowName{batch[i].CharID, data.ScenarioID}, batch[i].Version, &batch[i])
 	}
-	_, err := queries(q).SaveScenarios(context.Background(), scenarioParams(rows))
+	_, err := db.Queued(q).SaveScenarios(context.Background(), scenarioParams(rows))
 	return err
 }
 

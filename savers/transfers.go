@@ -67,6 +67,6 @@ func (b *belongings) queue(q *pgx.Batch) error {
 		p.ToVersions = append(p.ToVersions, int64(t.ToVersion))
 		p.Items = append(p.Items, items)
 	}
-	_, err := queries(q).SaveTransfers(context.Background(), p)
+	_, err := db.Queued(q).SaveTransfers(context.Background(), p)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/savers"
 )
 
@@ -181,13 +182,8 @@ func shown(t *testing.T, pool interface {
 func TestTradeThatWasMadeTwiceIsSavedAsItWasLast(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
-	side := func(trade events.Transfer, char events.CharID) events.StateChanged {
-		v, change := trade.Version, events.ItemChange{ItemID: "rope", Delta: -2, Quantity: trade.Items[0].FromQuantity}
-		if char == trade.To {
-			v, change = trade.ToVersion, events.ItemChange{ItemID: "rope", Delta: 2, Quantity: trade.Items[0].ToQuantity}
-		}
-		return events.New(char, v, events.CauseTransfer, uuid.Nil, events.ScopeInventory,
-			events.Inventory{Items: []events.ItemChange{change}, Transfers: []events.Transfer{trade}})
+	side := func(t events.Transfer, char events.CharID) events.StateChanged {
+		return game.TransferEvent(t, char, []events.Transfer{t})
 	}
 	first := events.Transfer{ID: uuid.New(), From: 1, To: 2, Version: 100, ToVersion: 110,
 		Items: []events.Moved{{ItemID: "rope", Quantity: 2, FromQuantity: 3, ToQuantity: 2}}}

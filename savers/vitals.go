@@ -33,7 +33,7 @@ func (VitalsStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 		}
 		rows.add(batch[i].CharID, batch[i].Version, data)
 	}
-	_, err := queries(q).SaveVitals(context.Background(), vitalsParams(rows))
+	_, err := db.Queued(q).SaveVitals(context.Background(), vitalsParams(rows))
 	return err
 }
 

@@ -118,7 +118,8 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	return group.Wait()
 }
 
-// public answers players, and load balancers that only see the public address.
+// public answers players, and load balancers that only see the public address. A
+// mux before that of the service would be a look-up more for each action.
 func public(service http.Handler, checks []program.Check) http.Handler {
 	health := program.Health(checks)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
