@@ -63,7 +63,7 @@ func sizes(quick bool) Sizes {
 	if quick {
 		return Sizes{
 			Characters: 1000, Stories: []string{"vitals", "inventory", "combat"},
-			Closed: 300 * time.Millisecond, Open: 300 * time.Millisecond, Turns: 2, Backlog: 20_000,
+			Closed: 300 * time.Millisecond, Open: 200 * time.Millisecond, Turns: 2, Backlog: 20_000,
 		}
 	}
 	return Sizes{
