@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,12 @@ type Bus struct {
 	tail tails
 	// suspect has a value when the topology may lack something. See Keep.
 	suspect chan struct{}
+
+	// What catch-ups need to know of the connection.
+	closing     chan struct{} // closed by Close
+	close       func()
+	catchUps    sync.WaitGroup
+	settleEvery time.Duration
 }
 
 const (
@@ -45,7 +52,11 @@ const (
 // breaks, in the background. While there is none, publishing fails at once
 // instead of filling a buffer, because the dirty mark is the buffer.
 func Connect(url, name string, log *slog.Logger) (*Bus, error) {
-	b := &Bus{log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory}}
+	b := &Bus{
+		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory},
+		closing: make(chan struct{}), settleEvery: settleEvery,
+	}
+	b.close = sync.OnceFunc(func() { close(b.closing) })
 	nc, err := nats.Connect(url,
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
@@ -82,14 +93,29 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 }
 
 // Close sends what is under way, at most until ctx is done, and closes the
-// connection. ctx must have a deadline.
+// connection. ctx must have a deadline. Nobody fetches any more.
 func (b *Bus) Close(ctx context.Context) {
+	b.endCatchUps(ctx)
 	select {
 	case <-b.js.PublishAsyncComplete():
 	case <-ctx.Done():
 	}
 	_ = b.nc.FlushWithContext(ctx) // acknowledgements leave; an error means they come again
 	b.nc.Close()
+}
+
+// endCatchUps has catch-ups settle what is saved, and end.
+func (b *Bus) endCatchUps(ctx context.Context) {
+	b.close()
+	ended := make(chan struct{})
+	go func() {
+		b.catchUps.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done(): // without a connection they will end
+	}
 }
 
 // Ping returns nil when JetStream answers and has the stream of changes.

@@ -23,3 +23,12 @@ func (s *Source) Deaf(empty jetstream.Consumer) error {
 	s.reading, err = read(empty, 10)
 	return err
 }
+
+// SetSettleEvery changes how long what a catch-up has saved may stay unsettled.
+func (b *Bus) SetSettleEvery(d time.Duration) { b.settleEvery = d }
+
+// CatchesUp reports whether the source reads a backlog without acks.
+func (s *Source) CatchesUp() bool { return s.catchUp != nil }
+
+// Lose loses the next message of a backlog on its way.
+func (s *Source) Lose() { <-s.catchUp.reading.msgs }

@@ -32,6 +32,7 @@ type rig struct {
 	t      *testing.T
 	server *stack.NATS
 	bus    *bus.Bus
+	nc     *nats.Conn
 	js     jetstream.JetStream
 	clock  *atomic.Int64 // the newest version that was handed out
 }
@@ -60,7 +61,7 @@ func newEmptyRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, server: server, bus: connect(t, server.URL()), js: js, clock: new(atomic.Int64)}
+	r := &rig{t: t, server: server, bus: connect(t, server.URL()), nc: nc, js: js, clock: new(atomic.Int64)}
 	r.clock.Store(time.Now().Add(-time.Hour).UnixMicro())
 	return r
 }

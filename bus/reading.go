@@ -91,15 +91,15 @@ func (r *reading) more(first jetstream.Msg, limit int) []jetstream.Msg {
 // server that is away has sent nothing, but the client waits for its answer.
 const giveUpTimeout = 2 * time.Second
 
-// giveUp ends the reading and lets others have what nobody has fetched.
-func (r *reading) giveUp() {
+// giveUp ends the reading and gives back what nobody has fetched.
+func (r *reading) giveUp(back func(jetstream.Msg)) {
 	defer close(r.left)
 	r.consume.Drain()
 	timeout := time.After(giveUpTimeout)
 	for ended := false; !ended; {
 		select {
 		case msg := <-r.msgs:
-			_ = msg.Nak() // if it is lost, the ack wait does the same
+			back(msg)
 		case <-r.ended:
 			ended = true
 		case <-timeout:
@@ -109,7 +109,7 @@ func (r *reading) giveUp() {
 	for {
 		select {
 		case msg := <-r.msgs:
-			_ = msg.Nak()
+			back(msg)
 		default:
 			return
 		}

@@ -60,7 +60,7 @@ func (b *Bus) OpenReplay(ctx context.Context, scope events.Scope, r Replay) (*So
 	if err != nil {
 		return nil, fmt.Errorf("replay of %s: %w", scope, unavailable(err))
 	}
-	return &Source{b: b, consumer: consumer, scope: scope}, nil
+	return b.source(consumer, scope), nil
 }
 
 // Left returns how many events of the source are not settled, and the sequence

@@ -19,6 +19,12 @@ type Source struct {
 	scope    events.Scope
 	reading  *reading // nil before the first Fetch, and after one that was given up
 	behind   bool     // more was waiting when the last message was handed out
+	hand     part     // what is handed out and has to be acknowledged
+	catchUp  *catchUp // nil while events are acknowledged one by one
+	chance   chance   // of a catch-up
+
+	// AckEach has each event acknowledged, however many are waiting.
+	AckEach bool
 }
 
 // Source opens the scope's durable consumer, which all savers share.
@@ -27,7 +33,11 @@ func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", consumerName(scope), unavailable(b.noted(err)))
 	}
-	return &Source{b: b, consumer: consumer, scope: scope}, nil
+	return b.source(consumer, scope), nil
+}
+
+func (b *Bus) source(consumer jetstream.Consumer, scope events.Scope) *Source {
+	return &Source{b: b, consumer: consumer, scope: scope, hand: part{acked: true}}
 }
 
 func streamOf(scope events.Scope) string {
@@ -44,17 +54,33 @@ func streamOf(scope events.Scope) string {
 // The server hands out up to limit messages ahead, as they come: a saver asks
 // for the next ones while it saves the last, and a single event costs no request
 // of its own. A Fetch that ends with ctx gives back what nobody has fetched.
+//
+// Where many wait, and no other saver is at work, they are not acknowledged one by
+// one: see catchUp. The caller sees no difference.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	for {
+		if s.catchUp != nil {
+			msgs, err := s.catchUp.fetch(ctx, limit)
+			if !errors.Is(err, errCaughtUp) {
+				return msgs, err
+			}
+			s.endCatchUp()
+		}
 		msgs, err := s.fetch(ctx, limit)
 		if errors.Is(err, errSilent) {
 			continue
 		}
-		if len(msgs) > 0 {
-			last, err := msgs[len(msgs)-1].Metadata()
-			s.behind = err == nil && last.NumPending > 0
+		if len(msgs) == 0 {
+			return nil, err
 		}
-		return msgs, err
+		out := s.hand.handOut(msgs)
+		first, last, err := ends(msgs)
+		s.behind = err == nil && last.NumPending > 0
+		if err == nil && !s.AckEach {
+			s.chance.sees(first, last, len(msgs))
+			s.consider(ctx, last, limit)
+		}
+		return out, nil
 	}
 }
 
@@ -129,7 +155,8 @@ func (s *Source) askAgain(ctx context.Context) {
 }
 
 func (s *Source) giveUp() {
-	s.reading.giveUp()
+	// If it is lost, the ack wait does the same.
+	s.reading.giveUp(func(msg jetstream.Msg) { _ = msg.Nak() })
 	s.reading = nil
 }
 

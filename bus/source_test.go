@@ -217,6 +217,7 @@ func TestGivenUpFetchGivesBackWhatIsAhead(t *testing.T) {
 	}
 	r.await(500, 0)
 	source := r.source(events.ScopeVitals)
+	source.AckEach = true
 	first, err := source.Fetch(t.Context(), 100)
 	r.must(err)
 	stacktest.Eventually(t, "the server hands out ahead", func() bool {

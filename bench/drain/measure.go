@@ -134,7 +134,7 @@ func (m *meter) letLoose(ctx context.Context, events workload.Config, out *measu
 	if err != nil {
 		return err
 	}
-	if err := m.rig.AwaitSettled(ctx, events.Events, events.Kind.Scopes()...); err != nil {
+	if err := m.rig.AwaitSettled(ctx, events.Kind.Scopes()...); err != nil {
 		return err
 	}
 	out.elapsed = time.Since(began)

@@ -45,7 +45,7 @@ func (m *meter) peak(ctx context.Context, events workload.Config) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	if err := m.rig.AwaitSettled(ctx, events.Events, events.Kind.Scopes()...); err != nil {
+	if err := m.rig.AwaitSettled(ctx, events.Kind.Scopes()...); err != nil {
 		return 0, err
 	}
 	held, err := usage.MemoryOf(saver.Pid())

@@ -279,10 +279,6 @@ func (m *meter) drain(ctx context.Context, load iter.Seq[events.StateChanged]) (
 	if err != nil {
 		return d, err
 	}
-	before, err := m.rig.Backlog(ctx, events.ScopeVitals)
-	if err != nil {
-		return d, err
-	}
 	began, err := m.rig.Resume(ctx, events.ScopeVitals)
 	if err != nil {
 		return d, err
@@ -291,7 +287,7 @@ func (m *meter) drain(ctx context.Context, load iter.Seq[events.StateChanged]) (
 	if err != nil {
 		return d, err
 	}
-	if err := m.rig.AwaitSettled(ctx, before.Delivered+count, events.ScopeVitals); err != nil {
+	if err := m.rig.AwaitSettled(ctx, events.ScopeVitals); err != nil {
 		return d, err
 	}
 	d = measured{events: count, rate: float64(count) / time.Since(began).Seconds()}

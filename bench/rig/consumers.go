@@ -2,8 +2,8 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,27 +12,17 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Backlog is how far the savers are with some scopes, over all consumers that
-// they have.
+// Backlog is how far the savers are with some scopes.
 type Backlog struct {
-	Delivered int // deliveries so far, repeated ones among them
-	Waiting   int // not delivered yet
-	InFlight  int // delivered and not acknowledged
-	Asking    int // requests for events that wait at the server
+	Waiting  int // not delivered yet
+	InFlight int // delivered and not settled
+	Asking   int // requests for events that wait at the server
 }
 
-// Settled reports whether so many events were delivered and nothing is left.
-// The consumers' counts follow what is stored by some milliseconds, so that
-// nothing left alone does not say that nothing comes.
-func (b Backlog) Settled(events int) bool {
-	return b.Delivered >= events && b.Waiting == 0 && b.InFlight == 0
-}
-
-// Backlog asks the server.
+// Backlog asks the server. Its counts follow what is stored by some milliseconds.
 func (r *Rig) Backlog(ctx context.Context, scopes ...events.Scope) (b Backlog, err error) {
 	infos, err := r.consumers(ctx, scopes...)
 	for _, info := range infos {
-		b.Delivered += int(info.Delivered.Consumer)
 		b.Waiting += int(info.NumPending)
 		b.InFlight += info.NumAckPending
 		b.Asking += info.NumWaiting
@@ -46,12 +36,20 @@ const askTimeout = 10 * time.Second
 // settlePoll is short against a drain, and the question costs the server 0.1 ms.
 const settlePoll = 3 * time.Millisecond
 
-// AwaitSettled returns when the savers have settled so many events of these
-// scopes since the last Purge, and nothing is left.
-func (r *Rig) AwaitSettled(ctx context.Context, count int, scopes ...events.Scope) error {
+// AwaitSettled returns when the savers have settled all events of these scopes that
+// the stream has by now.
+func (r *Rig) AwaitSettled(ctx context.Context, scopes ...events.Scope) error {
+	last, err := r.lastSequences(ctx, scopes...)
+	if err != nil {
+		return err
+	}
 	for {
-		b, err := r.Backlog(ctx, scopes...)
-		if err == nil && b.Settled(count) {
+		infos, err := r.consumers(ctx, scopes...)
+		settled := err == nil
+		for _, info := range infos {
+			settled = settled && info.AckFloor.Stream >= last[info.Name]
+		}
+		if settled {
 			return nil
 		}
 		for _, p := range r.programs {
@@ -60,27 +58,56 @@ func (r *Rig) AwaitSettled(ctx context.Context, count int, scopes ...events.Scop
 			}
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("wait until %d events are settled: %w; the backlog was %+v (%v)", count, ctx.Err(), b, err)
+			b, err := r.Backlog(context.WithoutCancel(ctx), scopes...)
+			return fmt.Errorf("wait until all events are settled: %w; the backlog is %+v (%v)", ctx.Err(), b, err)
 		}
 		pause(ctx, settlePoll)
 	}
+}
+
+// lastSequences returns, for the consumer of each scope, the sequence of the scope's
+// last event.
+func (r *Rig) lastSequences(ctx context.Context, scopes ...events.Scope) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	stream, err := r.JS.Stream(ctx, bus.StreamChanges)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", bus.StreamChanges, err)
+	}
+	last := make(map[string]uint64)
+	for _, scope := range allUnless(scopes) {
+		msg, err := stream.GetLastMsgForSubject(ctx, events.ScopeSubject(scope)+".*")
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("last event of %s: %w", scope, err)
+		}
+		last[bus.ConsumerName(scope)] = msg.Sequence
+	}
+	return last, nil
+}
+
+// allUnless returns the scopes that are named, or all where none is.
+func allUnless(scopes []events.Scope) []events.Scope {
+	if len(scopes) == 0 {
+		return events.Scopes()
+	}
+	return scopes
 }
 
 // consumers are those of the savers of some scopes, or of all.
 func (r *Rig) consumers(ctx context.Context, scopes ...events.Scope) (out []*jetstream.ConsumerInfo, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if len(scopes) == 0 {
-		scopes = events.Scopes()
-	}
 	stream, err := r.JS.Stream(ctx, bus.StreamChanges)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", bus.StreamChanges, err)
 	}
 	list := stream.ListConsumers(ctx)
 	for info := range list.Info() {
-		for _, scope := range scopes {
-			if rest, ok := strings.CutPrefix(info.Name, bus.ConsumerName(scope)); ok && (rest == "" || rest[0] == '-') {
+		for _, scope := range allUnless(scopes) {
+			if info.Name == bus.ConsumerName(scope) {
 				out = append(out, info)
 			}
 		}

@@ -124,7 +124,7 @@ func (m *meter) timed(ctx context.Context, d *drained) error {
 	if err != nil {
 		return err
 	}
-	if err := m.rig.AwaitSettled(ctx, d.events, events.ScopeVitals); err != nil {
+	if err := m.rig.AwaitSettled(ctx, events.ScopeVitals); err != nil {
 		return err
 	}
 	took := time.Since(began).Seconds()

@@ -1,0 +1,418 @@
+package bus_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+// at is what is fetched at a time here: four times as much is a backlog.
+const at = 10
+
+// fill stores n events of the scope, and returns the sequence of the last.
+func (r *rig) fill(n int) uint64 {
+	r.t.Helper()
+	batch := make([]events.StateChanged, n)
+	for i := range batch {
+		batch[i] = r.vitals(42)
+	}
+	r.publish(batch...)
+	return r.stream(bus.StreamChanges).State.LastSeq
+}
+
+// catchUp acknowledges events until the source reads without acks, and returns
+// what it has fetched since.
+func (r *rig) catchUp(source *bus.Source) []jetstream.Msg {
+	r.t.Helper()
+	for {
+		msgs := r.next(source, at)
+		if source.CatchesUp() {
+			r.ack(msgs...)
+			msgs = r.next(source, at)
+			if !source.CatchesUp() {
+				r.t.Fatal("the backlog is too short")
+			}
+			return msgs
+		}
+		r.ack(msgs...)
+	}
+}
+
+func (r *rig) floor() uint64 {
+	r.t.Helper()
+	return r.saver(events.ScopeVitals).AckFloor.Stream
+}
+
+// A saver that is alone acknowledges few of very many events; the consumer ends
+// where it would have with an ack of each.
+func TestBacklogIsSettledWithoutAnAckOfEach(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	r := newRig(t, seldom)
+	last := r.fill(n)
+	acks, err := r.nc.SubscribeSync("$JS.ACK.SYNC.saver-vitals.>")
+	r.must(err)
+	source := r.source(events.ScopeVitals)
+
+	var all []uint64
+	for len(all) < n {
+		msgs := r.next(source, at)
+		all = append(all, sequences(t, msgs)...)
+		r.ack(msgs...)
+	}
+
+	slices.Sort(all)
+	if len(slices.Compact(all)) != n {
+		t.Errorf("%d events came, some of them twice or never", len(all))
+	}
+	stacktest.Eventually(t, "all is settled", func() bool {
+		info := r.saver(events.ScopeVitals)
+		return info.NumPending == 0 && info.NumAckPending == 0 && info.AckFloor.Stream == last
+	})
+	if n, _, err := acks.Pending(); err != nil || n > 1000 { // some are given back in the beginning
+		t.Errorf("%d acks (%v)", n, err)
+	}
+	r.fill(1)
+	if got := sequences(t, r.next(source, at)); !slices.Equal(got, []uint64{last + 1}) {
+		t.Errorf("then came %v, want %d", got, last+1)
+	}
+}
+
+// Savers of all kinds at once: slow, dying, giving back; the consumer moved back by
+// an operator, or paused; new events all the time. At no moment is it beyond an
+// event that nobody has saved.
+func TestConsumerIsNeverBeyondWhatIsSaved(t *testing.T) {
+	t.Parallel()
+	const n = 6000
+	topology := seldom
+	topology.AckWait = time.Second
+	r := newRig(t, topology)
+	r.fill(n / 5)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+
+	var mu sync.Mutex
+	saved := make(map[uint64]bool)
+	catchUps := 0
+	var calm atomic.Bool // in the end
+	check := func() (unsaved int) {
+		floor := r.floor() // before the look at what is saved
+		mu.Lock()
+		defer mu.Unlock()
+		for seq := uint64(1); seq <= floor; seq++ {
+			if !saved[seq] {
+				t.Errorf("the consumer is at %d, and %d is not saved", floor, seq)
+			}
+		}
+		return n - len(saved)
+	}
+	// life is one saver from its start to its death.
+	life := func(chance *rand.Rand) error {
+		b, err := bus.Connect(r.server.URL(), t.Name(), quiet)
+		if err != nil {
+			return err
+		}
+		defer b.Close(ctx)
+		b.SetSettleEvery(5 * time.Millisecond)
+		source, err := b.Source(ctx, events.ScopeVitals)
+		if err != nil {
+			return err
+		}
+		life, die := context.WithTimeout(ctx, time.Duration(chance.IntN(500))*time.Millisecond)
+		defer die()
+		careless := !calm.Load() && chance.IntN(2) == 0 // it drops what it has in hand
+		var later []jetstream.Msg
+		for life.Err() == nil {
+			msgs, err := source.Fetch(life, at)
+			if err != nil {
+				return err
+			}
+			if source.CatchesUp() {
+				mu.Lock()
+				catchUps++
+				mu.Unlock()
+			}
+			later = append(later, msgs...)
+			if chance.IntN(10) == 0 {
+				time.Sleep(time.Duration(chance.IntN(20)) * time.Millisecond)
+			}
+			// Two lanes: of what is in hand, some is settled, in any order.
+			chance.Shuffle(len(later), func(i, j int) { later[i], later[j] = later[j], later[i] })
+			for len(later) > chance.IntN(3*at) {
+				msg := later[0]
+				later = later[1:]
+				if !calm.Load() && chance.IntN(500) == 0 {
+					if err := msg.Nak(); err != nil {
+						return err
+					}
+					continue
+				}
+				meta, err := msg.Metadata()
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				saved[meta.Sequence.Stream] = true
+				mu.Unlock()
+				if err := msg.Ack(); err != nil {
+					return err
+				}
+			}
+		}
+		if careless {
+			b.Conn().Close()
+		}
+		if _, err := source.Fetch(life, at); err != nil || careless { // it gives up what is ahead
+			return err
+		}
+		for _, msg := range later {
+			_ = msg.Nak()
+		}
+		return nil
+	}
+
+	var savers errgroup.Group
+	over, stopSavers := context.WithCancel(ctx)
+	for seed := range uint64(3) {
+		savers.Go(func() error {
+			chance := rand.New(rand.NewPCG(seed, 5))
+			for over.Err() == nil {
+				if err := life(chance); err != nil && over.Err() == nil {
+					return err
+				}
+				// Now and then one is alone.
+				time.Sleep(time.Duration(chance.IntN(400)) * time.Millisecond)
+			}
+			return nil
+		})
+	}
+	for stored, turn := n/5, 0; ; turn++ {
+		if stored < n {
+			r.fill(100)
+			stored += 100
+		}
+		if stored < n && turn%20 == 10 {
+			back := 1 + rand.Uint64N(r.floor()+1) // others may move it on meanwhile
+			_, err := r.js.ResetConsumerToSequence(ctx, bus.StreamChanges, "saver-vitals", back)
+			r.must(err)
+		}
+		calm.Store(stored == n)
+		unsaved := check()
+		if t.Failed() || unsaved == 0 || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stopSavers()
+	r.must(savers.Wait())
+	if left := check(); left > 0 {
+		t.Errorf("%d events were never saved", left)
+	}
+	if catchUps == 0 {
+		t.Error("no saver was ever alone: this test shows nothing")
+	}
+}
+
+// A message that did not arrive is not taken for one that was saved.
+func TestLostMessageOfABacklogComesAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(20 * time.Millisecond)
+	last := r.fill(1000)
+	source := r.source(events.ScopeVitals)
+	msgs := r.catchUp(source)
+	lost := sequence(t, msgs[len(msgs)-1]) + 1
+	source.Lose()
+	r.ack(msgs...)
+
+	r.comesAgain(source, lost, last)
+}
+
+// comesAgain saves all up to last, and fails where the consumer goes beyond seq
+// before that has come once more.
+func (r *rig) comesAgain(source *bus.Source, seq, last uint64) {
+	r.t.Helper()
+	seen := false
+	for r.floor() < last {
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second) // the last is settled later
+		msgs, err := source.Fetch(ctx, at)
+		cancel()
+		r.must(err)
+		seen = seen || slices.Contains(sequences(r.t, msgs), seq)
+		if floor := r.floor(); floor >= seq && !seen {
+			r.t.Fatalf("the consumer is at %d, and %d is not saved", floor, seq)
+		}
+		for _, msg := range msgs {
+			r.must(msg.Ack())
+		}
+	}
+}
+
+// What is given back, and everything behind it, comes again.
+func TestGivenBackOfABacklogComesAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(20 * time.Millisecond)
+	last := r.fill(300)
+	source := r.source(events.ScopeVitals)
+	msgs := r.catchUp(source)
+	back := sequence(t, msgs[0])
+	r.must(msgs[0].Nak())
+	r.ack(msgs[1:]...)
+
+	r.comesAgain(source, back, last)
+}
+
+// A second saver comes while the first reads without acks: both go on, each with
+// acks.
+func TestCatchUpEndsWhenAnotherSaverComes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.fill(300)
+	source, other := r.source(events.ScopeVitals), r.source(events.ScopeVitals)
+	other.AckEach = true
+	r.ack(r.catchUp(source)...)
+
+	stacktest.Eventually(t, "acks of each event", func() bool {
+		r.fill(2 * at)
+		for _, msg := range slices.Concat(r.next(other, at), r.next(source, at)) {
+			r.must(msg.Ack()) // the server does not answer where the consumer was moved
+		}
+		return !source.CatchesUp()
+	})
+	r.giveUp(other)
+	r.giveUp(source)
+}
+
+// While the connection was broken, the server may have lost the end of its stream:
+// what was read before is not settled by its sequence.
+func TestNothingIsSettledAfterAnotherConnection(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.fill(300)
+	source := r.source(events.ScopeVitals)
+	msgs := r.catchUp(source)
+	begun := sequence(t, msgs[0]) - 1
+	stop(t, r.server)
+	stacktest.Eventually(t, "disconnected", func() bool { return !r.bus.Conn().IsConnected() })
+	stacktest.RestartNATS(t, r.server.Config())
+	stacktest.Eventually(t, "connected", func() bool { return r.bus.Conn().IsConnected() })
+
+	r.ack(msgs...)
+
+	stacktest.Eventually(t, "acks of each event", func() bool {
+		msgs, err := source.Fetch(t.Context(), at)
+		r.must(err)
+		if floor := r.floor(); floor > begun && !source.CatchesUp() && sequence(t, msgs[0]) > begun+1 {
+			t.Fatalf("the consumer is at %d, was at %d before the connection broke", floor, begun)
+		}
+		return !source.CatchesUp()
+	})
+}
+
+// A stream that was made again has other events at the same sequences.
+func TestNothingIsSettledInAnotherStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(time.Hour) // it settles at the end
+	r.fill(300)
+	source := r.source(events.ScopeVitals)
+	msgs := r.catchUp(source)
+	r.must(r.js.DeleteStream(t.Context(), bus.StreamChanges))
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	r.fill(400)
+	begun := int(sequence(t, msgs[0]) - 1)
+	r.ack(r.take(r.source(events.ScopeVitals), begun)...)
+
+	r.ack(msgs...)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := source.Fetch(ctx, at)
+	r.must(err)
+	r.bus.Close(t.Context())
+
+	if floor := r.floor(); floor != uint64(begun) {
+		t.Errorf("the consumer of the new stream is at %d, and only %d are settled", floor, begun)
+	}
+}
+
+// A saver that ends leaves nothing unsettled that it has saved.
+func TestCatchUpIsSettledWhenItsSaverEnds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(time.Hour)
+	r.fill(300)
+	source := r.source(events.ScopeVitals)
+	msgs := r.catchUp(source)
+	r.giveUp(source)
+	r.ack(msgs...)
+
+	r.bus.Close(t.Context())
+
+	if floor, want := r.floor(), sequence(t, msgs[len(msgs)-1]); floor != want {
+		t.Errorf("the consumer is at %d, saved is up to %d", floor, want)
+	}
+}
+
+// An operator who pauses a consumer wants nothing saved.
+func TestCatchUpEndsWhenTheConsumerIsPaused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.bus.SetSettleEvery(20 * time.Millisecond)
+	last := r.fill(3000)
+	source := r.source(events.ScopeVitals)
+	r.ack(r.catchUp(source)...)
+	_, err := r.js.PauseConsumer(t.Context(), bus.StreamChanges, "saver-vitals", time.Now().Add(time.Hour))
+	r.must(err)
+
+	for source.CatchesUp() {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		msgs, err := source.Fetch(ctx, at) // in the end nothing comes
+		cancel()
+		r.must(err)
+		r.ack(msgs...)
+	}
+	if floor := r.floor(); floor == last {
+		t.Error("all was saved, though the consumer is paused")
+	}
+}
+
+// A replay has more than one subject where it is of one character.
+func TestReplayOfABacklog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.fill(200)
+	r.publish(slices.Repeat([]events.StateChanged{r.vitals(43)}, 100)...)
+
+	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Char: 42})
+	r.must(err)
+	var got []uint64
+	for len(got) < 200 {
+		msgs := r.next(source, at)
+		got = append(got, sequences(t, msgs)...)
+		r.ack(msgs...)
+	}
+
+	for i, seq := range got {
+		if seq != uint64(i+1) {
+			t.Fatalf("sequences %v", got)
+		}
+	}
+	stacktest.Eventually(t, "all is settled", func() bool {
+		left, _, err := source.Left(t.Context())
+		return err == nil && left == 0
+	})
+}

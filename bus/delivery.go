@@ -1,0 +1,87 @@
+package bus
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A part is what was handed out together: it knows how much of it is still in
+// hand.
+type part struct {
+	last  uint64       // the sequence of its last message, in the stream
+	acked bool         // the server waits to hear of each message
+	left  atomic.Int64 // so many messages are in hand
+	back  atomic.Bool  // one at least was given back
+	over  func()       // called when none is in hand any more, unless nil
+}
+
+// handOut adds messages to the part.
+func (p *part) handOut(msgs []jetstream.Msg) []jetstream.Msg {
+	p.left.Add(int64(len(msgs)))
+	all := make([]delivery, len(msgs)) // one allocation for all
+	out := make([]jetstream.Msg, len(msgs))
+	for i, msg := range msgs {
+		all[i].Msg, all[i].part = msg, p
+		out[i] = &all[i]
+	}
+	return out
+}
+
+// A delivery is a message of a part. It is settled once, by what comes first.
+type delivery struct {
+	jetstream.Msg
+	part *part
+	over atomic.Bool
+}
+
+// settle takes the message out of the part, and tells the server before where that
+// waits for it: who sees that nothing is in hand may count on every ack being on
+// its way.
+func (d *delivery) settle(back bool, tell func() error) error {
+	if d.over.Swap(true) {
+		return jetstream.ErrMsgAlreadyAckd
+	}
+	var err error
+	if d.part.acked {
+		err = tell()
+	}
+	if back {
+		d.part.back.Store(true)
+	}
+	if d.part.left.Add(-1) == 0 && d.part.over != nil {
+		d.part.over()
+	}
+	return err
+}
+
+func (d *delivery) Ack() error { return d.settle(false, d.Msg.Ack) }
+
+func (d *delivery) DoubleAck(ctx context.Context) error {
+	return d.settle(false, func() error { return d.Msg.DoubleAck(ctx) })
+}
+
+func (d *delivery) Term() error { return d.settle(false, d.Msg.Term) }
+
+func (d *delivery) TermWithReason(reason string) error {
+	return d.settle(false, func() error { return d.Msg.TermWithReason(reason) })
+}
+
+func (d *delivery) Nak() error { return d.settle(true, d.Msg.Nak) }
+
+func (d *delivery) NakWithDelay(delay time.Duration) error {
+	return d.settle(true, func() error { return d.Msg.NakWithDelay(delay) })
+}
+
+func (d *delivery) InProgress() error {
+	switch {
+	case d.over.Load():
+		return jetstream.ErrMsgAlreadyAckd
+	case d.part.acked:
+		return d.Msg.InProgress()
+	default:
+		return nil // nobody waits for it
+	}
+}
