@@ -98,7 +98,10 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
 		// On a busy machine an ack may take longer than 50 ms; what is answered
 		// "hot" is not promised to outlive Redis.
-		"PUBLISH_TIMEOUT=1s")
+		"PUBLISH_TIMEOUT=1s",
+		// So that a backlog of some dozen events is one that a saver takes without
+		// an ack of each.
+		"SAVER_BATCH=10")
 	return &part{name: name, addr: addr, cfg: stack.ProcessConfig{
 		Name: name, Path: filepath.Join(r.bin, name), Args: args,
 		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,

@@ -119,8 +119,7 @@ func (m *meter) workload(kind workload.Kind, count int) workload.Config {
 }
 
 // kind measures one kind of events: the product with one and with two savers,
-// and with one that does not split characters over lanes, then the baselines on
-// the same events.
+// and with one that does without something, then the baselines on the same events.
 func (m *meter) kind(ctx context.Context, kind workload.Kind) ([]report.Row, error) {
 	events := m.workload(kind, m.Sizes.events(kind))
 	want := workload.FinalOf(workload.Generate(events))
@@ -133,13 +132,15 @@ func (m *meter) kind(ctx context.Context, kind workload.Kind) ([]report.Row, err
 		return nil, err
 	}
 	m.even[kind] = one.rate()
-	unsplit, err := m.median(ctx, events, want, oneLane)
-	if err != nil {
-		return nil, err
+	others := make(map[string]measured)
+	for _, crew := range without {
+		if others[crew.name], err = m.median(ctx, events, want, crew); err != nil {
+			return nil, err
+		}
 	}
 	limits, err := m.baselines(ctx, events)
 	if err != nil {
 		return nil, err
 	}
-	return rows(kind, one, two, unsplit, limits), nil
+	return rows(kind, one, two, others, limits), nil
 }

@@ -32,14 +32,18 @@ func (m measured) perEvent(n int64) float64 { return float64(n) / float64(m.even
 // A crew is what drains.
 type crew struct {
 	savers int
+	name   string // of what is unusual
 	env    []string // of each
 }
 
 var (
 	oneSaver  = crew{savers: 1}
 	twoSavers = crew{savers: 2}
-	// oneLane does not split characters: one transaction at a time.
-	oneLane = crew{savers: 1, env: []string{"SAVER_LANES=1"}}
+	// What a saver gains is told by one that does without it.
+	without = []crew{
+		{savers: 1, name: "characters in one lane", env: []string{"SAVER_LANES=1"}},
+		{savers: 1, name: "each event acknowledged", env: []string{"SAVER_CATCH_UP=false"}},
+	}
 )
 
 // median repeats a drain and returns the one in the middle of the rates.

@@ -20,8 +20,9 @@ const (
 	wantedMemory  = 100
 )
 
-// rows is the table of one kind.
-func rows(kind workload.Kind, one, two, unsplit measured, l limits) (out []report.Row) {
+// rows is the table of one kind; others are drains by one saver that does without
+// something.
+func rows(kind workload.Kind, one, two measured, others map[string]measured, l limits) (out []report.Row) {
 	section := "drain " + string(kind)
 	add := func(r report.Row) {
 		r.Section = section
@@ -38,11 +39,16 @@ func rows(kind workload.Kind, one, two, unsplit measured, l limits) (out []repor
 	add(bySingle)
 	add(rate("savepoint, 1 saver", one.rate()).AtLeast(wantedOfLimit, limit, "(ii) and (iii)"))
 	add(rate("savepoint, 2 savers", two.rate()).Against(one.rate(), "1 saver"))
-	add(rate("savepoint, 1 saver", one.rate()).Against(unsplit.rate(), "characters in one lane"))
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		add(rate("savepoint, 1 saver", one.rate()).Against(others[name].rate(), name))
+	}
 	if len(l.atOnce) > 0 {
 		add(rate("savepoint, 1 saver", one.rate()).Against(best(l.atOnce).result.Rate(), "(i) in one round trip"))
 	}
-	add(rate("savepoint, 1 saver, characters in one lane", unsplit.rate()))
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		add(rate("savepoint, 1 saver, "+name, others[name].rate()))
+		add(report.Row{Case: "savepoint, 1 saver, " + name, Value: others[name].perMillion(others[name].cpu.Total()), Unit: "CPU s/million"})
+	}
 	for _, c := range slices.Concat(l.one, l.atOnce) {
 		add(rate("(i) a transaction an event, "+c.setting, c.result.Rate()))
 	}

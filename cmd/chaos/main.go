@@ -20,6 +20,7 @@ type cli struct {
 	Seed     uint64        `env:"SEED" default:"1" help:"Of the clients and of the schedule of faults."`
 	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default all but those that take a minute."`
 	Clients  int           `env:"CLIENTS" default:"8" help:"How many clients play at once."`
+	Savers   int           `env:"SAVERS" default:"2" help:"How many savers there are; one alone takes a backlog without an ack of each event."`
 	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
 	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver of an older build, to run beside the others; see scripts/old-build.sh."`
 	Skew     bool          `env:"SKEW" help:"Gateways have wrong clocks even where Redis may lose its memory."`
@@ -39,7 +40,7 @@ func (c *cli) run(ctx context.Context) error {
 		return err
 	}
 	result, err := chaos.Run(ctx, chaos.Config{
-		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients,
+		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients, Savers: c.Savers,
 		Parallel: c.Parallel, LoseKeys: c.LoseKeys, OldBin: c.OldBin, NoTrades: c.NoTrades, Skew: c.Skew, Out: os.Stdout,
 	})
 	if err != nil {
