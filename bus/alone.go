@@ -11,11 +11,12 @@ const (
 	// backlogFrom is how many times what is fetched at a time has to wait, to be
 	// worth a catch-up.
 	backlogFrom = 4
-	// The server is asked whether nobody else is there after a rest: it begins with
-	// askAfter and doubles each time that somebody was, or acks were under way. After a catch-up that
-	// ended early it is long.
+	// The server is asked whether nobody else is there: often in the beginning,
+	// since acks that are under way look like somebody, then seldom, as after a
+	// catch-up that ended early.
 	askAfter   = 20 * time.Millisecond
 	askSeldom  = 10 * time.Second
+	askOften   = 50 // times
 	askTimeout = time.Second
 )
 
@@ -24,7 +25,15 @@ type chance struct {
 	last  uint64 // consumer sequence of the last message
 	row   int    // so many came before it in a row, without one for somebody else
 	asked time.Time
-	rest  time.Duration // after asked
+	tries int
+}
+
+// due reports whether it is time to ask.
+func (c *chance) due() bool {
+	if c.tries < askOften {
+		return time.Since(c.asked) >= askAfter
+	}
+	return time.Since(c.asked) >= askSeldom
 }
 
 // sees takes note of n messages that were fetched.
@@ -40,12 +49,19 @@ func (c *chance) sees(first, last *jetstream.MsgMetadata, n int) {
 // worth it and nobody else is there.
 func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limit int) {
 	c := &s.chance
-	if c.row < limit || last.NumPending < uint64(backlogFrom*limit) || time.Since(c.asked) < c.rest {
+	if last.NumPending < uint64(backlogFrom*limit) {
+		if c.due() {
+			c.tries = 0 // the next backlog is another matter
+		}
+		return
+	}
+	if c.row < limit || !c.due() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	c.asked = time.Now()
+	c.tries++
 	info, err := s.consumer.Info(ctx)
 	if err == nil && s.alone(info) {
 		s.catchUp, err = s.b.catchUp(ctx, s.consumer, info, last.Sequence.Stream, limit)
@@ -54,7 +70,6 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 		if err != nil {
 			s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
 		}
-		c.rest = min(max(askAfter, 2*c.rest), askSeldom)
 		return
 	}
 	s.giveUp()
@@ -64,7 +79,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 func (s *Source) endCatchUp() {
 	s.chance = chance{}
 	if s.catchUp.early != nil {
-		s.chance.asked, s.chance.rest = time.Now(), askSeldom
+		s.chance.asked, s.chance.tries = time.Now(), askOften
 	}
 	s.catchUp = nil
 }
