@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -94,12 +95,7 @@ func (c *catchUp) progress() (saved uint64, err error) {
 func (c *catchUp) over() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.parts {
-		if p.left.Load() > 0 {
-			return false
-		}
-	}
-	return c.ended
+	return c.ended && !slices.ContainsFunc(c.parts, func(p *part) bool { return p.left.Load() > 0 })
 }
 
 // settle moves the consumer beyond what is saved.
