@@ -26,6 +26,9 @@ type chance struct {
 	row   int    // so many came before it in a row, without one for somebody else
 	asked time.Time
 	tries int
+	// alone is what the server said when nobody else held any event, if all that it
+	// had handed out by then comes here. nil otherwise.
+	alone *jetstream.ConsumerInfo
 }
 
 // due reports whether it is time to ask.
@@ -39,7 +42,7 @@ func (c *chance) due() bool {
 // sees takes note of n messages that were fetched.
 func (c *chance) sees(first, last *jetstream.MsgMetadata, n int) {
 	if first.Sequence.Consumer != c.last+1 || !inARow(first, last, n) {
-		c.row = 0
+		c.row, c.alone = 0, nil
 	}
 	c.row += n
 	c.last = last.Sequence.Consumer
@@ -50,29 +53,44 @@ func (c *chance) sees(first, last *jetstream.MsgMetadata, n int) {
 func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limit int) {
 	c := &s.chance
 	if last.NumPending < uint64(backlogFrom*limit) {
-		if c.due() {
+		if c.alone = nil; c.due() {
 			c.tries = 0 // the next backlog is another matter
 		}
 		return
 	}
-	if c.row < limit || !c.due() {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	c.asked = time.Now()
-	c.tries++
+	var err error
+	if c.alone == nil && c.row >= limit && c.due() {
+		c.asked = time.Now()
+		c.tries++
+		err = s.ask(ctx)
+	}
+	if c.alone != nil && c.last >= c.alone.Delivered.Consumer {
+		s.catchUp, err = s.b.catchUp(ctx, s.consumer, c.alone, last.Sequence.Stream, limit)
+		c.alone = nil
+	}
+	if err != nil {
+		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
+	}
+	if s.catchUp != nil {
+		s.giveUp()
+	}
+}
+
+// ask asks whether all that the consumer waits for is in this source's hands, or on
+// its way there, as far as it can be told now. Acks that are on their way back make
+// it look as if it were not.
+func (s *Source) ask(ctx context.Context) error {
 	info, err := s.consumer.Info(ctx)
-	if err == nil && s.alone(info) {
-		s.catchUp, err = s.b.catchUp(ctx, s.consumer, info, last.Sequence.Stream, limit)
+	if err != nil {
+		return err
 	}
-	if s.catchUp == nil {
-		if err != nil {
-			s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
-		}
-		return
+	coming := int64(info.Delivered.Consumer - s.chance.last)
+	if int64(info.NumAckPending) <= s.hand.left.Load()+coming {
+		s.chance.alone = info
 	}
-	s.giveUp()
+	return nil
 }
 
 // endCatchUp goes back to acknowledging.
@@ -82,12 +100,4 @@ func (s *Source) endCatchUp() {
 		s.chance.asked, s.chance.tries = time.Now(), askOften
 	}
 	s.catchUp = nil
-}
-
-// alone reports whether all that the consumer waits for is in this source's hands,
-// or on its way there. Acks that are on their way back make it look as if it were
-// not; the other way round it cannot look.
-func (s *Source) alone(info *jetstream.ConsumerInfo) bool {
-	coming := int64(info.Delivered.Consumer - s.chance.last)
-	return int64(info.NumAckPending) <= s.hand.left.Load()+coming
 }
