@@ -90,7 +90,7 @@ func TestBacklogIsSettledWithoutAnAckOfEach(t *testing.T) {
 }
 
 // Savers of all kinds at once: slow, dying, giving back; the consumer moved back by
-// an operator, or paused; new events all the time. At no moment is it beyond an
+// an operator; new events all the time. At no moment is it beyond an
 // event that nobody has saved.
 func TestConsumerIsNeverBeyondWhatIsSaved(t *testing.T) {
 	t.Parallel()

@@ -33,8 +33,8 @@ var (
 // keepSettling settles what is saved, until everything that was handed out is, or
 // it makes no sense any more.
 func (c *catchUp) keepSettling() {
-	defer close(c.done)
 	c.early = c.settleAll()
+	close(c.done)
 	c.b.log.Info("caught up", "consumer", c.of.CachedInfo().Name, "from", c.begun+1, "settled", c.settled, "early", c.early)
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()

@@ -32,7 +32,7 @@ func (m measured) perEvent(n int64) float64 { return float64(n) / float64(m.even
 // A crew is what drains.
 type crew struct {
 	savers int
-	name   string   // of what is unusual
+	name   string   // what is unusual about it
 	env    []string // of each
 }
 

@@ -45,11 +45,11 @@ func (r *Rig) AwaitSettled(ctx context.Context, scopes ...events.Scope) error {
 	}
 	for {
 		infos, err := r.consumers(ctx, scopes...)
-		settled := err == nil
+		settled := make(map[string]uint64)
 		for _, info := range infos {
-			settled = settled && info.AckFloor.Stream >= last[info.Name]
+			settled[info.Name] = info.AckFloor.Stream
 		}
-		if settled {
+		if err == nil && reached(settled, last) {
 			return nil
 		}
 		for _, p := range r.programs {
@@ -63,6 +63,16 @@ func (r *Rig) AwaitSettled(ctx context.Context, scopes ...events.Scope) error {
 		}
 		pause(ctx, settlePoll)
 	}
+}
+
+// reached reports whether every consumer of last has settled as much.
+func reached(settled, last map[string]uint64) bool {
+	for name, sequence := range last {
+		if settled[name] < sequence {
+			return false
+		}
+	}
+	return true
 }
 
 // lastSequences returns, for the consumer of each scope, the sequence of the scope's
