@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -42,6 +43,18 @@ func bytesOf(msgs []jetstream.Msg) (n int) {
 		n += len(msg.Data())
 	}
 	return n
+}
+
+// following is how many events waited at the stream when it handed out the last of b.
+func (b *batch) following() int {
+	if len(b.msgs) == 0 {
+		return 0
+	}
+	last, err := b.msgs[len(b.msgs)-1].Metadata()
+	if err != nil {
+		return 0 // read has refused those without
+	}
+	return int(min(last.NumPending, math.MaxInt32))
 }
 
 // byLane splits b by character. What names no character, as ticks do, stays together.

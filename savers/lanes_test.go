@@ -2,6 +2,7 @@ package savers
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -64,14 +65,27 @@ func TestLanesAreEven(t *testing.T) {
 	}
 }
 
-// A second transaction for a handful of events would cost more than they do.
+// A second transaction for a handful of events would cost more than they do, unless
+// they are a piece of many.
 func TestFewEventsAreOneTransaction(t *testing.T) {
-	w := &Worker{BatchSize: 160, Lanes: 3}
-	for _, c := range []struct{ events, want int }{{1, 1}, {9, 1}, {10, 3}, {160, 3}} {
+	w := &Worker{BatchSize: 160, Lanes: 2}
+	for _, c := range []struct {
+		events    int
+		following uint64
+		want      int
+	}{
+		{events: 1, want: 1},
+		{events: 9, want: 1},
+		{events: 10, want: 2},
+		{events: 160, want: 2},
+		{events: 8, following: 1, want: 1},
+		{events: 9, following: 1, want: 2},
+		{events: 9, following: math.MaxUint64, want: 2},
+	} {
 		b := new(batch)
 		for i := range c.events {
 			b.events = append(b.events, events.StateChanged{CharID: events.CharID(i + 1)})
-			b.msgs = append(b.msgs, &struct{ jetstream.Msg }{})
+			b.msgs = append(b.msgs, followed{by: c.following})
 		}
 		transactions, total := 0, 0
 		for _, part := range w.share(b) {
@@ -81,9 +95,19 @@ func TestFewEventsAreOneTransaction(t *testing.T) {
 			}
 		}
 		if transactions != c.want || total != c.events {
-			t.Errorf("%d events: %d of them in %d transactions, want all in %d", c.events, total, transactions, c.want)
+			t.Errorf("%d events before %d: %d of them in %d transactions, want all in %d", c.events, c.following, total, transactions, c.want)
 		}
 	}
+}
+
+// followed is a message that others were waiting behind.
+type followed struct {
+	jetstream.Msg
+	by uint64
+}
+
+func (m followed) Metadata() (*jetstream.MsgMetadata, error) {
+	return &jetstream.MsgMetadata{NumPending: m.by}, nil
 }
 
 // What comes while a transaction is under way waits as one batch, up to the size

@@ -195,9 +195,10 @@ func (w *Worker) sortOut(ctx context.Context, fetched *batch, lanes []chan *batc
 // the other, as two savers do.
 const fewOf = 16
 
-// share splits a batch over the lanes.
+// share splits a batch over the lanes. How much came with one fetch does not tell
+// few events from a backlog, which comes in pieces.
 func (w *Worker) share(b *batch) []*batch {
-	if len(b.msgs) < w.BatchSize/fewOf {
+	if len(b.msgs)+b.following() < w.BatchSize/fewOf {
 		return []*batch{b}
 	}
 	return b.byLane(w.Lanes)
