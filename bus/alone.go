@@ -22,8 +22,7 @@ const (
 
 // A chance is what a source has seen that speaks for a catch-up.
 type chance struct {
-	last  uint64 // consumer sequence of the last message
-	row   int    // so many came before it in a row, without one for somebody else
+	row   int // so many came before it in a row, without one for somebody else
 	asked time.Time
 	tries int
 	// alone is what the server said when nobody else held any event, if all that it
@@ -39,20 +38,20 @@ func (c *chance) due() bool {
 	return time.Since(c.asked) >= askSeldom
 }
 
-// sees takes note of n messages that were fetched.
-func (c *chance) sees(first, last *jetstream.MsgMetadata, n int) {
-	if first.Sequence.Consumer != c.last+1 || !inARow(first, last, n) {
+// sees takes note of n messages that were fetched after the consumer's message with
+// the sequence before.
+func (c *chance) sees(before uint64, first, last *jetstream.MsgMetadata, n int) {
+	if first.Sequence.Consumer != before+1 || !inARow(first, last, n) {
 		c.row, c.alone = 0, nil
 	}
 	c.row += n
-	c.last = last.Sequence.Consumer
 }
 
-// consider begins a catch-up after the last message that was fetched, where it is
-// worth it and nobody else is there.
+// consider begins a catch-up after what was fetched, and what has come ahead, where
+// it is worth it and nobody else is there.
 func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limit int) {
 	c := &s.chance
-	if last.NumPending < uint64(backlogFrom*limit) {
+	if !backlog(last, limit) {
 		if c.alone = nil; c.due() {
 			c.tries = 0 // the next backlog is another matter
 		}
@@ -66,16 +65,34 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 		c.tries++
 		err = s.ask(ctx)
 	}
-	if c.alone != nil && c.last >= c.alone.Delivered.Consumer {
-		s.catchUp, err = s.b.catchUp(ctx, s.consumer, c.alone, last.Sequence.Stream, limit)
+	if c.alone != nil && s.last >= c.alone.Delivered.Consumer {
+		if last = s.readAhead(last); backlog(last, limit) {
+			s.catchUp, err = s.b.catchUp(ctx, s.consumer, c.alone, last.Sequence.Stream, limit)
+		}
 		c.alone = nil
 	}
 	if err != nil {
 		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
 	}
-	if s.catchUp != nil {
-		s.giveUp()
-	}
+}
+
+// backlog reports whether enough waited when the last message was handed out.
+func backlog(last *jetstream.MsgMetadata, limit int) bool {
+	return last.NumPending >= uint64(backlogFrom*limit)
+}
+
+// readAhead ends the reading and keeps what it has brought. It returns what the
+// server says of that message, of these and the last one, that is the last in the
+// stream.
+func (s *Source) readAhead(last *jetstream.MsgMetadata) *jetstream.MsgMetadata {
+	s.reading.giveUp(func(msg jetstream.Msg) {
+		s.ahead = append(s.ahead, msg)
+		if meta, err := msg.Metadata(); err == nil && meta.Sequence.Stream > last.Sequence.Stream {
+			last = meta
+		}
+	})
+	s.reading = nil
+	return last
 }
 
 // ask asks whether all that the consumer waits for is in this source's hands, or on
@@ -86,7 +103,7 @@ func (s *Source) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	coming := int64(info.Delivered.Consumer - s.chance.last)
+	coming := int64(info.Delivered.Consumer - s.last)
 	if int64(info.NumAckPending) <= s.hand.left.Load()+coming {
 		s.chance.alone = info
 	}

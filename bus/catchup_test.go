@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,8 +81,15 @@ func TestBacklogIsSettledWithoutAnAckOfEach(t *testing.T) {
 		info := r.saver(events.ScopeVitals)
 		return info.NumPending == 0 && info.NumAckPending == 0 && info.AckFloor.Stream == last
 	})
-	if n, _, err := acks.Pending(); err != nil || n > 1000 { // some are given back in the beginning
+	if n, _, err := acks.Pending(); err != nil || n > 1000 { // those of the beginning
 		t.Errorf("%d acks (%v)", n, err)
+	}
+	for n, _, _ := acks.Pending(); n > 0; n-- {
+		msg, err := acks.NextMsg(patience)
+		r.must(err)
+		if strings.HasPrefix(string(msg.Data), "-NAK") {
+			t.Fatalf("%s was given back, and nobody else was there", msg.Subject)
+		}
 	}
 	r.fill(1)
 	if got := sequences(t, r.next(source, at)); !slices.Equal(got, []uint64{last + 1}) {
@@ -227,6 +235,43 @@ func TestConsumerIsNeverBeyondWhatIsSaved(t *testing.T) {
 	}
 }
 
+// What a source has read ahead of a catch-up, and not handed out yet when it is given
+// up, goes to others at once.
+func TestGivenUpCatchUpGivesBackWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	topology := seldom
+	topology.AckWait = time.Hour
+	r := newRig(t, topology)
+	const n = 500
+	r.fill(n)
+	r.await(n, 0)
+	source := r.source(events.ScopeVitals)
+	var held []jetstream.Msg
+	for !source.ReadsAhead() {
+		msgs := r.next(source, at)
+		held = append(held, msgs...)
+		if !source.ReadsAhead() {
+			r.ack(msgs...)
+		}
+	}
+
+	r.giveUp(source)
+
+	other := r.source(events.ScopeVitals)
+	other.AckEach = true
+	seen := make(map[uint64]bool)
+	for _, msg := range held {
+		seen[sequence(t, msg)] = true
+	}
+	for len(seen) < n {
+		msgs := r.next(other, at)
+		for _, msg := range msgs {
+			seen[sequence(t, msg)] = true
+		}
+		r.ack(msgs...)
+	}
+}
+
 // A message that did not arrive is not taken for one that was saved.
 func TestLostMessageOfABacklogComesAgain(t *testing.T) {
 	t.Parallel()
@@ -267,7 +312,7 @@ func TestGivenBackOfABacklogComesAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.bus.SetSettleEvery(20 * time.Millisecond)
-	last := r.fill(300)
+	last := r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
 	back := sequence(t, msgs[0])
@@ -283,7 +328,7 @@ func TestCatchUpEndsWhenAnotherSaverComes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.bus.SetSettleEvery(20 * time.Millisecond)
-	r.fill(300)
+	r.fill(1000)
 	source, other := r.source(events.ScopeVitals), r.source(events.ScopeVitals)
 	other.AckEach = true
 	r.ack(r.catchUp(source)...)
@@ -305,7 +350,7 @@ func TestNothingIsSettledAfterAnotherConnection(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.bus.SetSettleEvery(20 * time.Millisecond)
-	r.fill(300)
+	r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
 	begun := sequence(t, msgs[0]) - 1
@@ -331,12 +376,12 @@ func TestNothingIsSettledInAnotherStream(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.bus.SetSettleEvery(time.Hour) // it settles at the end
-	r.fill(300)
+	r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
 	r.must(r.js.DeleteStream(t.Context(), bus.StreamChanges))
 	r.must(r.bus.Ensure(t.Context(), seldom))
-	r.fill(400)
+	r.fill(1000)
 	begun := int(sequence(t, msgs[0]) - 1)
 	r.ack(r.take(r.source(events.ScopeVitals), begun)...)
 
@@ -357,7 +402,7 @@ func TestCatchUpIsSettledWhenItsSaverEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.bus.SetSettleEvery(time.Hour)
-	r.fill(300)
+	r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
 	r.giveUp(source)
@@ -397,13 +442,13 @@ func TestCatchUpEndsWhenTheConsumerIsPaused(t *testing.T) {
 func TestReplayOfABacklog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.fill(200)
+	r.fill(1000)
 	r.publish(slices.Repeat([]events.StateChanged{r.vitals(43)}, 100)...)
 
 	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Char: 42})
 	r.must(err)
 	var got []uint64
-	for len(got) < 200 {
+	for len(got) < 1000 {
 		msgs := r.next(source, at)
 		got = append(got, sequences(t, msgs)...)
 		r.ack(msgs...)

@@ -24,11 +24,22 @@ func (s *Source) Deaf(empty jetstream.Consumer) error {
 	return err
 }
 
+// Unknown tells of a reading that the server knows nothing of any more.
+var Unknown = unknown
+
+// LongSilence is how long what is handed out may be on its way.
+const LongSilence = longSilence
+
 // SetSettleEvery changes how long what a catch-up has saved may stay unsettled.
 func (b *Bus) SetSettleEvery(d time.Duration) { b.settleEvery = d }
 
-// CatchesUp reports whether the source reads a backlog without acks.
-func (s *Source) CatchesUp() bool { return s.catchUp != nil }
+// CatchesUp reports whether the source reads a backlog without acks, and has handed
+// out all that it had read before.
+func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.ahead) == 0 }
+
+// ReadsAhead reports whether the source will read a backlog without acks, and has yet
+// to hand out what it has read before.
+func (s *Source) ReadsAhead() bool { return len(s.ahead) > 0 }
 
 // Lose loses the next message of a backlog on its way.
 func (s *Source) Lose() { <-s.catchUp.reading.msgs }

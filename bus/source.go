@@ -17,11 +17,14 @@ type Source struct {
 	b        *Bus
 	consumer jetstream.Consumer
 	scope    events.Scope
-	reading  *reading // nil before the first Fetch, and after one that was given up
-	behind   bool     // more was waiting when the last message was handed out
-	hand     part     // what is handed out and has to be acknowledged
-	catchUp  *catchUp // nil while events are acknowledged one by one
-	chance   chance   // of a catch-up
+	reading  *reading        // nil before the first Fetch, and after one that was given up
+	behind   bool            // more was waiting when the last message was handed out
+	last     uint64          // the consumer sequence of that message
+	heard    time.Time       // when it came, or the reading began
+	ahead    []jetstream.Msg // what was read ahead of a catch-up, to be handed out before
+	hand     part            // what is handed out and has to be acknowledged
+	catchUp  *catchUp        // nil while events are acknowledged one by one
+	chance   chance          // of a catch-up
 
 	// AckEach has each event acknowledged, however many are waiting.
 	AckEach bool
@@ -59,6 +62,9 @@ func streamOf(scope events.Scope) string {
 // one: see catchUp. The caller sees no difference.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	for {
+		if msgs := s.handOutAhead(ctx, limit); len(msgs) > 0 {
+			return msgs, nil
+		}
 		if s.catchUp != nil {
 			msgs, err := s.catchUp.fetch(ctx, limit)
 			if !errors.Is(err, errCaughtUp) {
@@ -75,17 +81,46 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		}
 		out := s.hand.handOut(msgs)
 		first, last, err := ends(msgs)
-		s.behind = err == nil && last.NumPending > 0
-		if err == nil && !s.AckEach {
-			s.chance.sees(first, last, len(msgs))
+		if err != nil {
+			return out, nil // the caller finds out
+		}
+		if !s.AckEach {
+			s.chance.sees(s.last, first, last, len(msgs))
+		}
+		s.behind, s.last, s.heard = last.NumPending > 0, last.Sequence.Consumer, time.Now()
+		if !s.AckEach {
 			s.consider(ctx, last, limit)
 		}
 		return out, nil
 	}
 }
 
-// silence is how long nothing comes of a backlog before it is asked why.
-const silence = 100 * time.Millisecond
+// handOutAhead hands out what was read ahead of a catch-up, or gives it back where
+// ctx is done.
+func (s *Source) handOutAhead(ctx context.Context, limit int) []jetstream.Msg {
+	if ctx.Err() != nil {
+		for _, msg := range s.ahead {
+			_ = msg.Nak() // if it is lost, the ack wait does the same
+		}
+		s.ahead = nil
+	}
+	n := min(limit, len(s.ahead))
+	if n == 0 {
+		return nil
+	}
+	out := s.hand.handOut(s.ahead[:n])
+	s.ahead = s.ahead[n:]
+	return out
+}
+
+const (
+	// silence is how long nothing comes of a backlog before it is asked why.
+	silence = 100 * time.Millisecond
+	// longSilence is how long what the server has handed out, to this source or to
+	// others, may be on its way. Several scopes share a connection, and the answer
+	// comes before what the server has yet to write.
+	longSilence = 500 * time.Millisecond
+)
 
 // errSilent means that the reading brought nothing, though more is waiting.
 var errSilent = errors.New("silent")
@@ -102,6 +137,7 @@ func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		if s.reading, err = read(s.consumer, limit); err != nil {
 			return nil, s.wrap(err)
 		}
+		s.heard = time.Now()
 	}
 	r := s.reading
 	if ctx.Err() != nil {
@@ -149,9 +185,19 @@ func (s *Source) askAgain(ctx context.Context) {
 		return // the reading will say why
 	}
 	s.behind = info.NumPending > 0
-	if s.behind && info.NumWaiting == 0 && !info.Paused {
+	if unknown(info, s.last, time.Since(s.heard)) {
 		s.giveUp()
 	}
+}
+
+// unknown reports whether the server knows nothing of a reading to which nothing has
+// come for so long, the message with this consumer sequence before.
+func unknown(info *jetstream.ConsumerInfo, last uint64, silent time.Duration) bool {
+	if info.NumPending == 0 || info.NumWaiting > 0 || info.Paused {
+		return false
+	}
+	coming := info.Delivered.Consumer > last
+	return !coming || silent > longSilence
 }
 
 func (s *Source) giveUp() {

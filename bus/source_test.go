@@ -435,3 +435,33 @@ func TestTicksDoNotPileUp(t *testing.T) {
 	}
 	r.ack(msgs...)
 }
+
+// A reading is given up only where nothing can come to it: what is on its way would
+// be handed out, and worked on, twice.
+func TestReadingIsGivenUpWhereNothingCanCome(t *testing.T) {
+	const last = 100
+	moment, long := time.Millisecond, bus.LongSilence+1
+	info := func(pending uint64, asking int, delivered uint64, paused bool) *jetstream.ConsumerInfo {
+		return &jetstream.ConsumerInfo{
+			NumPending: pending, NumWaiting: asking, Paused: paused,
+			Delivered: jetstream.SequenceInfo{Consumer: delivered},
+		}
+	}
+	for name, c := range map[string]struct {
+		info   *jetstream.ConsumerInfo
+		silent time.Duration
+		want   bool
+	}{
+		"nothing waits":                    {info(0, 0, last, false), long, false},
+		"the server knows of the request":  {info(9, 1, last, false), long, false},
+		"the consumer is paused":           {info(9, 0, last, true), long, false},
+		"all that was handed out has come": {info(9, 0, last, false), moment, true},
+		"something is on its way":          {info(9, 0, last+1, false), moment, false},
+		"something was on its way":         {info(9, 0, last+1, false), long, true},
+		"the consumer was moved":           {info(9, 0, 3, false), moment, true},
+	} {
+		if got := bus.Unknown(c.info, last, c.silent); got != c.want {
+			t.Errorf("%s: given up: %v, want %v", name, got, c.want)
+		}
+	}
+}

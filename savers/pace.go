@@ -17,8 +17,8 @@ import (
 //
 // The workers of a process share one. It sees what it needs in what a consumer
 // says with each message: how many it has handed out so far, to all savers
-// together, and how many wait. The sum grows by what is published. The zero value
-// is ready.
+// together, and how many wait. The sum grows by what is published, and by what is
+// handed out again, which is no play. The zero value is ready.
 type Pace struct {
 	mu     sync.Mutex
 	scopes map[events.Scope]progress
@@ -33,7 +33,10 @@ type Pace struct {
 
 // progress is what a consumer had handed out, and what was published, when it
 // was last heard of.
-type progress struct{ handed, known uint64 }
+type progress struct {
+	consumer      string
+	handed, known uint64
+}
 
 const (
 	// Arrivals are counted for paceWindow, and for shortWindow as long as nobody
@@ -54,11 +57,12 @@ const (
 )
 
 // wait is how long to wait before more of a scope is fetched, when a message with
-// this metadata was the last one; more waiting events than behind are a backlog.
-func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, behind int, now time.Time) time.Duration {
+// this metadata was the last one, and again tells how many of those fetched with it
+// had been handed out before; more waiting events than behind are a backlog.
+func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, again func() uint64, behind int, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	is := progress{handed: last.Sequence.Consumer, known: last.Sequence.Consumer + last.NumPending}
+	is := progress{consumer: last.Consumer, handed: last.Sequence.Consumer, known: last.Sequence.Consumer + last.NumPending}
 	was, met := p.scopes[scope]
 	if !met {
 		was = is
@@ -67,10 +71,14 @@ func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, behind int,
 		}
 	}
 	p.scopes[scope] = is
-	if is.handed < was.handed || is.known < was.known {
-		was = is // another consumer of the same name
+	if is.consumer != was.consumer || is.handed < was.handed || is.known < was.known {
+		was = is // another consumer, or one that was moved
 	}
-	p.count(is.known-was.known, now)
+	more := is.known - was.known
+	if more > 0 { // seldom in a backlog: it costs a look at each message
+		more -= min(more, again())
+	}
+	p.count(more, now)
 	if p.arrivals < playing {
 		p.due = now
 		return 0
@@ -116,7 +124,7 @@ func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstrea
 	if err != nil {
 		return // what is no event is found out later
 	}
-	wait := p.wait(scope, last, behind, time.Now())
+	wait := p.wait(scope, last, func() uint64 { return handedOutAgain(msgs) }, behind, time.Now())
 	if wait <= 0 {
 		return
 	}
@@ -124,4 +132,14 @@ func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstrea
 	case <-time.After(wait):
 	case <-ctx.Done():
 	}
+}
+
+// handedOutAgain counts the messages that come for the second time or later.
+func handedOutAgain(msgs []jetstream.Msg) (n uint64) {
+	for _, msg := range msgs {
+		if meta, err := msg.Metadata(); err == nil && meta.NumDelivered > 1 {
+			n++
+		}
+	}
+	return n
 }

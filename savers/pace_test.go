@@ -66,7 +66,7 @@ func drain(savers int, length time.Duration, consumers ...*backlog) float64 {
 		}
 		c := consumers[next.on]
 		last := c.fetch()
-		next.free = c.now.Add(next.pace.wait(scopes[next.on], last, 5000, c.now))
+		next.free = c.now.Add(next.pace.wait(scopes[next.on], last, none, 5000, c.now))
 		now = later(now, c.now)
 	}
 	return float64(handed()-before) / now.Sub(began).Seconds()
@@ -109,6 +109,49 @@ func TestBacklogIsDrainedAtAPaceWhilePlayersPlay(t *testing.T) {
 	}
 }
 
+// none of the messages was handed out before.
+func none() uint64 { return 0 }
+
+// What is handed out again, because a saver has died or given it back, is no play:
+// the backlog goes on at full speed.
+func TestWhatComesAgainIsNoPlay(t *testing.T) {
+	p, now := new(Pace), time.Unix(1, 0)
+	const fetched = 250
+	handed, waiting := uint64(0), uint64(1_000_000)
+	for i := range 1000 {
+		now = now.Add(time.Millisecond)
+		again := uint64(0)
+		if i%100 == 50 {
+			again = fetched
+		}
+		handed, waiting = handed+fetched, waiting-fetched+again
+		last := jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Consumer: handed}, NumPending: waiting}
+		if wait := p.wait(events.ScopeVitals, &last, func() uint64 { return again }, 5000, now); wait > 0 {
+			t.Fatalf("waits %v after %d fetches", wait, i+1)
+		}
+	}
+}
+
+// A catch-up reads through a consumer of its own: what that one has waiting was not
+// published just now.
+func TestAnotherConsumerIsNoPlay(t *testing.T) {
+	p, now := new(Pace), time.Unix(1, 0)
+	const fetched = 250
+	last := jetstream.MsgMetadata{Consumer: "saver-vitals", NumPending: 1_000_000}
+	for i := range 1000 {
+		now = now.Add(time.Millisecond)
+		last.Sequence.Consumer += fetched
+		last.NumPending -= fetched
+		if i == 500 {
+			last.Consumer = "another"
+			last.NumPending += 2000
+		}
+		if wait := p.wait(events.ScopeVitals, &last, none, 5000, now); wait > 0 {
+			t.Fatalf("waits %v after %d fetches", wait, i+1)
+		}
+	}
+}
+
 // Whatever a consumer says, that was made anew or hands out again, nobody waits
 // for long.
 func TestPaceOutlivesAnotherConsumer(t *testing.T) {
@@ -122,7 +165,7 @@ func TestPaceOutlivesAnotherConsumer(t *testing.T) {
 		{},
 	} {
 		now = now.Add(150 * time.Millisecond)
-		if wait := p.wait(events.ScopeVitals, &last, 10, now); wait < 0 || wait > longestWait {
+		if wait := p.wait(events.ScopeVitals, &last, none, 10, now); wait < 0 || wait > longestWait {
 			t.Errorf("step %d: waits %v", i, wait)
 		}
 	}
