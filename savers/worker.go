@@ -161,9 +161,12 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 	for try := 1; ; {
 		msgs, err := w.Source.Fetch(ctx, w.BatchSize)
-		if ctx.Err() != nil { // the source has given up what nobody had fetched
+		if ctx.Err() != nil {
+			if len(msgs) == 0 { // the source has given up what nobody had fetched
+				return
+			}
 			(&batch{msgs: msgs}).giveBack()
-			return
+			continue
 		}
 		if err != nil {
 			w.Log.Warn("fetch", "attempt", try, "err", err)
