@@ -24,11 +24,8 @@ func (s *Source) Deaf(empty jetstream.Consumer) error {
 	return err
 }
 
-// Unknown tells of a reading that the server knows nothing of any more.
-var Unknown = unknown
-
-// LongSilence is how long what is handed out may be on its way.
-const LongSilence = longSilence
+// UsedUp tells of a reading that the server knows nothing of any more.
+var UsedUp = usedUp
 
 // SetSettleEvery changes how long what a catch-up has saved may stay unsettled.
 func (b *Bus) SetSettleEvery(d time.Duration) { b.settleEvery = d }

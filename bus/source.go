@@ -20,7 +20,7 @@ type Source struct {
 	reading  *reading        // nil before the first Fetch, and after one that was given up
 	behind   bool            // more was waiting when the last message was handed out
 	last     uint64          // the consumer sequence of that message
-	heard    time.Time       // when it came, or the reading began
+	doubt    bool            // since then, the server seemed to know of no request
 	ahead    []jetstream.Msg // what was read ahead of a catch-up, to be handed out before
 	hand     part            // what is handed out and has to be acknowledged
 	catchUp  *catchUp        // nil while events are acknowledged one by one
@@ -87,7 +87,7 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		if !s.AckEach {
 			s.chance.sees(s.last, first, last, len(msgs))
 		}
-		s.behind, s.last, s.heard = last.NumPending > 0, last.Sequence.Consumer, time.Now()
+		s.behind, s.last, s.doubt = last.NumPending > 0, last.Sequence.Consumer, false
 		if !s.AckEach {
 			s.consider(ctx, last, limit)
 		}
@@ -113,14 +113,8 @@ func (s *Source) handOutAhead(ctx context.Context, limit int) []jetstream.Msg {
 	return out
 }
 
-const (
-	// silence is how long nothing comes of a backlog before it is asked why.
-	silence = 100 * time.Millisecond
-	// longSilence is how long what the server has handed out, to this source or to
-	// others, may be on its way. Several scopes share a connection, and the answer
-	// comes before what the server has yet to write.
-	longSilence = 500 * time.Millisecond
-)
+// silence is how long nothing comes of a backlog before it is asked why.
+const silence = 100 * time.Millisecond
 
 // errSilent means that the reading brought nothing, though more is waiting.
 var errSilent = errors.New("silent")
@@ -137,7 +131,7 @@ func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		if s.reading, err = read(s.consumer, limit); err != nil {
 			return nil, s.wrap(err)
 		}
-		s.heard = time.Now()
+		s.doubt = false
 	}
 	r := s.reading
 	if ctx.Err() != nil {
@@ -185,19 +179,23 @@ func (s *Source) askAgain(ctx context.Context) {
 		return // the reading will say why
 	}
 	s.behind = info.NumPending > 0
-	if unknown(info, s.last, time.Since(s.heard)) {
+	giveUp, doubt := usedUp(info, s.last, s.doubt)
+	s.doubt = doubt
+	if giveUp && len(s.reading.msgs) == 0 {
 		s.giveUp()
 	}
 }
 
-// unknown reports whether the server knows nothing of a reading to which nothing has
-// come for so long, the message with this consumer sequence before.
-func unknown(info *jetstream.ConsumerInfo, last uint64, silent time.Duration) bool {
+// usedUp reports whether the server knows of no request any more, when a reading is
+// silent since the message with this consumer sequence. What it has handed out
+// meanwhile may be on its way here, or have gone to others. The answer came after
+// what was on its way by then, so if nothing has come by the next answer, nothing
+// will: it is in doubt for so long.
+func usedUp(info *jetstream.ConsumerInfo, last uint64, inDoubt bool) (giveUp, doubt bool) {
 	if info.NumPending == 0 || info.NumWaiting > 0 || info.Paused {
-		return false
+		return false, false
 	}
-	coming := info.Delivered.Consumer > last
-	return !coming || silent > longSilence
+	return inDoubt || info.Delivered.Consumer == last, true
 }
 
 func (s *Source) giveUp() {

@@ -440,7 +440,6 @@ func TestTicksDoNotPileUp(t *testing.T) {
 // be handed out, and worked on, twice.
 func TestReadingIsGivenUpWhereNothingCanCome(t *testing.T) {
 	const last = 100
-	moment, long := time.Millisecond, bus.LongSilence+1
 	info := func(pending uint64, asking int, delivered uint64, paused bool) *jetstream.ConsumerInfo {
 		return &jetstream.ConsumerInfo{
 			NumPending: pending, NumWaiting: asking, Paused: paused,
@@ -448,20 +447,22 @@ func TestReadingIsGivenUpWhereNothingCanCome(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		info   *jetstream.ConsumerInfo
-		silent time.Duration
-		want   bool
+		info    *jetstream.ConsumerInfo
+		inDoubt bool
+		giveUp  bool
+		doubt   bool
 	}{
-		"nothing waits":                    {info(0, 0, last, false), long, false},
-		"the server knows of the request":  {info(9, 1, last, false), long, false},
-		"the consumer is paused":           {info(9, 0, last, true), long, false},
-		"all that was handed out has come": {info(9, 0, last, false), moment, true},
-		"something is on its way":          {info(9, 0, last+1, false), moment, false},
-		"something was on its way":         {info(9, 0, last+1, false), long, true},
-		"the consumer was moved":           {info(9, 0, 3, false), moment, true},
+		"nothing waits":                    {info(0, 0, last, false), true, false, false},
+		"the server knows of the request":  {info(9, 1, last, false), true, false, false},
+		"the consumer is paused":           {info(9, 0, last, true), true, false, false},
+		"all that was handed out has come": {info(9, 0, last, false), false, true, true},
+		"something is on its way":          {info(9, 0, last+1, false), false, false, true},
+		"something would have come":        {info(9, 0, last+1, false), true, true, true},
+		"the consumer was moved":           {info(9, 0, 3, false), false, false, true},
 	} {
-		if got := bus.Unknown(c.info, last, c.silent); got != c.want {
-			t.Errorf("%s: given up: %v, want %v", name, got, c.want)
+		giveUp, doubt := bus.UsedUp(c.info, last, c.inDoubt)
+		if giveUp != c.giveUp || doubt != c.doubt {
+			t.Errorf("%s: given up %v, in doubt %v; want %v, %v", name, giveUp, doubt, c.giveUp, c.doubt)
 		}
 	}
 }
