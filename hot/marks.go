@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,19 +28,25 @@ type Saved struct {
 // Saved clears the marks of the rows that these events set: a saver has
 // committed them.
 func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
-	byChar := make(map[events.CharID]int)
-	var saved []Saved
+	chars := make(map[events.CharID]*Saved, len(batch))
 	for i := range batch {
-		e := &batch[i]
-		at, ok := byChar[e.CharID]
-		if !ok {
-			at = len(saved)
-			byChar[e.CharID] = at
-			saved = append(saved, Saved{Char: e.CharID, Rows: make(map[events.RowKey]events.Version)})
-		}
-		saved[at].add(e)
+		chars[batch[i].CharID] = nil
 	}
-	return s.Clear(ctx, saved)
+	marked, err := s.marked(ctx, slices.Collect(maps.Keys(chars)))
+	if err != nil {
+		return notCleared(len(chars), err)
+	}
+	saved := make([]Saved, len(marked))
+	for i, char := range marked {
+		saved[i] = Saved{Char: char, Rows: make(map[events.RowKey]events.Version)}
+		chars[char] = &saved[i]
+	}
+	for i := range batch {
+		if of := chars[batch[i].CharID]; of != nil {
+			of.add(&batch[i])
+		}
+	}
+	return s.clear(ctx, saved)
 }
 
 func (s *Saved) add(e *events.StateChanged) {
@@ -54,21 +62,42 @@ func (s *Saved) add(e *events.StateChanged) {
 // Clear removes the marks that the saved versions have overtaken. A mark that
 // was set again since stays.
 func (s *Store) Clear(ctx context.Context, saved []Saved) error {
+	chars := make(map[events.CharID]bool, len(saved))
+	for i := range saved {
+		chars[saved[i].Char] = false
+	}
+	marked, err := s.marked(ctx, slices.Collect(maps.Keys(chars)))
+	if err != nil {
+		return notCleared(len(saved), err)
+	}
+	for _, char := range marked {
+		chars[char] = true
+	}
+	left := make([]Saved, 0, len(marked))
+	for _, of := range saved {
+		if chars[of.Char] {
+			left = append(left, of)
+		}
+	}
+	return s.clear(ctx, left)
+}
+
+func (s *Store) clear(ctx context.Context, saved []Saved) error {
 	if len(saved) == 0 {
 		return nil
 	}
-	marked, err := s.marked(ctx, saved)
-	if err == nil {
-		calls := make([]call, len(marked))
-		for i := range marked {
-			calls[i].keys, calls[i].argv = s.clearArgs(&marked[i])
-		}
-		_, err = s.callEach(ctx, fnClear, calls)
+	calls := make([]call, len(saved))
+	for i := range saved {
+		calls[i].keys, calls[i].argv = s.clearArgs(&saved[i])
 	}
-	if err != nil {
-		return fmt.Errorf("clear marks of %d characters: %w", len(saved), unavailable(err))
+	if _, err := s.callEach(ctx, fnClear, calls); err != nil {
+		return notCleared(len(saved), err)
 	}
 	return nil
+}
+
+func notCleared(chars int, err error) error {
+	return fmt.Errorf("clear marks of %d characters: %w", chars, unavailable(err))
 }
 
 // fewMarks is how many characters are cleared without asking first who has marks.
@@ -77,21 +106,21 @@ const fewMarks = 32
 // marked leaves out the characters that have no marks. A replay, or what another
 // saver has done already, consists of them; to ask costs a tenth of a script.
 // An event leaves after its mark is set, so none is missed.
-func (s *Store) marked(ctx context.Context, saved []Saved) ([]Saved, error) {
-	if len(saved) <= fewMarks {
-		return saved, nil
+func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.CharID, error) {
+	if len(chars) <= fewMarks {
+		return chars, nil
 	}
-	at := make(map[string][]int)
-	for i := range saved {
-		key := s.indexes.key(indexDirty, saved[i].Char)
-		at[key] = append(at[key], i)
+	at := make(map[string][]events.CharID)
+	for _, char := range chars {
+		key := s.indexes.key(indexDirty, char)
+		at[key] = append(at[key], char)
 	}
 	scores := make(map[string]*redis.FloatSliceCmd, len(at))
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for key, indexes := range at {
-			members := make([]string, len(indexes))
-			for j, i := range indexes {
-				members[j] = saved[i].Char.String()
+		for key, chars := range at {
+			members := make([]string, len(chars))
+			for i, char := range chars {
+				members[i] = char.String()
 			}
 			scores[key] = p.ZMScore(ctx, key, members...)
 		}
@@ -100,11 +129,11 @@ func (s *Store) marked(ctx context.Context, saved []Saved) ([]Saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	var marked []Saved
-	for key, indexes := range at {
-		for j, score := range scores[key].Val() {
+	var marked []events.CharID
+	for key, chars := range at {
+		for i, score := range scores[key].Val() {
 			if score != 0 {
-				marked = append(marked, saved[indexes[j]])
+				marked = append(marked, chars[i])
 			}
 		}
 	}
