@@ -44,7 +44,8 @@ type DB interface {
 // saver of the scope, commit, acknowledge, after-commit. What is fetched is split
 // by character into lanes, each with a transaction of its own: two lanes have no
 // row in common, so that neither waits for the other's locks. Few events are one
-// transaction. While batches commit, the next are fetched and decoded.
+// transaction. While batches commit, the next are fetched and decoded, and what
+// follows the last ones' commit is done.
 type Worker struct {
 	// Saver stores the batches.
 	Saver Saver
@@ -63,7 +64,7 @@ type Worker struct {
 	// full. It is smaller while events are large: at most about 1 MiB.
 	//
 	// Defaults to 5,000: larger ones fold a little better, hold locks longer, and
-	// a worker has up to five of them in memory.
+	// a worker has up to seven of them in memory.
 	BatchSize int
 	// Lanes is how many transactions may be under way at a time.
 	//
@@ -119,20 +120,28 @@ func (w *Worker) withDefaults() *Worker {
 // when all of this has ended, with nil.
 func (w *Worker) Run(ctx context.Context) error {
 	w = w.withDefaults()
+	// What is in hand outlives ctx by ShutdownTimeout.
+	hand, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(w.ShutdownTimeout, cancel) })()
 	keeper := newKeeper(w.AckWait / 3)
 	lanes := make([]chan *batch, w.Lanes)
 	var saving, group errgroup.Group
 	for i := range lanes {
 		// One batch may wait, and grow, while another commits.
 		lanes[i] = make(chan *batch, 1)
+		saved := make(chan *batch)
 		saving.Go(func() error {
+			defer close(saved)
 			for b := range lanes[i] {
-				if ctx.Err() == nil {
-					w.saveBatch(ctx, b)
-				} else {
-					b.giveBack()
-				}
+				w.saveInHand(hand, ctx.Done(), b, saved)
 				keeper.drop(b)
+			}
+			return nil
+		})
+		saving.Go(func() error {
+			for b := range saved {
+				w.afterCommit(hand, b)
 			}
 			return nil
 		})
@@ -239,16 +248,16 @@ func handOver(ctx context.Context, b *batch, next chan<- *batch, keeper *keeper)
 	}
 }
 
-// saveBatch saves a batch to the end: each event is stored and acknowledged, or
-// buried, or given back because the worker stops.
-func (w *Worker) saveBatch(ctx context.Context, b *batch) {
-	// The batch in hand outlives ctx by ShutdownTimeout.
-	hand, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		time.AfterFunc(w.ShutdownTimeout, cancel)
-	})()
-	if err := w.save(hand, ctx.Done(), b); err != nil {
+// saveInHand saves a batch to the end: each event is stored and acknowledged, or
+// buried, or given back because the worker stops. What is stored goes to saved.
+func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *batch, saved chan<- *batch) {
+	select {
+	case <-stopping:
+		b.giveBack()
+		return
+	default:
+	}
+	if err := w.save(ctx, stopping, b, saved); err != nil {
 		b.giveBack()
 		w.Log.Warn("batch given back", "events", len(b.events), "err", err)
 	}
@@ -259,11 +268,11 @@ const maxTries = 5 // of one event alone, before an unknown error makes it a bad
 // save stores b, or the parts of it that can be stored: a batch with an event
 // that cannot is cut in half until that event is alone. The error means that
 // the worker stops.
-func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch) error {
+func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, saved chan<- *batch) error {
 	for try := 1; ; try++ {
 		err := w.transact(ctx, b.events)
 		if err == nil {
-			w.settle(ctx, b)
+			w.settle(b, saved)
 			return nil
 		}
 		kind := KindOf(err)
@@ -273,7 +282,7 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch) e
 			w.Log.Warn("batch not saved", "events", len(b.events), "attempt", try, "err", err)
 		case len(b.events) > 1:
 			left, right := b.split()
-			return errors.Join(w.save(ctx, stopping, left), w.save(ctx, stopping, right))
+			return errors.Join(w.save(ctx, stopping, left, saved), w.save(ctx, stopping, right, saved))
 		case kind == KindBad || try >= maxTries:
 			return w.bury(ctx, stopping, b, err)
 		}
@@ -332,10 +341,16 @@ func (w *Worker) saveIn(ctx context.Context, batch []events.StateChanged) error 
 	return nil
 }
 
-// settle acknowledges what is committed and tells those who wait for it. From
-// here on nothing can be lost: an ack that is lost makes the event come again.
-func (w *Worker) settle(ctx context.Context, b *batch) {
+// settle acknowledges what is committed and passes it on to those who tell of it.
+// From here on nothing can be lost: an ack that is lost makes the event come again.
+func (w *Worker) settle(b *batch, saved chan<- *batch) {
 	b.ack(w.Log)
+	saved <- b
+}
+
+// afterCommit tells those who wait for what is committed. The next transaction does
+// not wait for it, the one after that does.
+func (w *Worker) afterCommit(ctx context.Context, b *batch) {
 	ctx, cancel := context.WithTimeout(ctx, afterCommitTimeout)
 	defer cancel()
 	if w.Marks != nil && w.Saver.Scope().HasState() {

@@ -379,6 +379,50 @@ func TestStopFinishesTheBatchInHand(t *testing.T) {
 	}
 }
 
+// marksFunc is told what is saved.
+type marksFunc func(ctx context.Context, batch []events.StateChanged) error
+
+func (f marksFunc) Saved(ctx context.Context, batch []events.StateChanged) error {
+	return f(ctx, batch)
+}
+
+// While those who wait for a save are told of it, which takes as long as Redis
+// does, the next one commits. A worker that stops has told of all that it has saved.
+func TestNextSaveDoesNotWaitForWhatFollowsTheLast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	source, err := r.bus.Source(t.Context(), events.ScopeVitals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	history := liveVitals(2, 1)
+	release := make(chan struct{})
+	var told atomic.Int64
+	worker := &savers.Worker{
+		Saver: savers.VitalsStateSaver{}, Source: source, DB: r.pool, Dead: r.bus, Log: quiet, Lanes: 1,
+		Marks: marksFunc(func(_ context.Context, batch []events.StateChanged) error {
+			<-release
+			told.Add(int64(len(batch)))
+			return nil
+		}),
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- worker.Run(ctx) }()
+
+	for i := range history {
+		r.publishAll(history[i : i+1])
+		stacktest.Eventually(t, "the save", func() bool { return len(r.vitalsVersions()) == i+1 })
+	}
+
+	r.settled(events.ScopeVitals)
+	stop()
+	close(release)
+	if err := <-done; err != nil || told.Load() != int64(len(history)) {
+		t.Errorf("%d of %d saves were told of when the worker ended (%v)", told.Load(), len(history), err)
+	}
+}
+
 // An event of a newer schema is good: it waits for a saver that can read it.
 func TestEventOfNewerSchemaIsNotBuriedAtOnce(t *testing.T) {
 	t.Parallel()
