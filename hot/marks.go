@@ -46,7 +46,7 @@ func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
 			of.add(&batch[i])
 		}
 	}
-	return s.clear(ctx, saved)
+	return s.Clear(ctx, saved)
 }
 
 func (s *Saved) add(e *events.StateChanged) {
@@ -62,27 +62,6 @@ func (s *Saved) add(e *events.StateChanged) {
 // Clear removes the marks that the saved versions have overtaken. A mark that
 // was set again since stays.
 func (s *Store) Clear(ctx context.Context, saved []Saved) error {
-	chars := make(map[events.CharID]bool, len(saved))
-	for i := range saved {
-		chars[saved[i].Char] = false
-	}
-	marked, err := s.marked(ctx, slices.Collect(maps.Keys(chars)))
-	if err != nil {
-		return notCleared(len(saved), err)
-	}
-	for _, char := range marked {
-		chars[char] = true
-	}
-	left := make([]Saved, 0, len(marked))
-	for _, of := range saved {
-		if chars[of.Char] {
-			left = append(left, of)
-		}
-	}
-	return s.clear(ctx, left)
-}
-
-func (s *Store) clear(ctx context.Context, saved []Saved) error {
 	if len(saved) == 0 {
 		return nil
 	}
@@ -100,7 +79,7 @@ func notCleared(chars int, err error) error {
 	return fmt.Errorf("clear marks of %d characters: %w", chars, unavailable(err))
 }
 
-// fewMarks is how many characters are cleared without asking first who has marks.
+// fewMarks is how many saved characters are cleared without asking first who has marks.
 const fewMarks = 32
 
 // marked leaves out the characters that have no marks. A replay, or what another
