@@ -21,7 +21,7 @@ import (
 // nobody knows is made only where create says so. It returns errJoined when the
 // copy is verified.
 func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) error {
-	born, err := s.awaitFence(ctx, char)
+	begun, err := s.awaitFence(ctx, char)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	if loaded.Verified {
 		return errJoined // another gateway was faster
 	}
-	joined, dirty, answers, err := s.joinAll(ctx, &loaded.State)
+	joined, dirty, answers, err := s.joinAll(ctx, &loaded.State, begun)
 	if err != nil && !loaded.Known && isAway(err, "nats") {
 		joined, dirty, err = s.newcomer(ctx, char, err)
 	}
@@ -42,7 +42,7 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	if joined.Version == 0 && !create {
 		return nil // nobody knows it
 	}
-	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: born})
+	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: begun.token})
 	if err == nil {
 		s.Metrics.joined()
 	}
@@ -72,19 +72,26 @@ var errFence = errors.New("it was started or emptied a moment ago, and what was 
 
 // awaitFence returns when nothing can be on its way any more that was committed
 // before Redis was last started, failed over or emptied: what is joined then is
-// complete. It returns the token of that beginning.
-func (s *Service) awaitFence(ctx context.Context, char events.CharID) (born string, err error) {
+// complete. It returns that beginning.
+func (s *Service) awaitFence(ctx context.Context, char events.CharID) (beginning, error) {
 	for {
-		born, age, err := s.Hot.Born(ctx, char)
+		token, age, err := s.Hot.Born(ctx, char)
 		if err != nil || age >= s.Fence {
-			return born, err
+			return beginning{token, time.Now().Add(-age)}, err
 		}
 		select {
 		case <-time.After(s.Fence - age):
 		case <-ctx.Done():
-			return "", events.Unavailable("redis", errFence)
+			return beginning{}, events.Unavailable("redis", errFence)
 		}
 	}
+}
+
+// A beginning is since when the copies near a character's are kept, in this run
+// of Redis.
+type beginning struct {
+	token string
+	at    time.Time // by our own clock
 }
 
 func isAway(err error, what string) bool {
@@ -108,8 +115,13 @@ func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) 
 
 // joinAll returns the joined state, which of its rows are not saved, and the
 // requests that recent events have answered.
-func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []events.Row, []game.Request, error) {
-	// The order matters: what is saved between the two reads is in the second.
+func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning) (*game.State, []events.Row, []game.Request, error) {
+	// The order matters: what is saved after the reads of the stream is in the
+	// read of what is saved.
+	tied, err := s.tiesOf(ctx, hot.Char, begun)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	tail, err := s.Stream.Tail(ctx, hot.Char)
 	if err != nil {
 		return nil, nil, nil, err
@@ -125,6 +137,7 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State) (*game.State, []
 	joined := &game.State{Char: hot.Char}
 	game.Join(joined, hot)
 	game.Join(joined, saved)
+	game.Join(joined, tied)
 	game.Join(joined, &game.State{Version: shown.Version, Contexts: shown})
 	for i := range tail.Events {
 		game.Join(joined, game.FromEvent(&tail.Events[i]))

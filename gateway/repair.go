@@ -22,7 +22,7 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	for ctx.Err() == nil {
-		born, err := s.awaitFence(ctx, char)
+		begun, err := s.awaitFence(ctx, char)
 		if err != nil {
 			return err
 		}
@@ -30,14 +30,14 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 		if err != nil {
 			return err
 		}
-		joined, dirty, answers, err := s.joinAll(ctx, without(loaded.State, distrusted))
+		joined, dirty, answers, err := s.joinAll(ctx, without(loaded.State, distrusted), begun)
 		if err != nil {
 			return fmt.Errorf("join the copies of character %d: %w", char, err)
 		}
 		if joined.Version == 0 {
 			return nil // nobody knows it
 		}
-		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: born})
+		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: begun.token})
 		var moved *game.MovedError
 		if errors.As(err, &moved) {
 			continue

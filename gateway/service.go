@@ -42,6 +42,9 @@ type Stream interface {
 	// Tail returns a character's events that may not be saved yet, and the
 	// requests that its recent events have answered.
 	Tail(ctx context.Context, char events.CharID) (game.Tail, error)
+	// Ties returns the trades that events carry which may not be saved yet and were
+	// stored before a moment of the server's clock.
+	Ties(ctx context.Context, before time.Time) (*game.Ties, error)
 }
 
 // Mirror shows the active contexts to others; see bus.Mirror.
@@ -106,6 +109,7 @@ type Service struct {
 
 	shownMarks *shownMarks
 	copies     copies
+	ties       *ties
 }
 
 // WithDefaults returns the service with defaults where a field is zero.
@@ -124,7 +128,7 @@ func (s Service) WithDefaults() *Service {
 			*v = d
 		}
 	}
-	s.copies = newCopies()
+	s.copies, s.ties = newCopies(), newTies()
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)

@@ -43,10 +43,12 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 	return DurabilityCold
 }
 
-// publishTradeAgain is publishTrade where somebody else may have done it. A side
-// whose copy in Redis does not know its half of the trade is joined again.
+// publishTradeAgain is publishTrade where somebody else may have done it, or where
+// an event of another trade has carried this one. A side whose copy in Redis does
+// not know its half of the trade is joined again.
 func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Options) Durability {
 	if saved, ok, _ := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
+		s.clearSavedTrade(ctx, &saved)
 		s.catchUp(ctx, h)
 		return DurabilityCold
 	}
@@ -63,11 +65,28 @@ func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Optio
 	return reached
 }
 
-// catchUp joins those sides of a trade again that Redis brought back older.
+// clearSavedTrade clears the marks of both sides of a trade that PostgreSQL has, as
+// the save of an event of theirs would have done: there may never be one.
+func (s *Service) clearSavedTrade(ctx context.Context, t *events.Transfer) {
+	saved := make(map[events.CharID]map[events.RowKey]events.Version, 2)
+	for _, char := range []events.CharID{t.From, t.To} {
+		side := game.TransferEvent(*t, char, []events.Transfer{*t})
+		saved[char] = make(map[events.RowKey]events.Version)
+		for _, row := range side.Rows() {
+			saved[char][row.Key] = row.Version
+		}
+	}
+	if err := s.Hot.ClearMany(ctx, saved); err != nil {
+		s.Log.Debug("marks of a saved trade not cleared; cleanup will", "transfer_id", t.ID, "err", err)
+	}
+}
+
+// catchUp joins those sides of a trade again whose items Redis brought back older.
+// Their other rows may be newer.
 func (s *Service) catchUp(ctx context.Context, h *handover) {
 	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
-		l, err := s.Hot.Load(ctx, char, game.Want{})
-		if err == nil && l.Version < version {
+		l, err := s.Hot.Load(ctx, char, game.Want{Items: itemIDs(deltasOf(&h.trade))})
+		if err == nil && slices.ContainsFunc(h.trade.Items, func(m events.Moved) bool { return l.Items[m.ItemID].Version < version }) {
 			err = s.Rejoin(ctx, char)
 		}
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
@@ -258,5 +259,77 @@ func TestGiftDoesNotKeepTheReceiverAlive(t *testing.T) {
 	}
 	if now := seen("1"); now == sender {
 		t.Errorf("the sender was last seen at %s, before it gave", now)
+	}
+}
+
+// halfStream is the real stream, of which NATS takes one event of each two.
+type halfStream struct {
+	gateway.Stream
+	takes int // 0 or 1
+}
+
+func (h halfStream) Send(origin game.Origin, batch ...events.StateChanged) (func(context.Context) error, error) {
+	if len(batch) != 2 {
+		return h.Stream.Send(origin, batch...)
+	}
+	wait, err := h.Stream.Send(origin, batch[h.takes])
+	return func(ctx context.Context) error { return errors.Join(wait(ctx), errCut) }, err
+}
+
+// A trade comes to the stream with an event of one side alone where NATS goes
+// away just then, or comes back before that side's next event. When Redis loses
+// its memory now, the other side must not be joined without the trade.
+func TestBothSidesRememberATradeThatOneOfThemHasPublished(t *testing.T) {
+	t.Parallel()
+	for _, publisher := range []int{1, 2} {
+		for name, trade := range map[string]func(s *system, body string) (more int64){
+			"its event": func(s *system, body string) int64 {
+				service := s.service()
+				service.Stream = halfStream{s.bus, publisher - 1}
+				s.gateways[0] = s.serve(service)
+				s.wantTransfer(200, body)
+				return 0
+			},
+			"its next event": func(s *system, body string) int64 {
+				s.stream.cut.Store(true)
+				s.wantTransfer(200, body)
+				s.stream.cut.Store(false)
+				s.want(200, "POST", fmt.Sprintf("%d/inventory", publisher), `{"changes":[{"item_id":"gem","delta":1}]}`)
+				return 1
+			},
+		} {
+			t.Run(fmt.Sprintf("%s, of character %d", name, publisher), func(t *testing.T) {
+				t.Parallel()
+				s := newSystem(t)
+				stop := s.save()
+				for _, char := range []string{"1", "2"} {
+					s.want(200, "POST", char+"/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":10}]}`)
+				}
+				stop()
+				body := tradeBody(uuid.New(), 1, 2, "gem", 3)
+				want := []int64{7, 13}
+				want[publisher-1] += trade(s, body)
+				// Other rows of both are newer than the trade.
+				s.want(200, "PUT", "1/vitals", harbor)
+				s.want(200, "PUT", "2/vitals", harbor)
+				if err := s.redis.FlushDB(t.Context()).Err(); err != nil {
+					t.Fatal(err)
+				}
+
+				have := s.quantity(1, "hot", "gem") + s.quantity(2, "hot", "gem")
+				for range s.look(1, "hot").Escrow {
+					have += 3
+				}
+				if have != want[0]+want[1] {
+					t.Errorf("%d gems after the loss, want %d", have, want[0]+want[1])
+				}
+				s.save()
+				s.sweep(10 * time.Minute)
+				s.wantEqual()
+				s.wantGems("swept", "cold", want...)
+				s.wantTransfer(200, body)
+				s.wantGems("repeated", "hot", want...)
+			})
+		}
 	}
 }

@@ -72,3 +72,27 @@ func TestSenderIsCleanAfterTheReceiversSaveCompletedItsTrade(t *testing.T) {
 	}
 	s.wantEqual()
 }
+
+// An event that carries a trade saves both of its sides. Where no event of one side
+// follows, the repeat of the trade finds it saved, and nothing is left to a sweep.
+func TestRepeatOfASavedTradeLeavesNoMark(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":10}]}`)
+	s.stream.cut.Store(true)
+	body := tradeBody(uuid.New(), 1, 2, "gem", 3)
+	s.wantTransfer(200, body)
+	s.stream.cut.Store(false)
+	if _, err := s.service().Dispatch(t.Context(), events.ScopeInventory, 2); err != nil {
+		t.Fatal(err)
+	}
+	s.settled(events.ScopeInventory)
+
+	if again := s.wantTransfer(200, body); again.Durability != "cold" {
+		t.Errorf("the repeat says %+v, want cold: the receiver's save has it", again)
+	}
+
+	s.wantEqual()
+	s.wantGems("repeated", "cold", 7, 3)
+}
