@@ -67,14 +67,15 @@ func Receive(s *State, v events.Version, t events.Transfer, carried []events.Tra
 	return c, t, nil
 }
 
-// learn returns the trades that are news to the character: none that it knows
-// in a newer form, and none that it sent and does not know any more, because
+// learn returns the trades that are news to the character: none that it knows in
+// this form or a newer one, because its mark would come back if it was saved since
+// the state was loaded, and none that it sent and does not know any more, because
 // those are saved.
 func (s *State) learn(carried []events.Transfer) map[uuid.UUID]events.Transfer {
 	news := make(map[uuid.UUID]events.Transfer, 1+len(carried))
 	for _, t := range Carried(carried) {
 		known, ok := s.Transfers[t.ID]
-		if (ok || t.From != s.Char) && !t.Before(&known) {
+		if ok && known.Before(&t) || !ok && t.From != s.Char {
 			news[t.ID] = t
 		}
 	}
