@@ -17,8 +17,8 @@ import (
 var carries = []byte(`"transfers"`)
 
 // Ties returns the trades that events carry which may not be saved yet and were
-// stored before a moment of the server's clock. It reads all of those events:
-// some hundred thousand a second.
+// stored before a moment of the server's clock. It reads all of those events, some
+// ten thousand a second.
 func (b *Bus) Ties(ctx context.Context, before time.Time) (*game.Ties, error) {
 	ties := new(game.Ties)
 	begin, err := b.tailBegins(ctx)

@@ -31,7 +31,7 @@ const (
 	mostBeginnings = 64
 	// tiesAge is how long they are remembered: what is saved by then costs memory.
 	tiesAge = time.Minute
-	// tiesTimeout bounds the reading. A million events take some seconds.
+	// tiesTimeout bounds the reading. A million events take about half of it.
 	tiesTimeout = time.Minute
 	// tiesMargin is more than the clocks of a gateway and of NATS differ.
 	tiesMargin = time.Minute
@@ -51,12 +51,11 @@ func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun beginnin
 	answer := s.ties.asking.DoChan(begun.token, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tiesTimeout)
 		defer cancel()
-		known := knownTies{at: time.Now()}
-		var err error
-		if known.trades, err = s.Stream.Ties(ctx, begun.at.Add(s.Fence+tiesMargin)); err == nil {
-			s.ties.known.Put(begun.token, known)
+		trades, err := s.Stream.Ties(ctx, begun.at.Add(s.Fence+tiesMargin))
+		if err == nil {
+			s.ties.known.Put(begun.token, knownTies{trades, time.Now()})
 		}
-		return known.trades, err
+		return trades, err
 	})
 	select {
 	case a := <-answer:
