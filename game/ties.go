@@ -46,10 +46,9 @@ func (t *Ties) State(char events.CharID) *State {
 
 // fromTrade is what a trade knows of a character.
 func fromTrade(char events.CharID, t events.Transfer) *State {
-	s := &State{Char: char, Transfers: map[uuid.UUID]events.Transfer{t.ID: t}}
 	if char == t.From || char == t.To && t.Completed() {
-		side := TransferEvent(t, char, nil)
-		s.Version, s.Items = side.Version, itemsFrom(side.Data.(events.Inventory).Items, side.Version)
+		side := TransferEvent(t, char, []events.Transfer{t})
+		return FromEvent(&side)
 	}
-	return s
+	return &State{Char: char, Transfers: map[uuid.UUID]events.Transfer{t.ID: t}}
 }
