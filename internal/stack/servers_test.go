@@ -3,6 +3,7 @@ package stack_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -182,6 +183,27 @@ func TestTakenPortIsNamed(t *testing.T) {
 			t.Errorf("%s: got %v, want the port that is taken", name, err)
 		}
 	}
+}
+
+// What a killed PostgreSQL had just forked holds the port for some moments more.
+func TestServerWaitsForAPortThatIsBeingLetGo(t *testing.T) {
+	t.Parallel()
+	leaving, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	let := make(chan error, 1)
+	go func() {
+		look, err := leaving.Accept()
+		if err == nil {
+			err = look.Close()
+		}
+		let <- errors.Join(err, leaving.Close())
+	}()
+	server, err := stack.StartRedis(within(t), stack.RedisConfig{Dir: tempDir(t), Port: leaving.Addr().(*net.TCPAddr).Port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, <-let)
+	must(t, server.Stop(within(t)))
 }
 
 func TestStoppedNATSStartsAtOnceWithItsData(t *testing.T) {

@@ -20,6 +20,10 @@ const (
 	// passes by itself. See passing.
 	retryFor = 5 * time.Second
 
+	// orphansLive is more than a new child of a killed PostgreSQL needs to let go
+	// of the port, which it has inherited.
+	orphansLive = time.Second
+
 	// askFor bounds one question to a server, which may be a stranger on our
 	// port that never answers.
 	askFor = 2 * time.Second
@@ -56,18 +60,24 @@ func portOr(port int) (int, error) {
 }
 
 // refuseTaken spares the retries where waiting does not help: somebody listens
-// on the port.
+// on the port, and not only for as long as what a killed server had just forked.
 func refuseTaken(host string, port int) error {
 	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	for deadline := time.Now().Add(orphansLive); listens(addr); time.Sleep(pollEvery) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("another program listens on %s: stop it, or choose another port", addr)
+		}
+	}
+	return nil
+}
+
+func listens(addr string) bool {
 	conn, err := net.DialTimeout("tcp", addr, askFor)
 	if err != nil {
-		return nil
+		return false
 	}
 	defer conn.Close()
-	if conn.LocalAddr().String() == conn.RemoteAddr().String() {
-		return nil // met itself, as the near end may be any port
-	}
-	return fmt.Errorf("another program listens on %s: stop it, or choose another port", addr)
+	return conn.LocalAddr().String() != conn.RemoteAddr().String() // met itself, as the near end may be any port
 }
 
 // awaitAnswer asks until the server answers, ends, or ctx is done.
