@@ -18,7 +18,7 @@ var carries = []byte(`"transfers"`)
 
 // Ties returns the trades that events carry which may not be saved yet and were
 // stored before a moment of the server's clock. It reads all of those events, some
-// ten thousand a second.
+// hundred thousand a second.
 func (b *Bus) Ties(ctx context.Context, before time.Time) (*game.Ties, error) {
 	ties := new(game.Ties)
 	begin, err := b.tailBegins(ctx)
@@ -26,8 +26,7 @@ func (b *Bus) Ties(ctx context.Context, before time.Time) (*game.Ties, error) {
 		return nil, fmt.Errorf("trades on their way: %w", err)
 	}
 	for _, scope := range []events.Scope{events.ScopeInventory, events.ScopeCombat} {
-		subjects := events.ScopeSubject(scope) + ".*"
-		err := b.pages(ctx, StreamChanges, subjects, place{sequence: begin.floor + 1}, func(msg *jetstream.RawStreamMsg) bool {
+		err := b.scan(ctx, scope, begin.floor+1, func(msg *jetstream.RawStreamMsg) bool {
 			if msg.Time.After(before) {
 				return false
 			}

@@ -51,3 +51,15 @@ func TestTiesAreWhatUnsettledEventsCarry(t *testing.T) {
 		equal(t, "trades of "+char.String(), got.Transfers, state.Transfers)
 	}
 }
+
+func TestNothingIsWaitedForWhereAllIsSettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	trade := r.trade(1, 2)
+	r.must(r.bus.Publish(t.Context(), "", game.TransferEvent(trade, trade.From, []events.Transfer{trade})))
+	r.ack(r.take(r.source(events.ScopeInventory), 1)...)
+
+	ties, err := r.bus.Ties(t.Context(), time.Now().Add(time.Hour))
+	r.must(err)
+	equal(t, "trades", ties.State(1).Transfers, map[uuid.UUID]events.Transfer(nil))
+}
