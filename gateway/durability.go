@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -59,7 +58,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
 	}
-	if opts.Durability == DurabilityCold && s.awaitSaved(ctx, c.Char, savedRows(c)) {
+	if opts.Durability == DurabilityCold && s.awaitSaved(ctx, map[events.CharID][]events.Row{c.Char: savedRows(c)}) {
 		return DurabilityCold
 	}
 	return DurabilityStream
@@ -132,57 +131,4 @@ func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks m
 		return s.RefreshMirror(ctx, char)
 	}
 	return nil
-}
-
-// savedPoll is how often awaitSaved looks. A saver needs 1 to 10 ms.
-const savedPoll = 2 * time.Millisecond
-
-// savedRows are the rows of a change that a saver writes.
-func savedRows(c *game.Change) []events.Row {
-	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
-}
-
-// awaitSaved waits until a saver has stored rows, at most ColdTimeout. A saver
-// clears the mark of a row after its commit.
-func (s *Service) awaitSaved(ctx context.Context, char events.CharID, rows []events.Row) bool {
-	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
-	defer cancel()
-	ticker := time.NewTicker(savedPoll)
-	defer ticker.Stop()
-	for {
-		marks, err := s.Hot.Marks(ctx, char)
-		if err == nil && s.overtaken(ctx, char, rows, marks) {
-			return true
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// overtaken reports whether each row is saved at its version. A mark at most as
-// new says that it is not. That there is none proves nothing: a Redis that has
-// lost its memory has none either. So PostgreSQL has the last word.
-func (s *Service) overtaken(ctx context.Context, char events.CharID, rows []events.Row, marks map[events.RowKey]events.Version) bool {
-	for _, row := range rows {
-		if mark, dirty := marks[row.Key]; dirty && mark <= row.Version {
-			return false
-		}
-	}
-	wanted := make(map[events.RowKey]events.Version, len(rows))
-	for _, row := range rows {
-		wanted[row.Key] = row.Version
-	}
-	saved, err := s.Cold.Rows(ctx, map[events.CharID]map[events.RowKey]events.Version{char: wanted})
-	if err != nil {
-		return false
-	}
-	for _, row := range rows {
-		if saved[char][row.Key] < row.Version {
-			return false
-		}
-	}
-	return true
 }

@@ -1,12 +1,18 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 )
 
@@ -95,4 +101,54 @@ func TestColdAnswerIsInPostgreSQL(t *testing.T) {
 			t.Fatalf("answer %+v, %d rows", a, n)
 		}
 	}
+}
+
+// lookedFor notes for how many characters at most a look was. There is one at a time.
+type lookedFor struct {
+	gateway.Hot
+	most atomic.Int64
+}
+
+func (l *lookedFor) MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
+	l.most.Store(max(l.most.Load(), int64(len(chars))))
+	return l.Hot.MarksOf(ctx, chars)
+}
+
+// However many wait for their save, one look is for all of them.
+func TestAllWhoWaitForTheirSaveAreLookedForTogether(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	service := s.service()
+	looks := &lookedFor{Hot: service.Hot}
+	service.Hot = looks
+	const waiting = 20
+	var group errgroup.Group
+	for char := range events.CharID(waiting) {
+		group.Go(func() error {
+			answer, err := service.SetVitals(t.Context(), char+1, events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}}, gateway.Options{Durability: gateway.DurabilityCold})
+			if err == nil && answer.Durability != gateway.DurabilityCold {
+				err = fmt.Errorf("character %d: %s", char+1, answer.Durability)
+			}
+			return err
+		})
+	}
+	stacktest.Eventually(t, "a look is for all who wait", func() bool { return looks.most.Load() == waiting })
+	s.save()
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	service.Close() // comes back: nobody is looked for any more
+}
+
+// Who waits too long is told how far the change has come, and is forgotten.
+func TestWhoWaitsInVainForASaveIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	service := s.service()
+	service.ColdTimeout = 20 * time.Millisecond
+	answer, err := service.SetVitals(t.Context(), 1, events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}}, gateway.Options{Durability: gateway.DurabilityCold})
+	if err != nil || answer.Durability != gateway.DurabilityStream {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	service.Close()
 }

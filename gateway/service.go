@@ -31,6 +31,7 @@ type Hot interface {
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
+	MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
 	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
 	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 }
@@ -108,6 +109,7 @@ type Service struct {
 	ColdTimeout time.Duration
 
 	shownMarks *shownMarks
+	awaited    *awaitedSaves
 	copies     copies
 	ties       *ties
 }
@@ -129,6 +131,7 @@ func (s Service) WithDefaults() *Service {
 		}
 	}
 	s.copies, s.ties = newCopies(), newTies()
+	s.awaited = &awaitedSaves{waiting: make(map[*awaitedSave]struct{})}
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)
@@ -136,4 +139,11 @@ func (s Service) WithDefaults() *Service {
 	def(&s.PublishBy, max(300*time.Millisecond, 2*s.PublishTimeout))
 	def(&s.Fence, s.PublishBy)
 	return &s
+}
+
+// Close waits for what the service does beside its answers, little longer than
+// ActionTimeout. It is for after the last action.
+func (s *Service) Close() {
+	s.shownMarks.running.Wait()
+	s.awaited.running.Wait()
 }

@@ -67,7 +67,3 @@ func (m *shownMarks) take() map[events.CharID]map[events.RowKey]events.Version {
 	m.busy = len(marks) > 0
 	return marks
 }
-
-// Close waits for what the service does beside its answers, little longer than
-// ActionTimeout. It is for after the last action.
-func (s *Service) Close() { s.shownMarks.running.Wait() }

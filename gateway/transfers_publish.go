@@ -35,10 +35,12 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 	if opts.Durability != DurabilityCold {
 		return DurabilityStream
 	}
+	rows := make(map[events.CharID][]events.Row, len(both))
 	for i := range both {
-		if !s.awaitSaved(ctx, both[i].CharID, both[i].Rows()) {
-			return DurabilityStream
-		}
+		rows[both[i].CharID] = both[i].Rows()
+	}
+	if !s.awaitSaved(ctx, rows) {
+		return DurabilityStream
 	}
 	return DurabilityCold
 }

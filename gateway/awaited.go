@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// awaitedSaves are the changes whose callers wait until a saver has stored them.
+// One look is for all of them: if each looked for itself, the looks would take
+// more of Redis and PostgreSQL than the saves.
+type awaitedSaves struct {
+	running sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
+	busy    bool
+	waiting map[*awaitedSave]struct{}
+}
+
+// An awaitedSave is what one caller waits for.
+type awaitedSave struct {
+	rows  map[events.CharID][]events.Row
+	saved chan struct{} // closed when all of rows are
+}
+
+// savedPoll is how often is looked. A saver needs 1 to 10 ms.
+const savedPoll = 2 * time.Millisecond
+
+// savedRows are the rows of a change that a saver writes.
+func savedRows(c *game.Change) []events.Row {
+	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
+}
+
+// awaitSaved waits until a saver has stored rows, at most ColdTimeout.
+func (s *Service) awaitSaved(ctx context.Context, rows map[events.CharID][]events.Row) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
+	defer cancel()
+	own := &awaitedSave{rows, make(chan struct{})}
+	s.awaited.add(own, s.lookForSaves)
+	select {
+	case <-own.saved:
+		return true
+	case <-ctx.Done():
+		s.awaited.remove(own)
+		return false
+	}
+}
+
+func (a *awaitedSaves) add(one *awaitedSave, look func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting[one] = struct{}{}
+	if !a.busy {
+		a.busy = true
+		a.running.Go(look)
+	}
+}
+
+func (a *awaitedSaves) remove(one *awaitedSave) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.waiting, one)
+}
+
+// all returns those that wait. Where that is nobody, the next has to begin anew.
+func (a *awaitedSaves) all() []*awaitedSave {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.busy = len(a.waiting) > 0
+	return slices.Collect(maps.Keys(a.waiting))
+}
+
+// lookForSaves goes on until nobody waits.
+func (s *Service) lookForSaves() {
+	for {
+		time.Sleep(savedPoll)
+		waiting := s.awaited.all()
+		if len(waiting) == 0 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.ActionTimeout)
+		saved, err := s.saved(ctx, waiting)
+		cancel()
+		if err != nil {
+			s.Log.Debug("saves not looked for", "waiting", len(waiting), "err", err)
+		}
+		for _, one := range saved {
+			s.awaited.remove(one)
+			close(one.saved)
+		}
+	}
+}
+
+// saved returns those of waiting whose rows are saved. A saver clears the mark of a
+// row after its commit, so a mark that is at most as new says that it is not. That
+// there is none proves nothing: a Redis that has lost its memory has none either.
+// So PostgreSQL has the last word.
+func (s *Service) saved(ctx context.Context, waiting []*awaitedSave) ([]*awaitedSave, error) {
+	marks, err := s.Hot.MarksOf(ctx, charsOf(waiting))
+	if err != nil {
+		return nil, err
+	}
+	unmarked := slices.DeleteFunc(waiting, func(one *awaitedSave) bool {
+		return one.any(func(char events.CharID, row events.Row) bool {
+			mark, dirty := marks[char][row.Key]
+			return dirty && mark <= row.Version
+		})
+	})
+	if len(unmarked) == 0 {
+		return nil, nil
+	}
+	rows, err := s.Cold.Rows(ctx, wantedBy(unmarked))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(unmarked, func(one *awaitedSave) bool {
+		return one.any(func(char events.CharID, row events.Row) bool { return rows[char][row.Key] < row.Version })
+	}), nil
+}
+
+// any reports whether is holds for one of the rows.
+func (a *awaitedSave) any(is func(events.CharID, events.Row) bool) bool {
+	for char, rows := range a.rows {
+		if slices.ContainsFunc(rows, func(row events.Row) bool { return is(char, row) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// wantedBy are the rows of all who wait.
+func wantedBy(waiting []*awaitedSave) map[events.CharID]map[events.RowKey]events.Version {
+	wanted := make(map[events.CharID]map[events.RowKey]events.Version)
+	for _, one := range waiting {
+		for char, rows := range one.rows {
+			if wanted[char] == nil {
+				wanted[char] = make(map[events.RowKey]events.Version)
+			}
+			for _, row := range rows {
+				wanted[char][row.Key] = row.Version
+			}
+		}
+	}
+	return wanted
+}
+
+func charsOf(waiting []*awaitedSave) []events.CharID {
+	return slices.Collect(maps.Keys(wantedBy(waiting)))
+}
