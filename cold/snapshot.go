@@ -14,6 +14,12 @@ type read func(ctx context.Context, q *db.Queries) error
 // snapshot executes reads in one round trip, all at the same moment. Each is
 // called twice: for its query, which goes into a queue, and for the rows.
 func (s *Store) snapshot(ctx context.Context, reads ...read) error {
+	switch len(reads) {
+	case 0:
+		return nil
+	case 1: // is of one moment by itself
+		return reads[0](ctx, db.New(s.pool))
+	}
 	var queued pgx.Batch
 	queued.Queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	for _, read := range reads {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -76,27 +74,4 @@ func loadEscrow(ctx context.Context, q *db.Queries, ids []int64, states map[even
 		seen(s, row.Version)
 	}
 	return nil
-}
-
-// addTransfers adds to rows, of each character, the trades that wanted names and
-// that the character is done with.
-func (s *Store) addTransfers(ctx context.Context, rows, wanted map[events.CharID]map[events.RowKey]events.Version) error {
-	owners := make(map[uuid.UUID][]events.CharID)
-	for char, keys := range wanted {
-		for row := range keys {
-			if id, ok := row.Transfer(); ok {
-				owners[id] = append(owners[id], char)
-			}
-		}
-	}
-	saved, err := s.Transfers(ctx, slices.Collect(maps.Keys(owners)))
-	for id, t := range saved {
-		for _, char := range owners[id] {
-			delete(rows[char], events.RowTransfer(id))
-			if t.SettledFor(char) {
-				rows[char][events.RowTransfer(id)] = t.Row().Version
-			}
-		}
-	}
-	return err
 }

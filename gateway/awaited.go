@@ -13,7 +13,7 @@ import (
 
 // awaitedSaves are the changes whose callers wait until a saver has stored them.
 // One look is for all of them: if each looked for itself, the looks would take
-// more of Redis and PostgreSQL than the saves.
+// more of PostgreSQL than the saves.
 type awaitedSaves struct {
 	running sync.WaitGroup
 
@@ -28,8 +28,8 @@ type awaitedSave struct {
 	saved chan struct{} // closed when all of rows are
 }
 
-// savedPoll is how often is looked. A saver needs 1 to 10 ms.
-const savedPoll = 2 * time.Millisecond
+// lookEvery is the pause between two looks. A saver needs 1 to 10 ms.
+const lookEvery = time.Millisecond
 
 // savedRows are the rows of a change that a saver writes.
 func savedRows(c *game.Change) []events.Row {
@@ -78,7 +78,7 @@ func (a *awaitedSaves) all() []*awaitedSave {
 // lookForSaves goes on until nobody waits.
 func (s *Service) lookForSaves() {
 	for {
-		time.Sleep(savedPoll)
+		time.Sleep(lookEvery)
 		waiting := s.awaited.all()
 		if len(waiting) == 0 {
 			return
@@ -96,41 +96,27 @@ func (s *Service) lookForSaves() {
 	}
 }
 
-// saved returns those of waiting whose rows are saved. A saver clears the mark of a
-// row after its commit, so a mark that is at most as new says that it is not. That
-// there is none proves nothing: a Redis that has lost its memory has none either.
-// So PostgreSQL has the last word.
+// saved returns those of waiting whose rows are saved. PostgreSQL is asked, and not
+// whether the dirty marks are gone: that comes later, and proves nothing where
+// Redis has lost its memory.
 func (s *Service) saved(ctx context.Context, waiting []*awaitedSave) ([]*awaitedSave, error) {
-	marks, err := s.Hot.MarksOf(ctx, charsOf(waiting))
+	rows, err := s.Cold.Rows(ctx, wantedBy(waiting))
 	if err != nil {
 		return nil, err
 	}
-	unmarked := slices.DeleteFunc(waiting, func(one *awaitedSave) bool {
-		return one.any(func(char events.CharID, row events.Row) bool {
-			mark, dirty := marks[char][row.Key]
-			return dirty && mark <= row.Version
-		})
-	})
-	if len(unmarked) == 0 {
-		return nil, nil
-	}
-	rows, err := s.Cold.Rows(ctx, wantedBy(unmarked))
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(unmarked, func(one *awaitedSave) bool {
-		return one.any(func(char events.CharID, row events.Row) bool { return rows[char][row.Key] < row.Version })
-	}), nil
+	return slices.DeleteFunc(waiting, func(one *awaitedSave) bool { return !one.in(rows) }), nil
 }
 
-// any reports whether is holds for one of the rows.
-func (a *awaitedSave) any(is func(events.CharID, events.Row) bool) bool {
+// in reports whether all rows are saved.
+func (a *awaitedSave) in(saved map[events.CharID]map[events.RowKey]events.Version) bool {
 	for char, rows := range a.rows {
-		if slices.ContainsFunc(rows, func(row events.Row) bool { return is(char, row) }) {
-			return true
+		for _, row := range rows {
+			if saved[char][row.Key] < row.Version {
+				return false
+			}
 		}
 	}
-	return false
+	return true
 }
 
 // wantedBy are the rows of all who wait.
@@ -147,8 +133,4 @@ func wantedBy(waiting []*awaitedSave) map[events.CharID]map[events.RowKey]events
 		}
 	}
 	return wanted
-}
-
-func charsOf(waiting []*awaitedSave) []events.CharID {
-	return slices.Collect(maps.Keys(wantedBy(waiting)))
 }

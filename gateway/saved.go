@@ -59,6 +59,9 @@ func (s *Service) SavedUpTo(ctx context.Context, char events.CharID) (*SavedView
 	return view, nil
 }
 
+// savedPoll is how often AwaitSaved looks. A saver needs 1 to 10 ms.
+const savedPoll = 2 * time.Millisecond
+
 // AwaitSaved returns when PostgreSQL has every change of a character up to
 // version v, in these scopes or in all, or when ctx is done; Saved in the answer
 // says which. Whatever is killed after Saved, the rows are there.

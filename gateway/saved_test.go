@@ -105,13 +105,13 @@ func TestColdAnswerIsInPostgreSQL(t *testing.T) {
 
 // lookedFor notes for how many characters at most a look was. There is one at a time.
 type lookedFor struct {
-	gateway.Hot
+	gateway.Cold
 	most atomic.Int64
 }
 
-func (l *lookedFor) MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
-	l.most.Store(max(l.most.Load(), int64(len(chars))))
-	return l.Hot.MarksOf(ctx, chars)
+func (l *lookedFor) Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+	l.most.Store(max(l.most.Load(), int64(len(wanted))))
+	return l.Cold.Rows(ctx, wanted)
 }
 
 // However many wait for their save, one look is for all of them.
@@ -119,8 +119,8 @@ func TestAllWhoWaitForTheirSaveAreLookedForTogether(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	service := s.service()
-	looks := &lookedFor{Hot: service.Hot}
-	service.Hot = looks
+	looks := &lookedFor{Cold: service.Cold}
+	service.Cold = looks
 	const waiting = 20
 	var group errgroup.Group
 	for char := range events.CharID(waiting) {

@@ -31,7 +31,6 @@ type Hot interface {
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
-	MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
 	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
 	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 }

@@ -173,3 +173,33 @@ func (q *Queries) SavedFights(ctx context.Context, sessionIds []uuid.UUID) ([]Sa
 	}
 	return items, nil
 }
+
+const savedProgress = `-- name: SavedProgress :many
+SELECT char_id, version FROM character_progress WHERE char_id = ANY($1::bigint[])
+`
+
+type SavedProgressRow struct {
+	CharID  int64
+	Version int64
+}
+
+// SavedProgress tells at which versions the progress of some characters is saved.
+func (q *Queries) SavedProgress(ctx context.Context, charIds []int64) ([]SavedProgressRow, error) {
+	rows, err := q.db.Query(ctx, savedProgress, charIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SavedProgressRow
+	for rows.Next() {
+		var i SavedProgressRow
+		if err := rows.Scan(&i.CharID, &i.Version); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -70,3 +70,41 @@ func (q *Queries) SaveItems(ctx context.Context, arg SaveItemsParams) (int64, er
 	}
 	return result.RowsAffected(), nil
 }
+
+const savedItems = `-- name: SavedItems :many
+SELECT items.char_id, items.item_id, items.version
+FROM (SELECT unnest($1::bigint[]) AS char_id, unnest($2::text[]) AS item_id) AS wanted
+JOIN items ON items.char_id = wanted.char_id AND items.item_id = wanted.item_id
+`
+
+type SavedItemsParams struct {
+	CharIds []int64
+	ItemIds []string
+}
+
+type SavedItemsRow struct {
+	CharID  int64
+	ItemID  string
+	Version int64
+}
+
+// SavedItems tells at which versions some items are saved, tombstones among them.
+func (q *Queries) SavedItems(ctx context.Context, arg SavedItemsParams) ([]SavedItemsRow, error) {
+	rows, err := q.db.Query(ctx, savedItems, arg.CharIds, arg.ItemIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SavedItemsRow
+	for rows.Next() {
+		var i SavedItemsRow
+		if err := rows.Scan(&i.CharID, &i.ItemID, &i.Version); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

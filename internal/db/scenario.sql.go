@@ -51,6 +51,44 @@ func (q *Queries) SaveScenarios(ctx context.Context, arg SaveScenariosParams) (i
 	return result.RowsAffected(), nil
 }
 
+const savedScenarios = `-- name: SavedScenarios :many
+SELECT scenario_progress.char_id, scenario_progress.scenario_id, scenario_progress.version
+FROM (SELECT unnest($1::bigint[]) AS char_id, unnest($2::text[]) AS scenario_id) AS wanted
+JOIN scenario_progress ON scenario_progress.char_id = wanted.char_id AND scenario_progress.scenario_id = wanted.scenario_id
+`
+
+type SavedScenariosParams struct {
+	CharIds     []int64
+	ScenarioIds []string
+}
+
+type SavedScenariosRow struct {
+	CharID     int64
+	ScenarioID string
+	Version    int64
+}
+
+// SavedScenarios tells at which versions some scenarios are saved.
+func (q *Queries) SavedScenarios(ctx context.Context, arg SavedScenariosParams) ([]SavedScenariosRow, error) {
+	rows, err := q.db.Query(ctx, savedScenarios, arg.CharIds, arg.ScenarioIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SavedScenariosRow
+	for rows.Next() {
+		var i SavedScenariosRow
+		if err := rows.Scan(&i.CharID, &i.ScenarioID, &i.Version); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const scenariosOf = `-- name: ScenariosOf :many
 SELECT char_id, scenario_id, version, session_id, step, status, data FROM scenario_progress WHERE char_id = ANY($1::bigint[]) ORDER BY char_id, scenario_id
 `

@@ -48,6 +48,36 @@ func (q *Queries) SaveVitals(ctx context.Context, arg SaveVitalsParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const savedVitals = `-- name: SavedVitals :many
+SELECT char_id, version FROM character_vitals WHERE char_id = ANY($1::bigint[])
+`
+
+type SavedVitalsRow struct {
+	CharID  int64
+	Version int64
+}
+
+// SavedVitals tells at which versions the vitals of some characters are saved.
+func (q *Queries) SavedVitals(ctx context.Context, charIds []int64) ([]SavedVitalsRow, error) {
+	rows, err := q.db.Query(ctx, savedVitals, charIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SavedVitalsRow
+	for rows.Next() {
+		var i SavedVitalsRow
+		if err := rows.Scan(&i.CharID, &i.Version); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const vitalsOf = `-- name: VitalsOf :many
 SELECT char_id, version, hp, energy, zone, x, y FROM character_vitals WHERE char_id = ANY($1::bigint[]) ORDER BY char_id
 `

@@ -29,3 +29,7 @@ ORDER BY version DESC LIMIT @max_rows;
 -- SavedFights tells which of these fights are in the history.
 -- name: SavedFights :many
 SELECT session_id, version FROM combat_history WHERE session_id = ANY(@session_ids::uuid[]);
+
+-- SavedProgress tells at which versions the progress of some characters is saved.
+-- name: SavedProgress :many
+SELECT char_id, version FROM character_progress WHERE char_id = ANY(@char_ids::bigint[]);

@@ -14,3 +14,9 @@ WHERE scenario_progress.version < EXCLUDED.version;
 -- ScenariosOf reads the scenarios of some characters.
 -- name: ScenariosOf :many
 SELECT * FROM scenario_progress WHERE char_id = ANY(@char_ids::bigint[]) ORDER BY char_id, scenario_id;
+
+-- SavedScenarios tells at which versions some scenarios are saved.
+-- name: SavedScenarios :many
+SELECT scenario_progress.char_id, scenario_progress.scenario_id, scenario_progress.version
+FROM (SELECT unnest(@char_ids::bigint[]) AS char_id, unnest(@scenario_ids::text[]) AS scenario_id) AS wanted
+JOIN scenario_progress ON scenario_progress.char_id = wanted.char_id AND scenario_progress.scenario_id = wanted.scenario_id;

@@ -13,3 +13,7 @@ WHERE character_vitals.version < EXCLUDED.version;
 -- VitalsOf reads the vitals of some characters.
 -- name: VitalsOf :many
 SELECT * FROM character_vitals WHERE char_id = ANY(@char_ids::bigint[]) ORDER BY char_id;
+
+-- SavedVitals tells at which versions the vitals of some characters are saved.
+-- name: SavedVitals :many
+SELECT char_id, version FROM character_vitals WHERE char_id = ANY(@char_ids::bigint[]);
