@@ -11,9 +11,9 @@ import (
 )
 
 // scan calls yield with each event of a scope that is stored now, from a sequence
-// on and in the order of the sequences, until it returns false. The server pushes
-// them over an ordered consumer, which is five times as fast as pages and is gone
-// when scan returns. It is for much of the stream: it costs the server a consumer.
+// on and in the order of the sequences, until it returns false. An ordered consumer
+// reads them, five times as fast as pages. It is for much of the stream: it costs
+// the server a consumer, which is gone when scan returns.
 func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield func(*jetstream.RawStreamMsg) bool) error {
 	stream, err := b.js.Stream(ctx, StreamChanges)
 	if err != nil {

@@ -28,8 +28,12 @@ type awaitedSave struct {
 	saved chan struct{} // closed when all of rows are
 }
 
-// lookEvery is the pause between two looks. A saver needs 1 to 10 ms.
-const lookEvery = time.Millisecond
+const (
+	// lookEvery is the pause between two looks. A saver needs 1 to 10 ms.
+	lookEvery = time.Millisecond
+	// lookLater is the pause where PostgreSQL does not answer.
+	lookLater = 50 * time.Millisecond
+)
 
 // savedRows are the rows of a change that a saver writes.
 func savedRows(c *game.Change) []events.Row {
@@ -77,8 +81,8 @@ func (a *awaitedSaves) all() []*awaitedSave {
 
 // lookForSaves goes on until nobody waits.
 func (s *Service) lookForSaves() {
-	for {
-		time.Sleep(lookEvery)
+	for pause := lookEvery; ; {
+		time.Sleep(pause)
 		waiting := s.awaited.all()
 		if len(waiting) == 0 {
 			return
@@ -86,7 +90,9 @@ func (s *Service) lookForSaves() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.ActionTimeout)
 		saved, err := s.saved(ctx, waiting)
 		cancel()
+		pause = lookEvery
 		if err != nil {
+			pause = lookLater
 			s.Log.Debug("saves not looked for", "waiting", len(waiting), "err", err)
 		}
 		for _, one := range saved {
