@@ -15,27 +15,16 @@ import (
 // reads them, five times as fast as pages. It is for much of the stream: it costs
 // the server a consumer, which is gone when scan returns.
 func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield func(*jetstream.RawStreamMsg) bool) error {
-	stream, err := b.js.Stream(ctx, StreamChanges)
+	from = max(from, 1)
+	if !b.nc.IsConnected() {
+		return unavailable(errNotConnected)
+	}
+	consumer, last, err := b.ordered(ctx, events.ScopeSubject(scope)+".*", from)
 	if err != nil {
 		return unavailable(b.noted(err))
 	}
-	filter := events.ScopeSubject(scope) + ".*"
-	last, err := stream.GetLastMsgForSubject(ctx, filter)
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return nil
-	case err != nil:
-		return unavailable(err)
-	case last.Sequence < from:
+	if last < from {
 		return nil // it would wait for the next one
-	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter},
-		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:    max(from, 1),
-	})
-	if err != nil {
-		return unavailable(err)
 	}
 	msgs, err := consumer.Messages(jetstream.PullMaxBytes(readBytes))
 	if err != nil {
@@ -47,10 +36,36 @@ func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield f
 		if err != nil {
 			return unavailable(fmt.Errorf("next event of %s: %w", scope, err))
 		}
-		if !yield(msg) || msg.Sequence >= last.Sequence {
+		if !yield(msg) || msg.Sequence >= last {
 			return nil
 		}
 	}
+}
+
+// ordered returns a consumer of a subject from a sequence on, and the sequence of
+// the last event there is now, which is below from if there is none to read.
+func (b *Bus) ordered(ctx context.Context, subject string, from uint64) (jetstream.Consumer, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	stream, err := b.js.Stream(ctx, StreamChanges)
+	if err != nil {
+		return nil, 0, err
+	}
+	last, err := stream.GetLastMsgForSubject(ctx, subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil, 0, nil
+	case err != nil:
+		return nil, 0, err
+	case last.Sequence < from:
+		return nil, last.Sequence, nil
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject},
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:    from,
+	})
+	return consumer, last.Sequence, err
 }
 
 func nextOf(ctx context.Context, msgs jetstream.MessagesContext) (*jetstream.RawStreamMsg, error) {
