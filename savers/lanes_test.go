@@ -1,11 +1,9 @@
 package savers
 
 import (
-	"cmp"
 	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -88,7 +86,7 @@ func TestFewEventsAreOneTransaction(t *testing.T) {
 			b.msgs = append(b.msgs, followed{by: c.following})
 		}
 		transactions, total := 0, 0
-		for _, part := range w.share(b) {
+		for _, part := range w.share(b, b.following()) {
 			total += len(part.msgs)
 			if len(part.msgs) > 0 {
 				transactions++
@@ -109,58 +107,3 @@ type followed struct {
 func (m followed) Metadata() (*jetstream.MsgMetadata, error) {
 	return &jetstream.MsgMetadata{NumPending: m.by}, nil
 }
-
-// What comes while a transaction is under way waits as one batch, up to the size
-// of one, in events and in bytes; nothing is lost, and nothing comes twice.
-func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
-	for name, c := range map[string]struct{ size, bytes, want int }{
-		"all":           {size: 100, bytes: 100, want: 60},
-		"up to a batch": {size: 25, bytes: 100, want: 24},
-		"up to memory":  {size: 100, bytes: batchBytes / 10, want: 9},
-	} {
-		w, lane, keeper := &Worker{BatchSize: c.size}, make(chan *batch, 1), newKeeper(time.Hour)
-		var saved []events.Version
-		take := func(b *batch) {
-			keeper.drop(b)
-			for _, e := range b.events {
-				saved = append(saved, e.Version)
-			}
-		}
-		first := 0
-		for i := 1; i <= 60; i += 3 {
-			b := new(batch)
-			for v := i; v < i+3; v++ {
-				b.events = append(b.events, events.StateChanged{Version: events.Version(v)})
-				b.msgs = append(b.msgs, sized{body: make([]byte, c.bytes)})
-			}
-			next := w.joinWaiting(b, lane, keeper)
-			if len(lane) > 0 { // it is full
-				full := <-lane
-				first = cmp.Or(first, len(full.events))
-				take(full)
-			}
-			handOver(t.Context(), next, lane, keeper)
-		}
-		rest := <-lane
-		take(rest)
-		if got := cmp.Or(first, len(rest.events)); got != c.want {
-			t.Errorf("%s: a transaction saves %d events, want %d", name, got, c.want)
-		}
-		if len(keeper.batches) != 0 {
-			t.Errorf("%s: %d batches are kept alive when all are saved", name, len(keeper.batches))
-		}
-		for i, v := range saved {
-			if v != events.Version(i+1) || len(saved) != 60 {
-				t.Fatalf("%s: saved %v", name, saved)
-			}
-		}
-	}
-}
-
-// sized is a message of some size.
-type sized struct {
-	jetstream.Msg
-	body []byte
-}
-
-func (m sized) Data() []byte { return m.body }

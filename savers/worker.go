@@ -44,8 +44,8 @@ type DB interface {
 // saver of the scope, commit, acknowledge, after-commit. What is fetched is split
 // by character into lanes, each with a transaction of its own: two lanes have no
 // row in common, so that neither waits for the other's locks. Few events are one
-// transaction. While batches commit, the next are fetched and decoded, and what
-// follows the last ones' commit is done.
+// transaction. While batches commit, the next are fetched and decoded (dealer), and
+// what follows the last ones' commit is done.
 type Worker struct {
 	// Saver stores the batches.
 	Saver Saver
@@ -60,8 +60,9 @@ type Worker struct {
 	Metrics *Metrics
 
 	// BatchSize is how many messages are fetched at a time, and how many events one
-	// transaction saves, at most. A batch is what is waiting; none waits to become
-	// full. It is smaller while events are large: at most about 1 MiB.
+	// transaction saves, at most. A batch is what is waiting; one waits to become
+	// full only where a whole one more is known to wait at the stream. It is smaller
+	// while events are large: at most about 1 MiB.
 	//
 	// Defaults to 5,000: larger ones fold a little better, hold locks longer, and
 	// a worker has up to seven of them in memory.
@@ -125,15 +126,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(w.ShutdownTimeout, cancel) })()
 	keeper := newKeeper(w.AckWait / 3)
-	lanes := make([]chan *batch, w.Lanes)
+	dealer := newDealer(w, keeper)
 	var saving, group errgroup.Group
-	for i := range lanes {
-		// One batch may wait, and grow, while another commits.
-		lanes[i] = make(chan *batch, 1)
+	for lane := range w.Lanes {
 		saved := make(chan *batch)
 		saving.Go(func() error {
 			defer close(saved)
-			for b := range lanes[i] {
+			for b := range dealer.batches(lane) {
 				w.saveInHand(hand, ctx.Done(), b, saved)
 				keeper.drop(b)
 			}
@@ -155,12 +154,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		defer keeper.stop()
-		for b := range fetched {
-			w.sortOut(ctx, b, lanes, keeper)
-		}
-		for _, lane := range lanes {
-			close(lane)
-		}
+		dealer.run(ctx, fetched)
 		return saving.Wait()
 	})
 	return group.Wait()
@@ -188,49 +182,6 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 		if w.Pace != nil && w.Saver.Scope().HasState() {
 			w.Pace.slowDown(ctx, w.Saver.Scope(), msgs, w.BatchSize)
 		}
-	}
-}
-
-// sortOut decodes what was fetched and shares it out.
-func (w *Worker) sortOut(ctx context.Context, fetched *batch, lanes []chan *batch, keeper *keeper) {
-	parts := w.share(w.decode(ctx, fetched.msgs))
-	keeper.drop(fetched)
-	for i, b := range parts {
-		if len(b.msgs) > 0 {
-			handOver(ctx, w.joinWaiting(b, lanes[i], keeper), lanes[i], keeper)
-		}
-	}
-}
-
-// fewOf a batch are not split: less than this part of one costs more by a second
-// transaction than it gains. Should they meet a row of another lane, one waits for
-// the other, as two savers do.
-const fewOf = 16
-
-// share splits a batch over the lanes. How much came with one fetch does not tell
-// few events from a backlog, which comes in pieces.
-func (w *Worker) share(b *batch) []*batch {
-	if len(b.msgs)+b.following() < w.BatchSize/fewOf {
-		return []*batch{b}
-	}
-	return b.byLane(w.Lanes)
-}
-
-// joinWaiting takes back what waits in a lane, which nobody but the caller hands
-// anything to, and joins b with it: however few events a fetch brings while a
-// transaction is under way, the next one saves them all. Where that would be too
-// much, what waits goes back.
-func (w *Worker) joinWaiting(b *batch, lane chan *batch, keeper *keeper) *batch {
-	select {
-	case waiting := <-lane:
-		if !waiting.fits(b, w.BatchSize) {
-			lane <- waiting // there is room: it was just taken out
-			return b
-		}
-		keeper.drop(waiting)
-		return waiting.with(b)
-	default:
-		return b
 	}
 }
 

@@ -1,0 +1,186 @@
+package savers
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// sized is a message of some size.
+type sized struct {
+	jetstream.Msg
+	body []byte
+}
+
+func (m sized) Data() []byte { return m.body }
+
+// table is a dealer whose lanes are the test.
+type table struct {
+	*dealer
+	t     *testing.T
+	dealt events.Version // the last one
+	saved map[events.Version]int
+}
+
+func newTable(t *testing.T, lanes, batchSize int) *table {
+	w := &Worker{BatchSize: batchSize, Lanes: lanes}
+	return &table{dealer: newDealer(w, newKeeper(time.Hour)), t: t, saved: map[events.Version]int{}}
+}
+
+// come deals the next events, one for each of the characters from 1 on.
+func (t *table) come(count, bytes, following int) {
+	b := new(batch)
+	for i := range count {
+		t.dealt++
+		b.events = append(b.events, events.StateChanged{CharID: events.CharID(i + 1), Version: t.dealt})
+		b.msgs = append(b.msgs, sized{body: make([]byte, bytes)})
+	}
+	t.deal(b, following)
+	t.handOut()
+}
+
+// ask lets a lane ask, and returns how many events it gets.
+func (t *table) ask(lane int) int {
+	t.t.Helper()
+	t.asked[lane] = true
+	t.handOut()
+	return t.save(lane)
+}
+
+// save saves what a lane has got.
+func (t *table) save(lane int) int {
+	t.t.Helper()
+	if len(t.lanes[lane]) == 0 {
+		return 0
+	}
+	b := <-t.lanes[lane]
+	if len(b.events) != len(b.msgs) {
+		t.t.Fatalf("%d events with %d messages", len(b.events), len(b.msgs))
+	}
+	t.keeper.drop(b)
+	for _, e := range b.events {
+		t.saved[e.Version]++
+	}
+	return len(b.events)
+}
+
+// end saves what is left, as when nothing more is fetched, and fails unless all
+// is saved, once.
+func (t *table) end() {
+	t.t.Helper()
+	t.filling = false
+	for range 3 {
+		for lane := range t.lanes {
+			t.ask(lane)
+		}
+	}
+	for v := range t.dealt {
+		if n := t.saved[v+1]; n != 1 {
+			t.t.Fatalf("event %d of %d is saved %d times", v+1, t.dealt, n)
+		}
+	}
+	if n := len(t.keeper.batches); n != 0 {
+		t.t.Errorf("%d batches are kept alive when all are saved", n)
+	}
+}
+
+// What comes while a transaction is under way waits as one batch, up to the size
+// of one, in events and in bytes. Then nothing more is taken.
+func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
+	for name, c := range map[string]struct{ size, bytes, want int }{
+		"all":           {size: 100, bytes: 100, want: 60},
+		"up to a batch": {size: 25, bytes: 100, want: 24},
+		"up to memory":  {size: 100, bytes: batchBytes / 10, want: 9},
+	} {
+		d := newTable(t, 1, c.size)
+		for d.dealt < 60 && !d.isFull() {
+			d.come(3, c.bytes, 0)
+		}
+		if got := d.ask(0); got != c.want {
+			t.Errorf("%s: a transaction saves %d events, want %d", name, got, c.want)
+		}
+		if d.isFull() {
+			t.Errorf("%s: there is room, and nothing is taken", name)
+		}
+		d.end()
+	}
+}
+
+// As long as a whole batch still waits at the stream, none begins half full;
+// where the rest of it does not come, or little waits, it begins at once.
+func TestBatchOfABacklogIsFilled(t *testing.T) {
+	d := newTable(t, 1, 100)
+	if d.come(1, 1, 99); d.ask(0) != 1 {
+		t.Error("what has less than a batch behind it waits")
+	}
+	d.asked[0] = true
+	for range 9 {
+		d.come(11, 1, 100)
+	}
+	if n := d.save(0); n != 0 {
+		t.Errorf("a batch begins with %d events of 100, and there are more", n)
+	}
+	if d.come(11, 1, 100); d.save(0) != 99 {
+		t.Error("a full batch does not begin")
+	}
+	d.asked[0] = true
+	if d.come(1, 1, 0); d.save(0) != 12 {
+		t.Error("the end of a backlog does not begin at once")
+	}
+	d.end()
+}
+
+// Whatever comes and whichever lane asks, in any order.
+func TestDealerLosesAndDoublesNothing(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		d := newTable(t, 1+r.IntN(4), 1+r.IntN(60))
+		for range 200 {
+			if lane := r.IntN(len(d.lanes)); d.isFull() || r.IntN(2) == 0 {
+				if n := d.ask(lane); n > d.w.BatchSize {
+					t.Fatalf("seed %d: %d events in one transaction, %d are allowed", seed, n, d.w.BatchSize)
+				}
+				continue
+			}
+			d.come(1+r.IntN(d.w.BatchSize), 1, r.IntN(2*d.w.BatchSize))
+			for lane := range d.lanes {
+				d.save(lane)
+			}
+		}
+		d.end()
+		if t.Failed() {
+			t.Fatal("seed", seed)
+		}
+	}
+}
+
+// ticks saves what carries no state, so that any message will do.
+type ticks struct{ Saver }
+
+func (ticks) Scope() events.Scope { return "ticks" }
+
+// Others may have taken the rest of a backlog, so a batch does not wait for it
+// for ever.
+func TestBatchThatNothingMoreComesForBegins(t *testing.T) {
+	w := &Worker{Saver: ticks{}, BatchSize: 100, Lanes: 1}
+	d, fetched := newDealer(w, newKeeper(time.Hour)), make(chan *batch, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	var dealing sync.WaitGroup
+	dealing.Go(func() { d.run(ctx, fetched) })
+	fetched <- &batch{msgs: []jetstream.Msg{followed{by: 1000}}}
+	for b := range d.batches(0) {
+		if len(b.msgs) != 1 || b.msgs[0] != (followed{by: 1000}) {
+			t.Errorf("got %d messages, want the one", len(b.msgs))
+		}
+		break
+	}
+	stop()
+	close(fetched)
+	dealing.Wait()
+}
