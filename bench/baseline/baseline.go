@@ -1,7 +1,7 @@
 // Package baseline is what the product is compared with, on the same servers
-// and in the same run: one transaction an event, and the two limits that no
+// and in the same run: one transaction an event, the two limits that no
 // pipeline of these parts can pass, PostgreSQL without a queue and the queue
-// without work. A baseline runs in a process of its own, so that its CPU time
+// without work, and the least that a pipeline can do. A baseline runs in a process of its own, so that its CPU time
 // can be told from that of the measurement.
 package baseline
 
@@ -35,6 +35,10 @@ const (
 	Memory What = "memory"
 	// Stream is (iii): events are fetched and acknowledged; nobody looks at them.
 	Stream What = "stream"
+	// Loop is (v): bare loops over events that are split by character beforehand;
+	// each fetches, decodes, folds, saves by the product's statements, and
+	// acknowledges a batch at once. Nothing else is done.
+	Loop What = "loop"
 )
 
 // Config is one run of a baseline.
@@ -46,7 +50,7 @@ type Config struct {
 	Workers  int             // of One; defaults to 32
 	AtOnce   bool            // of One: all rows of an event in one round trip, by the product's savers
 	Conns    int             // of Memory; defaults to 1
-	Batch    int             // events, of Memory and Stream; defaults to 5,000
+	Batch    int             // events, of Memory, Stream and Loop; defaults to 5,000
 	AckAll   bool            // of Stream: one ack a batch
 	// Servers are processes whose CPU time is told with that of the baseline.
 	Servers usage.Groups
@@ -76,6 +80,8 @@ func (c Config) Setting() string {
 		return fmt.Sprintf("%d workers, a statement a row", c.Workers)
 	case Memory:
 		return fmt.Sprintf("batch %d, %d connections", c.Batch, c.Conns)
+	case Loop:
+		return fmt.Sprintf("batch %d, %d partitions", c.Batch, partitions)
 	}
 	if c.AckAll {
 		return fmt.Sprintf("batch %d, one ack a batch", c.Batch)
@@ -104,6 +110,8 @@ func Run(ctx context.Context, c Config) (r Result, err error) {
 		r, err = runMemory(ctx, c)
 	case Stream:
 		r, err = runStream(ctx, c)
+	case Loop:
+		r, err = runLoop(ctx, c)
 	default:
 		err = errors.New("there is no such baseline")
 	}
@@ -166,12 +174,8 @@ func subscribe(ctx context.Context, c Config, acks jetstream.AckPolicy) (consume
 		nc.Close()
 		return nil, nil, nil, err
 	}
-	filter := "sync.*.*"
-	if c.Workload.Kind != workload.KindMix {
-		filter = events.ScopeSubject(c.Workload.Kind.Scopes()[0]) + ".*"
-	}
 	consumer, err = js.CreateConsumer(ctx, bus.StreamChanges, jetstream.ConsumerConfig{
-		Durable: consumerName, FilterSubject: filter, AckPolicy: acks,
+		Durable: consumerName, FilterSubject: filterOf(c), AckPolicy: acks,
 		AckWait: time.Minute, MaxAckPending: maxAckPending,
 	})
 	if err != nil {
@@ -184,6 +188,14 @@ func subscribe(ctx context.Context, c Config, acks jetstream.AckPolicy) (consume
 		_ = js.DeleteConsumer(ctx, bus.StreamChanges, consumerName) // goes with the rig otherwise
 		nc.Close()
 	}, nil
+}
+
+// filterOf is the subject of all events of a kind.
+func filterOf(c Config) string {
+	if c.Workload.Kind == workload.KindMix {
+		return "sync.*.*"
+	}
+	return events.ScopeSubject(c.Workload.Kind.Scopes()[0]) + ".*"
 }
 
 const endTimeout = 5 * time.Second

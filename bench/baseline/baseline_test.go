@@ -33,6 +33,7 @@ func TestBaselinesDoTheWholeWork(t *testing.T) {
 		{What: baseline.Memory, Batch: 300, Conns: 2},
 		{What: baseline.One},
 		{What: baseline.One, AtOnce: true},
+		{What: baseline.Loop, Batch: 300},
 		{What: baseline.Stream, Batch: 300},
 		{What: baseline.Stream, Batch: 300, AckAll: true},
 	} {

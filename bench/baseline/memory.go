@@ -10,6 +10,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bench/workload"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/savers"
 )
 
 func runMemory(ctx context.Context, c Config) (r Result, err error) {
@@ -43,15 +44,23 @@ func saveLane(ctx context.Context, pool *pgxpool.Pool, lane []events.StateChange
 	for len(lane) > 0 {
 		batch := lane[:min(size, len(lane))]
 		lane = lane[len(batch):]
-		var statements pgx.Batch
-		for scope, part := range byScope(batch) {
-			if err := known[scope].Queue(&statements, part); err != nil {
-				return err
-			}
+		if err := saveBatch(ctx, pool, known, batch); err != nil {
+			return err
 		}
-		if err := pool.SendBatch(ctx, &statements).Close(); err != nil {
-			return fmt.Errorf("save %d events: %w", len(batch), err)
+	}
+	return nil
+}
+
+// saveBatch saves events in one transaction, by the product's statements.
+func saveBatch(ctx context.Context, pool *pgxpool.Pool, known map[events.Scope]savers.Queuer, batch []events.StateChanged) error {
+	var statements pgx.Batch
+	for scope, part := range byScope(batch) {
+		if err := known[scope].Queue(&statements, part); err != nil {
+			return err
 		}
+	}
+	if err := pool.SendBatch(ctx, &statements).Close(); err != nil {
+		return fmt.Errorf("save %d events: %w", len(batch), err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ type limits struct {
 	atOnce []contestant // one round trip for the rows of an event; none where it has one row
 	memory []contestant
 	stream []contestant
+	loop   []contestant
 }
 
 type contestant struct {
@@ -61,7 +62,19 @@ func (m *meter) baselines(ctx context.Context, events workload.Config) (l limits
 			}
 		}
 	}
+	for _, batch := range loopBatches(m.Quick) {
+		if err := m.contest(ctx, &l.loop, baseline.Config{What: baseline.Loop, Workload: events, Batch: batch}); err != nil {
+			return l, err
+		}
+	}
 	return l, nil
+}
+
+func loopBatches(quick bool) []int {
+	if quick {
+		return []int{5000}
+	}
+	return []int{2500, 5000}
 }
 
 func memorySettings(quick bool) []baseline.Config {

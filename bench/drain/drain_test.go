@@ -43,6 +43,7 @@ func TestRunHasEveryFigure(t *testing.T) {
 			"(i) a transaction an event, 32 workers, a statement a row, events/s",
 			"(ii) from memory, batch 5000, 2 connections, events/s",
 			"(iii) JetStream alone, batch 2500, each acknowledged, events/s",
+			"(v) bare loops, batch 5000, 2 partitions, events/s",
 			"WAL, bytes/event", "commits, per 1000 events",
 		} {
 			if have["drain "+string(kind)+", "+name] <= 0 {

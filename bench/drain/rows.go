@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/savepoint-games/savepoint/bench/baseline"
 	"github.com/savepoint-games/savepoint/bench/report"
 	"github.com/savepoint-games/savepoint/bench/workload"
 )
@@ -38,6 +39,7 @@ func rows(kind workload.Kind, one, two measured, others map[string]measured, l l
 	}
 	add(bySingle)
 	add(rate("savepoint, 1 saver", one.rate()).AtLeast(wantedOfLimit, limit, "(ii) and (iii)"))
+	add(rate("savepoint, 1 saver", one.rate()).Against(best(l.loop).result.Rate(), "(v)"))
 	add(rate("savepoint, 2 savers", two.rate()).Against(one.rate(), "1 saver"))
 	for _, name := range slices.Sorted(maps.Keys(others)) {
 		add(rate("savepoint, 1 saver", one.rate()).Against(others[name].rate(), name))
@@ -58,11 +60,15 @@ func rows(kind workload.Kind, one, two measured, others map[string]measured, l l
 	for _, c := range l.stream {
 		add(rate("(iii) JetStream alone, "+c.setting, c.result.Rate()))
 	}
+	for _, c := range l.loop {
+		add(rate("(v) bare loops, "+c.setting, c.result.Rate()))
+	}
 	add(rate("(ii) and (iii), 1/(1/ii + 1/iii)", limit))
 	for _, r := range costs(kind, one) {
 		add(r)
 	}
-	add(report.Row{Case: "(i) a transaction an event", Value: single.CPU.Total().Seconds() * 1e6 / float64(single.Events), Unit: "CPU s/million"})
+	add(baselineCosts("(i) a transaction an event", single))
+	add(baselineCosts("(v) bare loops", best(l.loop).result))
 	return out
 }
 
@@ -86,6 +92,10 @@ func costs(kind workload.Kind, m measured) (out []report.Row) {
 		out = append(out, report.Row{Case: "fsyncs of the WAL", Value: m.perEvent(1000 * m.pg.WALSyncs), Unit: "per 1000 events"})
 	}
 	return out
+}
+
+func baselineCosts(name string, r baseline.Result) report.Row {
+	return report.Row{Case: name, Value: r.CPU.Total().Seconds() * 1e6 / float64(r.Events), Unit: "CPU s/million"}
 }
 
 func memoryRow(waiting int, bytes int64) report.Row {
