@@ -43,7 +43,7 @@ func newDealer(w *Worker, k *keeper) *dealer {
 // pace holds it back.
 const fillWait = 10 * time.Millisecond
 
-// run deals until ctx is done. What has not begun then goes back for another
+// run deals until ctx is done, or fetched is closed. What has not begun then goes back for another
 // saver, and so does all that is still fetched, until that is closed.
 func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 	defer d.end(fetched)
@@ -57,7 +57,10 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 			}
 		}
 		select {
-		case b := <-next:
+		case b, ok := <-next:
+			if !ok {
+				return
+			}
 			d.take(ctx, b)
 		case lane := <-d.asking:
 			d.asked[lane] = true
@@ -126,10 +129,11 @@ func (d *dealer) put(lane int, b *batch) {
 	d.keeper.add(b)
 }
 
-// handOut gives the lanes that ask what is ready for them.
+// handOut gives the lanes that ask what is ready for them: what should become
+// full waits only while more can come.
 func (d *dealer) handOut() {
 	for lane, b := range d.waiting {
-		if !d.asked[lane] || b == nil || d.filling && d.beyond[lane] == nil {
+		if !d.asked[lane] || b == nil || d.filling && !d.isFull() {
 			continue
 		}
 		d.lanes[lane] <- b

@@ -136,6 +136,34 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 	d.end()
 }
 
+// A lane that asks is not kept waiting for a batch that cannot grow, because
+// another lane has more than it can take.
+func TestFullLaneHoldsUpNoOther(t *testing.T) {
+	d := newTable(t, 2, 10)
+	d.filling = true
+	for lane, counts := range [][]int{{10, 1}, {3}} {
+		for _, n := range counts {
+			b := new(batch)
+			for range n {
+				d.dealt++
+				b.events = append(b.events, events.StateChanged{CharID: 1, Version: d.dealt})
+				b.msgs = append(b.msgs, sized{})
+			}
+			d.put(lane, b)
+		}
+	}
+	if n := d.ask(1); n != 3 {
+		t.Errorf("the lane got %d events, want the 3 that wait", n)
+	}
+	if n := d.ask(0); n != 10 {
+		t.Errorf("the full lane got %d events, want 10", n)
+	}
+	if n := d.ask(0); n != 0 {
+		t.Errorf("%d events begin, though more may come", n)
+	}
+	d.end()
+}
+
 // Whatever comes and whichever lane asks, in any order.
 func TestDealerLosesAndDoublesNothing(t *testing.T) {
 	for seed := range uint64(300) {
@@ -183,4 +211,18 @@ func TestBatchThatNothingMoreComesForBegins(t *testing.T) {
 	stop()
 	close(fetched)
 	dealing.Wait()
+}
+
+// The fetching ends because ctx is done; the dealer may see either first.
+func TestDealerEndsWithTheFetching(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for range 100 {
+		d, fetched := newDealer(&Worker{Lanes: 2}, newKeeper(time.Hour)), make(chan *batch)
+		close(fetched)
+		d.run(ctx, fetched)
+		for range d.batches(0) {
+			t.Fatal("a batch came from nowhere")
+		}
+	}
 }
