@@ -33,15 +33,20 @@ func newTable(t *testing.T, lanes, batchSize int) *table {
 	return &table{dealer: newDealer(w, newKeeper(time.Hour)), t: t, saved: map[events.Version]int{}}
 }
 
-// come deals the next events, one for each of the characters from 1 on.
-func (t *table) come(count, bytes, following int) {
+// next are the next events, one for each of the characters from 1 on.
+func (t *table) next(count, bytes int) *batch {
 	b := new(batch)
 	for i := range count {
 		t.dealt++
 		b.events = append(b.events, events.StateChanged{CharID: events.CharID(i + 1), Version: t.dealt})
 		b.msgs = append(b.msgs, sized{body: make([]byte, bytes)})
 	}
-	t.deal(b, following)
+	return b
+}
+
+// come deals the next events.
+func (t *table) come(count, bytes, following int) {
+	t.deal(t.next(count, bytes), following)
 	t.handOut()
 }
 
@@ -141,17 +146,9 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 func TestFullLaneHoldsUpNoOther(t *testing.T) {
 	d := newTable(t, 2, 10)
 	d.filling = true
-	for lane, counts := range [][]int{{10, 1}, {3}} {
-		for _, n := range counts {
-			b := new(batch)
-			for range n {
-				d.dealt++
-				b.events = append(b.events, events.StateChanged{CharID: 1, Version: d.dealt})
-				b.msgs = append(b.msgs, sized{})
-			}
-			d.put(lane, b)
-		}
-	}
+	d.put(0, d.next(10, 1))
+	d.put(0, d.next(1, 1))
+	d.put(1, d.next(3, 1))
 	if n := d.ask(1); n != 3 {
 		t.Errorf("the lane got %d events, want the 3 that wait", n)
 	}

@@ -1,8 +1,9 @@
 // Package baseline is what the product is compared with, on the same servers
 // and in the same run: one transaction an event, the two limits that no
 // pipeline of these parts can pass, PostgreSQL without a queue and the queue
-// without work, and the least that a pipeline can do. A baseline runs in a process of its own, so that its CPU time
-// can be told from that of the measurement.
+// without work, and the least that a pipeline can do. A baseline runs in a
+// process of its own, so that its CPU time can be told from that of the
+// measurement.
 package baseline
 
 import (

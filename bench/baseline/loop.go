@@ -41,6 +41,10 @@ func runLoop(ctx context.Context, c Config) (r Result, err error) {
 		defer cancel()
 		err = errors.Join(err, js.DeleteStream(ctx, partStream))
 	}()
+	consumers, err := partConsumers(ctx, js)
+	if err != nil {
+		return r, err
+	}
 	pool, err := openPool(ctx, c.Postgres, partitions)
 	if err != nil {
 		return r, err
@@ -52,7 +56,7 @@ func runLoop(ctx context.Context, c Config) (r Result, err error) {
 	}
 	group, working := errgroup.WithContext(ctx)
 	for part, count := range counts {
-		group.Go(func() error { return drainPart(working, js, pool, part, count, c.Batch) })
+		group.Go(func() error { return drainPart(working, consumers[part], pool, count, c.Batch) })
 	}
 	if err := group.Wait(); err != nil {
 		return r, err
@@ -107,15 +111,22 @@ func split(ctx context.Context, js jetstream.JetStream, c Config) (counts [parti
 	}
 }
 
-// drainPart is the loop: fetch, decode, fold, save, one ack.
-func drainPart(ctx context.Context, js jetstream.JetStream, pool *pgxpool.Pool, part, count, batch int) error {
-	consumer, err := js.CreateConsumer(ctx, partStream, jetstream.ConsumerConfig{
-		Durable: fmt.Sprintf("part-%d", part), FilterSubject: partFilter(part), AckPolicy: jetstream.AckAllPolicy,
-		AckWait: time.Minute, MaxAckPending: maxAckPending,
-	})
-	if err != nil {
-		return err
+// partConsumers makes a consumer of each partition.
+func partConsumers(ctx context.Context, js jetstream.JetStream) (all [partitions]jetstream.Consumer, err error) {
+	for part := range all {
+		all[part], err = js.CreateConsumer(ctx, partStream, jetstream.ConsumerConfig{
+			Durable: fmt.Sprintf("part-%d", part), FilterSubject: partFilter(part), AckPolicy: jetstream.AckAllPolicy,
+			AckWait: time.Minute, MaxAckPending: maxAckPending,
+		})
+		if err != nil {
+			return all, err
+		}
 	}
+	return all, nil
+}
+
+// drainPart is the loop: fetch, decode, fold, save, one ack.
+func drainPart(ctx context.Context, consumer jetstream.Consumer, pool *pgxpool.Pool, count, batch int) error {
 	known := queuers()
 	batches := make(chan []jetstream.Msg, 1)
 	group, ctx := errgroup.WithContext(ctx)
