@@ -73,9 +73,6 @@ func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
 	if c.Sizes.Characters == 0 {
 		c.Sizes = sizes(c.Quick)
 	}
-	if c.Progress == nil {
-		c.Progress = func(string) {}
-	}
 	if c.Baseline == nil {
 		c.Baseline = baseline.Run
 	}
@@ -112,7 +109,11 @@ type meter struct {
 	even map[workload.Kind]float64 // the rate of one saver, where no character stands out
 }
 
-func (m *meter) sayf(format string, values ...any) { m.Progress(fmt.Sprintf(format, values...)) }
+func (m *meter) sayf(format string, values ...any) {
+	if m.Progress != nil {
+		m.Progress(fmt.Sprintf(format, values...))
+	}
+}
 
 func (m *meter) workload(kind workload.Kind, count int) workload.Config {
 	return workload.Config{Kind: kind, Events: count, Characters: m.Sizes.Characters, Seed: m.Seed}

@@ -3,10 +3,12 @@ package drain
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/savepoint-games/savepoint/bench/report"
 	"github.com/savepoint-games/savepoint/bench/rig"
 	"github.com/savepoint-games/savepoint/bench/workload"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
@@ -89,5 +91,28 @@ func TestWrongRowFailsTheRun(t *testing.T) {
 
 	if err == nil || !strings.Contains(err.Error(), `character_vitals row "7"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Contenders drain the same events, and each has its rows.
+func TestContendersHaveTheirRows(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	sizes := small
+	sizes.Kinds, sizes.Repeat = []workload.Kind{workload.KindMix}, 2
+
+	rows, err := Turns(ctx, Config{Bin: programs(t), Seed: 11, Sizes: sizes, Progress: func(line string) { t.Log(line) }}, []Contender{
+		{Name: "one", Savers: 1}, {Name: "two", Savers: 2, Options: rig.Options{Env: []string{"SAVER_LANES=1"}}},
+	})
+
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two"} {
+		for _, unit := range []string{"events/s", "commits/1000"} {
+			if !slices.ContainsFunc(rows, func(r report.Row) bool { return r.Case == name && r.Unit == unit && r.Value > 0 && r.Ratio > 0 }) {
+				t.Errorf("%s has no %s in %v", name, unit, rows)
+			}
+		}
 	}
 }

@@ -33,6 +33,7 @@ func (m measured) perEvent(n int64) float64 { return float64(n) / float64(m.even
 type crew struct {
 	savers int
 	name   string   // what is unusual about it
+	path   string   // of the program; "" for the shipped one
 	env    []string // of each
 }
 
@@ -103,7 +104,7 @@ func (m *meter) drain(ctx context.Context, events workload.Config, want *workloa
 // idle starts a crew and returns when all of it waits for events.
 func (m *meter) idle(ctx context.Context, c crew) (running []*rig.Program, err error) {
 	for range c.savers {
-		p, err := m.rig.StartSaver(ctx, rig.Options{Env: c.env})
+		p, err := m.rig.StartSaver(ctx, rig.Options{Path: c.path, Env: c.env})
 		if err != nil {
 			return nil, err
 		}

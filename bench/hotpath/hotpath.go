@@ -77,9 +77,6 @@ func Run(ctx context.Context, c Config) (_ []report.Row, err error) {
 	if c.Sizes.Characters == 0 {
 		c.Sizes = sizes(c.Quick)
 	}
-	if c.Progress == nil {
-		c.Progress = func(string) {}
-	}
 	m := &meter{Config: c, seed: c.Seed, highest: map[string]float64{}}
 	defer func() { err = errors.Join(err, m.close()) }()
 	if err := m.open(ctx); err != nil {
@@ -183,7 +180,11 @@ func (m *meter) makeCharacters(ctx context.Context) error {
 	return err
 }
 
-func (m *meter) sayf(format string, values ...any) { m.Progress(fmt.Sprintf(format, values...)) }
+func (m *meter) sayf(format string, values ...any) {
+	if m.Progress != nil {
+		m.Progress(fmt.Sprintf(format, values...))
+	}
+}
 
 // window runs one; what is refused is an error.
 func (m *meter) window(ctx context.Context, w load.Window) (load.Result, error) {

@@ -18,6 +18,7 @@ const bareStory = "vitals"
 // side is one of the two that take turns, with what it has answered so far.
 type side struct {
 	addr, story string
+	first       int64 // the lowest of its characters; 0 for the usual ones
 	result      load.Result
 	cpu         usage.Times
 }
@@ -38,7 +39,7 @@ func (m *meter) turns(ctx context.Context, story string, rate float64, turns int
 }
 
 func (m *meter) turn(ctx context.Context, s *side, rate float64, length time.Duration) error {
-	w := load.Window{Addr: s.addr, Story: s.story, Rate: rate, Conns: openConns, For: length}
+	w := load.Window{Addr: s.addr, FirstChar: s.first, Story: s.story, Rate: rate, Conns: openConns, For: length}
 	if rate == 0 {
 		w.Conns = closedConns
 	}
@@ -106,10 +107,14 @@ func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err
 // finish ends the stories under way, so that no session of this one is in the
 // way of the next.
 func (m *meter) finish(ctx context.Context, story string) error {
+	return m.finishAt(ctx, story, m.gateway.Addr, 0)
+}
+
+func (m *meter) finishAt(ctx context.Context, story, addr string, firstChar int64) error {
 	if len(load.Steps(story)) == 1 {
 		return nil
 	}
-	_, err := m.window(ctx, load.Window{Addr: m.gateway.Addr, Story: story, Conns: closedConns, For: startTimeout, Finish: true})
+	_, err := m.window(ctx, load.Window{Addr: addr, FirstChar: firstChar, Story: story, Conns: closedConns, For: startTimeout, Finish: true})
 	if err != nil {
 		return fmt.Errorf("finish: %w", err)
 	}

@@ -24,13 +24,14 @@ func New() *Generator { return &Generator{characters: map[string][]character{}} 
 
 // Run sends the requests of one window and returns when all are answered.
 func (g *Generator) Run(ctx context.Context, w Window) (_ Result, err error) {
+	w.FirstChar = max(1, w.FirstChar)
 	steps := stories[w.Story]
 	if steps == nil || w.Characters < 1 || w.Conns < 1 {
 		return Result{}, fmt.Errorf("load: there is no story %q for %d characters over %d connections", w.Story, w.Characters, w.Conns)
 	}
 	r := &run{
 		window: w, steps: steps, characters: g.cast(w),
-		dice:   dice{rand.New(rand.NewPCG(w.Seed, 0x10ad)), w.Characters},
+		dice:   dice{rand.New(rand.NewPCG(w.Seed, 0x10ad)), w.FirstChar, w.Characters},
 		result: Result{Latencies: map[string][]time.Duration{}, Refused: map[int]int{}},
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
@@ -45,9 +46,9 @@ func (g *Generator) Run(ctx context.Context, w Window) (_ Result, err error) {
 
 // cast returns the characters of a story.
 func (g *Generator) cast(w Window) []character {
-	key := w.Addr + " " + w.Story
+	key := fmt.Sprintf("%s %s %d", w.Addr, w.Story, w.FirstChar)
 	for i := len(g.characters[key]); i < w.Characters; i++ {
-		g.characters[key] = append(g.characters[key], character{id: int64(i) + 1})
+		g.characters[key] = append(g.characters[key], character{id: w.FirstChar + int64(i)})
 	}
 	cast := g.characters[key][:w.Characters]
 	for i := range cast {

@@ -30,9 +30,13 @@ type Window struct {
 	Addr string
 	// Story is what the characters do; see Stories.
 	Story string
-	// Characters is how many take part, with the ids from 1 on. Which one is next
-	// is drawn evenly from those that wait for no answer.
+	// Characters is how many take part. Which one is next is drawn evenly from
+	// those that wait for no answer.
 	Characters int
+	// FirstChar is the lowest of their ids, which follow one another.
+	//
+	// Defaults to 1.
+	FirstChar int64
 	// Rate is how many requests should be sent a second, at moments drawn as in a
 	// Poisson process. 0 is a closed loop: the next when one is answered.
 	Rate float64

@@ -1,8 +1,10 @@
 package load_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -201,5 +203,32 @@ func TestClosedConnectionIsAnError(t *testing.T) {
 	}
 	if _, err := load.New().Run(t.Context(), load.Window{Addr: addr, Story: "none", Characters: 1, Conns: 1}); err == nil {
 		t.Error("no error for a story that does not exist")
+	}
+}
+
+// Programs that are compared have characters of their own.
+func TestCharactersAreThoseOfTheWindow(t *testing.T) {
+	var (
+		mu    sync.Mutex
+		chars = map[int64]bool{}
+		wrong []string
+	)
+	addr := stub(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		var trade struct{ From, To int64 }
+		if err := json.Unmarshal(body, &trade); err != nil || trade.From == trade.To {
+			wrong = append(wrong, string(body))
+		}
+		chars[trade.From], chars[trade.To] = true, true
+	})
+
+	_, err := load.New().Run(t.Context(), load.Window{
+		Addr: addr, Story: "transfers", Characters: 3, FirstChar: 700, Conns: 2, For: time.Minute, Each: 50,
+	})
+
+	if want := map[int64]bool{700: true, 701: true, 702: true}; err != nil || len(wrong) > 0 || !maps.Equal(chars, want) {
+		t.Errorf("characters %v, want %v; wrong %q, %v", chars, want, wrong, err)
 	}
 }

@@ -37,6 +37,7 @@ type step struct {
 // dice are what stories draw from.
 type dice struct {
 	*rand.Rand
+	firstChar  int64
 	characters int
 }
 
@@ -143,10 +144,11 @@ func inventoryBody(b []byte, _ *character, g *dice) []byte {
 }
 
 func tradeBody(b []byte, c *character, g *dice) []byte {
-	to := 1 + g.Int64N(int64(g.characters))
-	if to == c.id {
-		to = to%int64(g.characters) + 1
+	all, to := int64(g.characters), g.Int64N(int64(g.characters))
+	if to == c.id-g.firstChar {
+		to = (to + 1) % all
 	}
+	to += g.firstChar
 	b = append(b, `{"transfer_id":"`...)
 	b = appendUUID(b, g)
 	return fmt.Appendf(b, `","from":%d,"to":%d,"items":[{"item_id":"item-%02d","quantity":1}]}`, c.id, to, g.IntN(pouch))

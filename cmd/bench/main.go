@@ -16,6 +16,7 @@ import (
 
 type cli struct {
 	Run      runCmd      `cmd:"" default:"withargs" help:"Measure, print the table and keep it."`
+	Compare  compareCmd  `cmd:"" help:"Compare builds and settings of a program in turns."`
 	Baseline baselineCmd `cmd:"" hidden:"" help:"Run one baseline in this process."`
 	Bare     bareCmd     `cmd:"" hidden:"" help:"Serve baseline (iv)."`
 	Load     loadCmd     `cmd:"" hidden:"" help:"Serve a load generator."`
