@@ -12,6 +12,9 @@ func (s *Store) IndexKey(index string, c events.CharID) string { return s.indexe
 // FewMarks is up to how many characters marks are cleared without asking first.
 const FewMarks = fewMarks
 
+// MostSending is how many commands may be under way before others gather.
+const MostSending = mostSending
+
 // AwaitGathered returns when so many commands wait for their turn to be sent.
 func (s *Store) AwaitGathered(count int) {
 	for {

@@ -7,10 +7,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A gatherer sends the commands of many callers together: while some are on
-// their way, others gather, and go as one pipeline when it is their turn. Redis
-// then reads, logs and answers many at once, and so does the gateway; nobody
-// waits for more to come.
+// A gatherer sends a command at once while few are on their way. While many are,
+// those that come gather, and go as one pipeline when one is back: Redis then
+// reads, logs and answers many at once, and so does the gateway. Nobody waits for
+// more to come.
 //
 // The client has something alike (AutoPipeline), which is experimental, and may
 // send a command again. A commit must not be.
@@ -19,12 +19,17 @@ type gatherer struct {
 
 	mu      sync.Mutex
 	waiting []*gathered
-	sending bool // a pipeline is under way; two at a time gather less and gain nothing
+	sending int // commands and pipelines under way
 	sender  sync.WaitGroup
 }
 
-// mostGathered bounds a pipeline: no answer is there before the last one is.
-const mostGathered = 128
+const (
+	// mostSending is how many commands and pipelines may be under way: enough that a
+	// gateway that has processors to spare need not gather.
+	mostSending = 4
+	// mostGathered bounds a pipeline: no answer is there before the last one is.
+	mostGathered = 128
+)
 
 // gathered is a command that waits to be sent, or for its answer.
 type gathered struct {
@@ -37,13 +42,16 @@ type gathered struct {
 // before, its error is returned; cmd may then be executed or not, and must not
 // be looked at.
 func (g *gatherer) process(ctx context.Context, cmd *redis.Cmd) error {
-	own := &gathered{ctx, cmd, make(chan struct{})}
 	g.mu.Lock()
-	g.waiting = append(g.waiting, own)
-	if !g.sending {
-		g.sending = true
-		g.sender.Go(g.send)
+	if g.sending < mostSending {
+		g.sending++
+		g.mu.Unlock()
+		err := g.rdb.Process(ctx, cmd)
+		g.goOn()
+		return err
 	}
+	own := &gathered{ctx, cmd, make(chan struct{})}
+	g.waiting = append(g.waiting, own)
 	g.mu.Unlock()
 	select {
 	case <-own.answered:
@@ -53,13 +61,26 @@ func (g *gatherer) process(ctx context.Context, cmd *redis.Cmd) error {
 	}
 }
 
+// goOn lets those go that have gathered while one command was under way. Its
+// caller need not wait for them.
+func (g *gatherer) goOn() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) > 0 {
+		g.sender.Go(g.send)
+		return
+	}
+	g.sending--
+}
+
 // send sends one pipeline after the other until nothing waits.
 func (g *gatherer) send() {
 	for {
 		g.mu.Lock()
 		n := min(len(g.waiting), mostGathered)
 		if n == 0 {
-			g.waiting, g.sending = nil, false
+			g.waiting = nil
+			g.sending--
 			g.mu.Unlock()
 			return
 		}

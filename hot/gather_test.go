@@ -13,10 +13,12 @@ import (
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/hot"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
-// gate holds the first thing that a client sends, and counts all of them.
+// gate holds the first calls that a client sends, as many as may be under way, and
+// counts all of them. What a new connection sends by itself passes.
 type gate struct {
 	sent    atomic.Int64
 	reached chan struct{}
@@ -25,9 +27,15 @@ type gate struct {
 
 func newGate() *gate { return &gate{reached: make(chan struct{}), open: make(chan struct{})} }
 
-func (g *gate) pass() {
-	if g.sent.Add(1) == 1 {
+func (g *gate) pass(cmd redis.Cmder) {
+	if cmd.Name() != "fcall" {
+		return
+	}
+	n := g.sent.Add(1)
+	if n == hot.MostSending {
 		close(g.reached)
+	}
+	if n <= hot.MostSending {
 		<-g.open
 	}
 }
@@ -38,32 +46,37 @@ func (g *gate) DialHook(next redis.DialHook) redis.DialHook {
 
 func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		g.pass()
+		g.pass(cmd)
 		return next(ctx, cmd)
 	}
 }
 
 func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		g.pass()
+		g.pass(cmds[0])
 		return next(ctx, cmds)
 	}
 }
 
-// gated is a rig whose store is about to commit a change of a first character,
-// and characters that others may change meanwhile.
+// gated is a rig whose store is about to commit changes of first characters, as many
+// as may be under way, and characters that others may change meanwhile.
 func gated(t *testing.T, r *rig, count int) (g *gate, others []events.CharID, finish func()) {
 	t.Helper()
-	first := r.vitals(r.character(), 1)
+	var first []*game.Change
+	for range hot.MostSending {
+		first = append(first, r.vitals(r.character(), 1))
+	}
 	for range count {
 		others = append(others, r.character())
 	}
 	g = newGate()
 	r.store.Client().AddHook(g)
 	var commits sync.WaitGroup
-	commits.Go(func() {
-		_ = r.store.Commit(r.ctx, first, game.Request{}) // it only keeps the way busy
-	})
+	for _, change := range first {
+		commits.Go(func() {
+			_ = r.store.Commit(r.ctx, change, game.Request{}) // it only keeps the way busy
+		})
+	}
 	<-g.reached
 	return g, others, func() {
 		close(g.open)
@@ -86,8 +99,8 @@ func TestCommitsThatWaitGoTogetherAndGetTheirOwnAnswers(t *testing.T) {
 	r.store.AwaitGathered(len(chars))
 	finish()
 	commits.Wait()
-	if sent := g.sent.Load(); sent != 2 {
-		t.Errorf("sent %d times, want once for the first and once for all others", sent)
+	if sent := g.sent.Load(); sent != hot.MostSending+1 {
+		t.Errorf("sent %d times, want once for each of the first and once for all others", sent)
 	}
 	for i, char := range chars {
 		var moved *game.MovedError
