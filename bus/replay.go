@@ -83,7 +83,8 @@ func (b *Bus) CloseReplay(ctx context.Context, scope events.Scope, r Replay) err
 	return named("end replay of "+string(scope), unavailable(err))
 }
 
-// LastSequence is the newest sequence of the stream of changes.
+// LastSequence is the newest sequence of the stream of changes: as many events as
+// were ever published.
 func (b *Bus) LastSequence(ctx context.Context) (uint64, error) {
 	stream, err := b.js.Stream(ctx, StreamChanges)
 	if err != nil {

@@ -15,107 +15,55 @@ import (
 // those whose actions wait for an ack. Nothing is lost meanwhile, so the players
 // come first. Where nobody plays, or nothing much waits, there is no pace.
 //
-// The workers of a process share one. It sees what it needs in what a consumer
-// says with each message: how many it has handed out so far, to all savers
-// together, and how many wait. The sum grows by what is published, and by what is
-// handed out again, which is no play. The zero value is ready.
+// The workers of a process share one. How much the players do it learns from the
+// stream; how much savers have taken, all of them together, a consumer says with
+// each message.
 type Pace struct {
+	// Published returns how many events the stream has ever been given. It is asked
+	// while a scope is behind, at most every shortWindow.
+	Published func(context.Context) (uint64, error)
+
 	mu     sync.Mutex
 	scopes map[events.Scope]progress
 	due    time.Time // when as many events as were handed out may have been
 
-	// The rate of arrivals, counted over a window that began at a moment.
-	arrivals float64
-	arrived  uint64
-	since    time.Time
-	window   time.Duration
+	known     bool    // whether the arrivals are; where not, they are 0
+	arrivals  float64 // events a second, when they were last counted
+	published uint64  // by then
+	counted   time.Time
+	counting  bool
 }
 
-// progress is what a consumer had handed out, and what was published, when it
-// was last heard of.
+// progress is what a consumer had handed out when it was last heard of.
 type progress struct {
-	consumer      string
-	handed, known uint64
+	consumer string
+	handed   uint64
 }
 
 const (
-	// Arrivals are counted for paceWindow, and for shortWindow as long as nobody
-	// plays: a saver at full speed has to find out soon, one that waits has messages
-	// that are some batches old, so a short window would see none, or two in one.
+	// Arrivals are counted over paceWindow, and over shortWindow as long as nobody
+	// plays: a saver at full speed has to find out soon.
 	paceWindow  = time.Second
-	shortWindow = 50 * time.Millisecond
+	shortWindow = 25 * time.Millisecond
 	// playing is how many arrivals a second make a game that is played.
 	playing = 100
 	// Savers take catchUp times the rate of arrivals, all scopes and savers together,
 	// and leastPace events a second where there are few: what they take beside the
 	// players' own is then less of the processors than the players take.
-	catchUp   = 3
+	catchUp   = 2
 	leastPace = 5_000
+	// cautiously is how many events a second are taken as long as nobody knows: for
+	// shortWindow, where a backlog is met.
+	cautiously = 20_000
 	// longestWait bounds what a strange message can ask for. Eight savers with whole
 	// batches wait for two seconds each.
 	longestWait = 3 * time.Second
+	// countTimeout bounds the question for what was published.
+	countTimeout = time.Second
 )
 
-// wait is how long to wait before more of a scope is fetched, when a message with
-// this metadata was the last one, and again tells how many of those fetched with it
-// had been handed out before; more waiting events than behind are a backlog.
-func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, again func() uint64, behind int, now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	is := progress{consumer: last.Consumer, handed: last.Sequence.Consumer, known: last.Sequence.Consumer + last.NumPending}
-	was, met := p.scopes[scope]
-	if !met {
-		was = is
-		if p.scopes == nil {
-			p.scopes = make(map[events.Scope]progress)
-		}
-	}
-	p.scopes[scope] = is
-	if is.consumer != was.consumer || is.handed < was.handed || is.known < was.known {
-		was = is // another consumer, or one that was moved
-	}
-	more := is.known - was.known
-	if more > 0 { // seldom in a backlog: it costs a look at each message
-		more -= min(more, again())
-	}
-	p.count(more, now)
-	if p.arrivals < playing {
-		p.due = now
-		return 0
-	}
-	isBehind := last.NumPending > uint64(behind)
-	if isBehind {
-		rate := max(leastPace, catchUp*p.arrivals)
-		p.due = p.due.Add(time.Duration(float64(is.handed-was.handed) / rate * float64(time.Second)))
-	}
-	if p.due.Before(now) {
-		p.due = now
-	}
-	if !isBehind { // a scope that is not behind waits for none that is
-		return 0
-	}
-	return min(p.due.Sub(now), longestWait)
-}
-
-// count takes note of so many events that were published.
-func (p *Pace) count(more uint64, now time.Time) {
-	p.arrived += more
-	passed := now.Sub(p.since)
-	fresh := p.since.IsZero() || passed > 3*longestWait // the first after a rest tells nothing
-	if !fresh && passed < p.window {
-		return
-	}
-	p.arrivals, p.window = 0, shortWindow
-	if !fresh {
-		p.arrivals = float64(p.arrived) / passed.Seconds()
-	}
-	if p.arrivals >= playing {
-		p.window = paceWindow
-	}
-	p.since, p.arrived = now, 0
-}
-
-// slowDown waits as long as the pace asks for after these messages.
+// slowDown waits as long as the pace asks for after these messages of a scope; more
+// waiting events than behind are a backlog.
 func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstream.Msg, behind int) {
 	if len(msgs) == 0 {
 		return
@@ -124,7 +72,11 @@ func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstrea
 	if err != nil {
 		return // what is no event is found out later
 	}
-	wait := p.wait(scope, last, func() uint64 { return handedOutAgain(msgs) }, behind, time.Now())
+	isBehind := last.NumPending > uint64(behind)
+	if isBehind {
+		p.learn(ctx)
+	}
+	wait := p.wait(scope, last, isBehind, time.Now())
 	if wait <= 0 {
 		return
 	}
@@ -134,12 +86,79 @@ func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstrea
 	}
 }
 
-// handedOutAgain counts the messages that come for the second time or later.
-func handedOutAgain(msgs []jetstream.Msg) (n uint64) {
-	for _, msg := range msgs {
-		if meta, err := msg.Metadata(); err == nil && meta.NumDelivered > 1 {
-			n++
-		}
+// learn counts the arrivals where that is due. Without an answer the last count
+// stands.
+func (p *Pace) learn(ctx context.Context) {
+	if !p.begin(time.Now()) {
+		return
 	}
-	return n
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	published, err := p.Published(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counting = false
+	if err == nil {
+		p.count(published, time.Now())
+	}
+}
+
+// begin reports whether the arrivals have to be counted, and nobody does.
+func (p *Pace) begin(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	window := shortWindow
+	if p.arrivals >= playing {
+		window = paceWindow
+	}
+	if p.counting || now.Sub(p.counted) < window {
+		return false
+	}
+	p.counting = true
+	return true
+}
+
+// count takes note of how many events were ever published by now. The first count
+// after a rest tells nothing, nor does one of another stream.
+func (p *Pace) count(published uint64, now time.Time) {
+	passed, more := now.Sub(p.counted), published-p.published
+	p.known = passed > 0 && passed < 3*longestWait && published >= p.published
+	p.published, p.counted, p.arrivals = published, now, 0
+	if p.known {
+		p.arrivals = float64(more) / passed.Seconds()
+	}
+}
+
+// wait is how long to wait before more of a scope is fetched, when a message with
+// this metadata was the last one.
+func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, isBehind bool, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	is := progress{last.Consumer, last.Sequence.Consumer}
+	was, met := p.scopes[scope]
+	if !met && p.scopes == nil {
+		p.scopes = make(map[events.Scope]progress)
+	}
+	p.scopes[scope] = is
+	if is.consumer != was.consumer || is.handed < was.handed {
+		was = is // the first that is heard of it, another consumer, or one that was moved
+	}
+	if p.known && p.arrivals < playing {
+		p.due = now
+		return 0
+	}
+	if isBehind {
+		rate := max(leastPace, catchUp*p.arrivals)
+		if !p.known {
+			rate = cautiously
+		}
+		p.due = p.due.Add(time.Duration(float64(is.handed-was.handed) / rate * float64(time.Second)))
+	}
+	if p.due.Before(now) {
+		p.due = now
+	}
+	if !isBehind { // a scope that is not behind waits for none that is
+		return 0
+	}
+	return min(p.due.Sub(now), longestWait)
 }

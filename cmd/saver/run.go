@@ -137,7 +137,7 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 	group, ctx := errgroup.WithContext(ctx)
 	var pace *savers.Pace
 	if r.GiveWay {
-		pace = new(savers.Pace)
+		pace = &savers.Pace{Published: conns.bus.LastSequence}
 	}
 	for _, scope := range registry.Scopes() {
 		saver, err := registry.Saver(scope)
