@@ -66,7 +66,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 		err = s.ask(ctx)
 	}
 	if c.alone != nil && s.last >= c.alone.Delivered.Consumer {
-		if last = s.readAhead(last); backlog(last, limit) {
+		if last = s.readAhead(ctx, last); backlog(last, limit) {
 			s.catchUp, err = s.b.catchUp(ctx, s.consumer, c.alone, last.Sequence.Stream, limit)
 		}
 		c.alone = nil
@@ -84,12 +84,19 @@ func backlog(last *jetstream.MsgMetadata, limit int) bool {
 // readAhead ends the reading and keeps what it has brought. It returns what the
 // server says of that message, of these and the last one, that is the last in the
 // stream.
-func (s *Source) readAhead(last *jetstream.MsgMetadata) *jetstream.MsgMetadata {
-	s.reading.giveUp(func(msg jetstream.Msg) {
+func (s *Source) readAhead(ctx context.Context, last *jetstream.MsgMetadata) *jetstream.MsgMetadata {
+	newest := last.Sequence.Consumer
+	s.reading.drain(func(msg jetstream.Msg) {
 		s.ahead = append(s.ahead, msg)
-		if meta, err := msg.Metadata(); err == nil && meta.Sequence.Stream > last.Sequence.Stream {
-			last = meta
+		if meta, err := msg.Metadata(); err == nil {
+			newest = max(newest, meta.Sequence.Consumer)
+			if meta.Sequence.Stream > last.Sequence.Stream {
+				last = meta
+			}
 		}
+	}, func() bool {
+		info, err := s.consumer.Info(ctx)
+		return err == nil && info.Delivered.Consumer == newest
 	})
 	s.reading = nil
 	return last

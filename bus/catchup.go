@@ -152,7 +152,7 @@ func inARow(first, last *jetstream.MsgMetadata, n int) bool {
 
 // end ends the reading. What was handed out is still saved.
 func (c *catchUp) end() {
-	c.reading.giveUp(func(jetstream.Msg) {})
+	c.reading.stop()
 	c.mu.Lock()
 	c.ended = true
 	c.mu.Unlock()

@@ -374,6 +374,7 @@ func TestNothingIsSettledAfterAnotherConnection(t *testing.T) {
 		}
 		return !source.CatchesUp()
 	})
+	r.giveUp(source)
 }
 
 // A stream that was made again has other events at the same sequences.

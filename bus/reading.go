@@ -87,31 +87,51 @@ func (r *reading) more(first jetstream.Msg, limit int) []jetstream.Msg {
 	return msgs
 }
 
-// giveUpTimeout is how long giveUp waits for what the server has sent already. A
-// server that is away has sent nothing, but the client waits for its answer.
-const giveUpTimeout = 2 * time.Second
+const (
+	// giveUpTimeout is how long giveUp waits for what the server has sent already. A
+	// server that is away has sent nothing, but the client waits for its answer.
+	giveUpTimeout = 2 * time.Second
+	// quiet is how long nothing comes before it is asked whether more will.
+	quiet = 2 * time.Millisecond
+)
 
 // giveUp ends the reading and gives back what nobody has fetched.
 func (r *reading) giveUp(back func(jetstream.Msg)) {
+	r.drain(back, func() bool { return false })
+}
+
+// drain ends the reading and lets take have what it brings until then. It returns
+// sooner where nothing has come for a moment and that was all: the client
+// (nats.go 1.55) looks every 100 ms whether it is done, which is long for a saver
+// that has a backlog to save.
+func (r *reading) drain(take func(jetstream.Msg), all func() bool) {
 	defer close(r.left)
 	r.consume.Drain()
 	timeout := time.After(giveUpTimeout)
 	for ended := false; !ended; {
 		select {
 		case msg := <-r.msgs:
-			back(msg)
+			take(msg)
 		case <-r.ended:
 			ended = true
 		case <-timeout:
 			ended = true
+		case <-time.After(quiet):
+			ended = all()
 		}
 	}
 	for {
 		select {
 		case msg := <-r.msgs:
-			back(msg)
+			take(msg)
 		default:
 			return
 		}
 	}
+}
+
+// stop ends the reading at once. What it has brought is dropped.
+func (r *reading) stop() {
+	close(r.left)
+	r.consume.Stop()
 }
