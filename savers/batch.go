@@ -15,13 +15,14 @@ import (
 // A batch is what one transaction saves: events, each with the message that
 // brought it.
 type batch struct {
-	events []events.StateChanged
-	msgs   []jetstream.Msg
+	events  []events.StateChanged
+	msgs    []jetstream.Msg
+	counted int // what size has counted, or 0
 }
 
 func (b *batch) split() (left, right *batch) {
 	half := len(b.events) / 2
-	return &batch{b.events[:half], b.msgs[:half]}, &batch{b.events[half:], b.msgs[half:]}
+	return &batch{events: b.events[:half], msgs: b.msgs[:half]}, &batch{events: b.events[half:], msgs: b.msgs[half:]}
 }
 
 // batchBytes bounds what a lane lets gather, so that a saver's memory does not
@@ -31,18 +32,22 @@ const batchBytes = 1 << 20
 // fits reports whether b and more are no more than most events, and not too large
 // to be in memory.
 func (b *batch) fits(more *batch, most int) bool {
-	return len(b.msgs)+len(more.msgs) <= most && bytesOf(b.msgs)+bytesOf(more.msgs) <= batchBytes
+	return len(b.msgs)+len(more.msgs) <= most && b.size()+more.size() <= batchBytes
 }
 
 func (b *batch) with(more *batch) *batch {
-	return &batch{append(b.events, more.events...), append(b.msgs, more.msgs...)}
+	return &batch{append(b.events, more.events...), append(b.msgs, more.msgs...), b.size() + more.size()}
 }
 
-func bytesOf(msgs []jetstream.Msg) (n int) {
-	for _, msg := range msgs {
-		n += len(msg.Data())
+// size is how large the messages are, in bytes. What grows piece by piece is asked
+// for it with each of them.
+func (b *batch) size() int {
+	if b.counted == 0 {
+		for _, msg := range b.msgs {
+			b.counted += len(msg.Data())
+		}
 	}
-	return n
+	return b.counted
 }
 
 // following is how many events waited at the stream when it handed out the last of b.
@@ -62,7 +67,7 @@ func (b *batch) byLane(lanes int) []*batch {
 	parts := make([]*batch, lanes)
 	for i := range parts {
 		share := len(b.events)/lanes + len(b.events)/8
-		parts[i] = &batch{make([]events.StateChanged, 0, share), make([]jetstream.Msg, 0, share)}
+		parts[i] = &batch{events: make([]events.StateChanged, 0, share), msgs: make([]jetstream.Msg, 0, share)}
 	}
 	for i := range b.events {
 		part := parts[laneOf(b.events[i].CharID, lanes)]
