@@ -27,14 +27,14 @@ type compareCmd struct {
 
 // comparing is what both have.
 type comparing struct {
-	Builds []string `arg:"" help:"What takes turns: [PATH][@NAME=VALUE,…][*N], a program, its environment, how many at once. Without a path the shipped one. The first is what the others are compared with."`
+	Builds []string `arg:"" help:"What takes turns: [PATH][@NAME=VALUE,…][*N], a program, its environment, how many savers at once. Without a path the shipped one. The first is what the others are compared with."`
 	Turns  int      `default:"5" help:"How many turns each has."`
 	Seed   uint64   `env:"SEED" default:"1" help:"Of the events and of whatever else is random."`
 }
 
 type compareSavers struct {
 	comparing
-	Kinds  []string `default:"vitals" help:"vitals, inventory, combat, scenario, mix."`
+	Kinds  []string `default:"vitals" enum:"vitals,inventory,combat,scenario,mix" help:"Of events: ${enum}."`
 	Events int      `default:"200000" help:"Of the backlog."`
 }
 
@@ -73,17 +73,9 @@ func (c *compareGateways) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []hotpath.Contender
-	for _, text := range c.Builds {
-		if text == "bare" {
-			all = append(all, hotpath.Contender{Name: text, Bare: true})
-			continue
-		}
-		options, _, err := parseBuild(text)
-		if err != nil {
-			return err
-		}
-		all = append(all, hotpath.Contender{Name: text, Options: options})
+	all, err := contenders(c.Builds)
+	if err != nil {
+		return err
 	}
 	rows, err := hotpath.Turns(ctx, hotpath.Config{
 		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say,
@@ -106,19 +98,34 @@ func (c *compareBeside) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []hotpath.Contender
-	for _, text := range c.Builds {
-		options, _, err := parseBuild(text)
-		if err != nil {
-			return err
-		}
-		all = append(all, hotpath.Contender{Name: text, Options: options})
+	all, err := contenders(c.Builds)
+	if err != nil {
+		return err
 	}
 	rows, err := hotpath.BesideDrains(ctx, hotpath.Config{
 		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say,
 		Sizes: hotpath.Sizes{Characters: 5000, Turns: c.Turns, Rest: 2 * time.Second},
 	}, hotpath.Beside{Story: c.Story, Rate: c.Rate, Backlog: c.Backlog, For: c.For}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
+}
+
+// contenders are builds of which one runs at a time.
+func contenders(builds []string) (all []hotpath.Contender, err error) {
+	for _, text := range builds {
+		c := hotpath.Contender{Name: text, Bare: text == "bare"}
+		n := 1
+		if !c.Bare {
+			c.Options, n, err = parseBuild(text)
+		}
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%q: only drains are for several at once", text)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // newSettings are those of a comparison.

@@ -29,4 +29,7 @@ func TestBuildIsAPathAnEnvironmentAndANumber(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+	if _, err := contenders([]string{"bare", ".*2"}); err == nil || !strings.Contains(err.Error(), ".*2") {
+		t.Errorf("two gateways at once: %v", err)
+	}
 }
