@@ -77,6 +77,10 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 			c.Contexts[context] = joined.Contexts.Active[context]
 		}
 	}
+	answers, err := s.forgotten(ctx, c.Char, with.Answers)
+	if err != nil {
+		return err
+	}
 	args := newArgs(s, modeJoin, c, game.Request{}, with.Born)
 	args.expectVersion("version", loaded.Version)
 	args.marks(with.Dirty)
@@ -84,13 +88,38 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 		return err
 	}
 	args.setField(fieldCopy, rand.Text())
-	args.remember(with.Answers)
+	args.remember(answers)
 	return s.run(ctx, args)
 }
 
-// remember keeps the newest answers, where Redis does not have them itself.
-func (a *args) remember(answers []game.Request) {
+// forgotten returns the newest of these answers that are not in the older half of
+// what Redis remembers. Those that are would come into the newer one a second time,
+// and fill it: then the older half goes, and with it answers that no event brings
+// back.
+func (s *Store) forgotten(ctx context.Context, char events.CharID, answers []game.Request) ([]game.Request, error) {
 	answers = answers[max(0, len(answers)-requestGeneration):]
+	if len(answers) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(answers))
+	for i := range answers {
+		keys[i] = answers[i].Key
+	}
+	records, err := s.rdb.HMGet(ctx, keyRequestsOld(char), keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("answers that character %d remembers: %w", char, unavailable(err))
+	}
+	var out []game.Request
+	for i := range answers {
+		if records[i] == nil {
+			out = append(out, answers[i])
+		}
+	}
+	return out, nil
+}
+
+// remember keeps answers, where Redis does not have them itself.
+func (a *args) remember(answers []game.Request) {
 	for _, r := range answers {
 		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
 	}

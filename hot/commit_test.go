@@ -348,6 +348,40 @@ func TestRefusalIsKeptAndChangesNothing(t *testing.T) {
 	})
 }
 
+// A join brings back the answers that have events. That takes none of the newest
+// from those that have no event, however many there are.
+func TestJoinForgetsNoAnswer(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		const promised = 256 // the newest so many
+		char := r.character()
+		answer := func(n int) game.Request {
+			return game.Request{Key: fmt.Sprint("key ", n), Record: fmt.Sprint("record ", n)}
+		}
+		var published []game.Request
+		n := 0
+		act := func() {
+			n++
+			r.must(r.store.Commit(r.ctx, r.vitals(char, 1), answer(n)))
+			if n%10 != 0 {
+				published = append(published, answer(n))
+			}
+		}
+		for range 300 {
+			act()
+		}
+		for range 3 {
+			loaded := r.load(char)
+			r.must(r.store.CommitJoin(r.ctx, &loaded.State, &loaded.State, game.Joining{Answers: published}))
+			for range 10 {
+				act()
+			}
+		}
+		for i := n - promised + 1; i <= n; i++ {
+			wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 2), game.Request{Key: answer(i).Key}), answer(i).Record)
+		}
+	})
+}
+
 // At least the newest 256 answers of a character are kept, never more than
 // twice as many, and none without a time at which it goes.
 func TestNewestAnswersAreKept(t *testing.T) {
