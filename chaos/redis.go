@@ -17,38 +17,11 @@ import (
 // it had a second ago, or with nothing.
 
 func redisRestart(ctx context.Context, r *rig, x *rand.Rand) error {
-	if err := r.awaitLogged(ctx); err != nil {
-		return err
-	}
 	if err := r.redis.Kill(); err != nil {
 		return err
 	}
 	away(ctx, x)
 	return r.startRedis(ctx)
-}
-
-// logPatience is how long Redis may take to write what it was told into its file.
-const logPatience = 30 * time.Second
-
-// awaitLogged returns when nothing keeps Redis from writing into its append-only
-// file. While the disk flushes that file it keeps its log to itself, for up to two
-// seconds and as long as the disk then holds up the write: killed at such a moment
-// it comes back without, which is another fault than this one.
-func (r *rig) awaitLogged(ctx context.Context) error {
-	client := redis.NewClient(&redis.Options{Addr: r.redis.Addr(), ReadTimeout: logPatience})
-	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
-	defer cancel()
-	for {
-		info, err := client.InfoMap(ctx, "persistence").Result()
-		if err != nil {
-			return fmt.Errorf("wait for the append-only file: %w", err)
-		}
-		if about := info["Persistence"]; about["aof_pending_bio_fsync"] == "0" && about["aof_buffer_length"] == "0" {
-			return nil
-		}
-		pause(ctx, time.Millisecond)
-	}
 }
 
 func (r *rig) startRedis(ctx context.Context) error {

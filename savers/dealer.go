@@ -43,8 +43,8 @@ func newDealer(w *Worker, k *keeper) *dealer {
 // pace holds it back.
 const fillWait = 10 * time.Millisecond
 
-// run deals until ctx is done, or fetched is closed. What has not begun then goes back for another
-// saver, and so does all that is still fetched, until that is closed.
+// run deals until ctx is done, or fetched is closed. What has not begun then goes
+// back for another saver, and so does all that is still fetched, until that is closed.
 func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 	defer d.end(fetched)
 	for {

@@ -135,8 +135,8 @@ func (p *Pace) wait(scope events.Scope, last *jetstream.MsgMetadata, isBehind bo
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	is := progress{last.Consumer, last.Sequence.Consumer}
-	was, met := p.scopes[scope]
-	if !met && p.scopes == nil {
+	was := p.scopes[scope]
+	if p.scopes == nil {
 		p.scopes = make(map[events.Scope]progress)
 	}
 	p.scopes[scope] = is

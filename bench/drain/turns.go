@@ -49,16 +49,16 @@ func Turns(ctx context.Context, c Config, contenders []Contender) (rows []report
 
 func turnsRows(kind workload.Kind, contenders []Contender, all [][]measured) (rows []report.Row) {
 	add := func(i int, unit string, figure func(measured) float64) {
-		values := func(i int) float64 {
-			var list []float64
+		median := func(i int) float64 {
+			var figures []float64
 			for _, one := range all[i] {
-				list = append(list, figure(one))
+				figures = append(figures, figure(one))
 			}
-			slices.Sort(list)
-			return list[len(list)/2]
+			slices.Sort(figures)
+			return figures[len(figures)/2]
 		}
-		row := report.Row{Section: "drain " + string(kind), Case: contenders[i].Name, Value: values(i), Unit: unit}
-		rows = append(rows, row.Against(values(0), "the first"))
+		row := report.Row{Section: "drain " + string(kind), Case: contenders[i].Name, Value: median(i), Unit: unit}
+		rows = append(rows, row.Against(median(0), "the first"))
 	}
 	for i := range contenders {
 		add(i, "events/s", measured.rate)

@@ -69,11 +69,7 @@ type compareGateways struct {
 
 // Run prints the table.
 func (c *compareGateways) Run(ctx context.Context) error {
-	s, err := newSettings(c.Seed)
-	if err != nil {
-		return err
-	}
-	all, err := contenders(c.Builds)
+	s, all, err := c.begin()
 	if err != nil {
 		return err
 	}
@@ -94,11 +90,7 @@ type compareBeside struct {
 
 // Run prints the table.
 func (c *compareBeside) Run(ctx context.Context) error {
-	s, err := newSettings(c.Seed)
-	if err != nil {
-		return err
-	}
-	all, err := contenders(c.Builds)
+	s, all, err := c.begin()
 	if err != nil {
 		return err
 	}
@@ -107,6 +99,14 @@ func (c *compareBeside) Run(ctx context.Context) error {
 		Sizes: hotpath.Sizes{Characters: 5000, Turns: c.Turns, Rest: 2 * time.Second},
 	}, hotpath.Beside{Story: c.Story, Rate: c.Rate, Backlog: c.Backlog, For: c.For}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
+}
+
+// begin is the beginning of what asks gateways.
+func (c *comparing) begin() (s settings, all []hotpath.Contender, err error) {
+	if all, err = contenders(c.Builds); err == nil {
+		s, err = newSettings(c.Seed)
+	}
+	return s, all, err
 }
 
 // contenders are builds of which one runs at a time.
