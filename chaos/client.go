@@ -206,7 +206,8 @@ func (c *client) look(m *model) error {
 	return fmt.Errorf("look at character %d: %w", m.char, ErrUnanswered)
 }
 
-// seen takes a view of the whole character into the model.
+// seen takes a view of the whole character into the model. What it taught is kept in
+// the history, so that a story tells of it.
 func (m *model) seen(at time.Time, v *view) {
 	shown, dirty := v.cells(), v.dirty()
 	keys := make(map[events.RowKey]bool)
@@ -216,11 +217,32 @@ func (m *model) seen(at time.Time, v *view) {
 	for key := range m.rows {
 		keys[key] = inHot(key)
 	}
-	for key, is := range keys {
-		if _, marked := dirty[key]; is {
-			m.show(at, "hot", key, shown[key].value, !marked)
+	look := &record{sent: at, answered: at, method: http.MethodGet, path: "character", status: http.StatusOK}
+	for key, has := range keys {
+		if !has {
+			continue
+		}
+		is := shown[key].value
+		if can := m.possible(key); len(can) > 1 || can[0] != is {
+			look.effects = append(look.effects, effect{key, []value{is}, nil})
+		}
+		m.show(at, "hot", key, is, isFirm(key, dirty))
+	}
+	if len(look.effects) > 0 {
+		m.history.add(look)
+	}
+}
+
+// isFirm reports whether a row with these marks beside it outlives Redis. A scenario
+// that is lost is not open, whatever the mirror shows, so what is open is as firm as
+// the scenarios are.
+func isFirm(key events.RowKey, dirty map[events.RowKey]events.Version) bool {
+	for marked := range dirty {
+		if marked == key || key == rowContexts && marked.Scope() == events.ScopeScenario {
+			return false
 		}
 	}
+	return true
 }
 
 // promiseTimeout is how long PostgreSQL may take to show a row.

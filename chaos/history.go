@@ -9,14 +9,14 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// record is one action that was answered for good.
+// record is one action that was answered for good, or a look that showed something new.
 type record struct {
 	sent, answered     time.Time
 	method, path, body string // path without the character
 	url                string // path with the character, below /v1/
 	key                string // the idempotency key
 	attempts           int
-	gateway            int // which one gave the answer, from 1
+	gateway            int // which one gave the answer, from 1; 0 of a look
 	status             int
 	version            events.Version
 	durability         string
@@ -45,8 +45,10 @@ func (r *record) on(row events.RowKey) *effect {
 // describe says the action in one line, as it concerns a row.
 func (r *record) describe(row events.RowKey) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s: %d", r.method, r.path, r.body, r.status)
-	fmt.Fprintf(&b, " by gateway %d", r.gateway)
+	fmt.Fprintf(&b, "%s: %d", strings.TrimSpace(r.method+" "+r.path+" "+r.body), r.status)
+	if r.gateway > 0 {
+		fmt.Fprintf(&b, " by gateway %d", r.gateway)
+	}
 	if r.attempts > 1 {
 		fmt.Fprintf(&b, " at attempt %d", r.attempts)
 	}

@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -128,6 +130,34 @@ func TestSavedRowIsFirm(t *testing.T) {
 	p.show(time.Now(), "hot", gem, value{n: 3}, true)
 	p.lose()
 	p.can(3)
+}
+
+// The mirror may show a scenario whose own row nobody has but Redis.
+func TestOpenScenarioIsAsFirmAsItsRow(t *testing.T) {
+	const road, session = "road-1", "87a3eef7-7745-5f83-ae96-9654a62d7bc9"
+	for name, test := range map[string]struct {
+		dirty string
+		left  []value
+	}{
+		"saved":     {`[{"row":"vitals","version":7}]`, []value{{text: "scenario " + session}}},
+		"not saved": {`[{"row":"scenario:road-1","version":7}]`, []value{{text: "scenario " + session}, {}}},
+	} {
+		p := newPlayed(t)
+		a := &record{sent: time.Now(), answered: time.Now(), durability: "hot"}
+		p.apply(a, rowContexts, func(value) value { return value{text: "scenario " + session} }, nil)
+		p.apply(a, events.RowScenario(road), func(value) value { return value{text: "active " + session} }, nil)
+		v := new(view)
+		if err := json.Unmarshal([]byte(`{"contexts":{"scenario":{"session_id":"`+session+`"}},
+			"scenarios":[{"scenario_id":"`+road+`","status":"active","session_id":"`+session+`"}],"dirty":`+test.dirty+`}`), v); err != nil {
+			t.Fatal(err)
+		}
+		p.seen(time.Now(), v)
+		p.lose()
+		if got := p.possible(rowContexts); !slices.Equal(got, test.left) {
+			t.Errorf("%s: what is open can be %v, want %v", name, got, test.left)
+		}
+		p.violations(0)
+	}
 }
 
 func TestLostActionIsNotHeldAgainstALaterLoss(t *testing.T) {

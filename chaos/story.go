@@ -62,7 +62,7 @@ func (r *run) answers(m *model, v *Violation) string {
 		return "  no acknowledged action touched it\n"
 	}
 	missing := firstMissing(touching, key, v.value)
-	if v.Where == "answer" { // it was wrong when it was answered
+	if !v.When.IsZero() { // what is wrong now and then is not what is wrong in the end
 		missing = max(0, slices.IndexFunc(touching, func(a *record) bool { return !a.answered.Before(v.When) }))
 	}
 	first := min(max(0, missing-storyActions/2), max(0, len(touching)-storyActions))
