@@ -122,6 +122,7 @@ func (s *Service) settle(ctx context.Context, a action) (*game.Change, *Answer, 
 	return change, answer, err
 }
 
+// commit returns a change where it is committed, and none with an error.
 func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
@@ -176,7 +177,10 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	case m.recalled && errors.As(err, &moved):
 		s.copies.contest(a.char)
 	}
-	return change, answer, err
+	if err != nil {
+		return nil, nil, err // what was not committed is nobody's to publish
+	}
+	return change, answer, nil
 }
 
 // look returns what an action is decided on: nothing for a blind write, else
