@@ -19,7 +19,7 @@ import (
 const answerMemory = time.Minute
 
 // Tail returns a character's events that may not be saved yet, and the requests
-// that events of the last minute have answered. Events published without the
+// that events of the last minute have answered, trades among them. Events published without the
 // character in their subject are not among them, nor is what is settled: a dead
 // letter is no state of the character.
 func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
@@ -28,12 +28,13 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err
 		err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: begin.from}, func(msg *jetstream.RawStreamMsg) bool {
 			if e, ok := readEvent(msg, char); ok {
 				tail.Newest = max(tail.Newest, e.Version)
+				tail.AnsweredTrades(char, e.Transfers())
 				if !begin.settled(msg) {
 					tail.Events = append(tail.Events, e)
 				}
 			}
 			if key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " "); ok {
-				tail.Answers = append(tail.Answers, game.Request{Key: key, Record: record})
+				tail.Answers = append(tail.Answers, game.Answered{Request: game.Request{Key: key, Record: record}})
 			}
 			return true
 		})

@@ -47,7 +47,7 @@ func TestTailLeavesOutWhatIsSettledAndOld(t *testing.T) {
 	r.bus.SetAnswerMemory(time.Hour)
 	got, err = r.bus.Tail(t.Context(), 42)
 	r.must(err)
-	equal(t, "answers of the last hour", got.Answers, []game.Request{request})
+	equal(t, "answers of the last hour", got.Answers, []game.Answered{{Request: request}})
 }
 
 func TestTailHasTheCharactersUnsettledEvents(t *testing.T) {

@@ -41,3 +41,22 @@ func TestReceiverLearnsOnlyWhatIsNewsToIt(t *testing.T) {
 		t.Errorf("learned (-want +got):\n%s", diff)
 	}
 }
+
+// A tail answers for each completed trade of the character once, where it was first
+// told of, in its newest form.
+func TestTailAnswersForTrades(t *testing.T) {
+	made := func(n byte, from, to events.CharID, v, toVersion events.Version) events.Transfer {
+		return events.Transfer{ID: uuid.UUID{n}, From: from, To: to, Version: v, ToVersion: toVersion}
+	}
+	first, again := made(1, 1, 2, 10, 11), made(1, 1, 2, 20, 21)
+	escrow, others, taken := made(2, 1, 2, 12, 0), made(3, 2, 3, 13, 14), made(4, 3, 1, 15, 16)
+	var tail game.Tail
+	tail.AnsweredTrades(1, []events.Transfer{first, escrow, others})
+	tail.AnsweredTrades(1, []events.Transfer{taken})
+	tail.AnsweredTrades(1, []events.Transfer{again, taken})
+	tail.AnsweredTrades(1, []events.Transfer{first})
+	want := []game.Answered{{Trade: &again}, {Trade: &taken}}
+	if diff := cmp.Diff(want, tail.Answers); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -153,7 +153,22 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning)
 	if err := s.dropSavedTrades(ctx, joined); err != nil {
 		return nil, nil, nil, err
 	}
-	return joined, unsaved(joined, saved, fights, shown), tail.Answers, nil
+	answers, err := answered(tail.Answers)
+	return joined, unsaved(joined, saved, fights, shown), answers, err
+}
+
+// answered are the requests to remember. A trade is one, by its id, of both sides.
+func answered(all []game.Answered) (requests []game.Request, err error) {
+	for _, a := range all {
+		if a.Trade != nil {
+			a.Request.Key = tradeKey(a.Trade.ID)
+			if a.Request.Record, err = tradeRecord(a.Trade); err != nil {
+				return nil, err
+			}
+		}
+		requests = append(requests, a.Request)
+	}
+	return requests, nil
 }
 
 // dropSavedTrades forgets the trades that PostgreSQL has and that the character

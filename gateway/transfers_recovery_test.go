@@ -49,15 +49,15 @@ func (s *system) forgetAnswers(char int) {
 }
 
 // lose is what the loss of a character's node of a cluster leaves: nothing, and
-// what others know of it.
+// what others know of it. The answers of the last minute, too, are forgotten.
 func (s *system) lose(char int) {
 	s.t.Helper()
-	s.forgetAnswers(char)
 	for _, part := range []string{"items", "transfers", "dirty"} {
 		s.drop(fmt.Sprintf("{ac:%d}:%s", char, part))
 	}
 	s.drop(fmt.Sprintf("ac:%d", char))
 	s.look(char, "hot")
+	s.forgetAnswers(char)
 }
 
 func (s *system) drop(keys ...string) {
@@ -142,6 +142,59 @@ func TestSenderThatForgotATradeGivesItOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What Redis forgets with its memory, the stream's last minute brings back: a trade
+// that an event carried, whether its own or a later one of either side, is not
+// carried out again, also while nobody can ask PostgreSQL.
+func TestTradeOfTheLastMinuteOutlivesRedis(t *testing.T) {
+	t.Parallel()
+	for name, trade := range map[string]func(s *system, body string) gateway.TransferAnswer{
+		"published": func(s *system, body string) gateway.TransferAnswer { return s.wantTransfer(200, body) },
+		"carried by a later event of the sender": func(s *system, body string) gateway.TransferAnswer {
+			return s.tradeUnpublished(body, 1)
+		},
+		"carried by a later event of the receiver": func(s *system, body string) gateway.TransferAnswer {
+			return s.tradeUnpublished(body, 2)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			s.save()
+			s.want(200, "POST", "1/inventory", fiveGems)
+			s.want(200, "POST", "2/inventory", fiveGems)
+			body := tradeBody(uuid.New(), 1, 2, "gem", 2)
+			first := trade(s, body)
+			s.sweep(10 * time.Minute)
+			s.wantEqual()
+			have := []int64{s.quantity(1, "hot", "gem"), s.quantity(2, "hot", "gem")}
+			if err := s.redis.FlushDB(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+
+			s.wantGems("lost", "hot", have...)
+			back := s.withoutSavedTrades()
+			again := s.wantTransfer(200, body)
+			if again.Version != first.Version || again.ToVersion != first.ToVersion {
+				t.Errorf("the repeat says %+v, the first %+v", again, first)
+			}
+			back()
+			s.wantGems("repeated", "hot", have...)
+			s.wantEqual()
+		})
+	}
+}
+
+// tradeUnpublished is a trade without events of its own; then one of its sides gets
+// another gem.
+func (s *system) tradeUnpublished(body string, next int) gateway.TransferAnswer {
+	s.t.Helper()
+	s.stream.cut.Store(true)
+	first := s.wantTransfer(200, body)
+	s.stream.cut.Store(false)
+	s.want(200, "POST", fmt.Sprintf("%d/inventory", next), `{"changes":[{"item_id":"gem","delta":1}]}`)
+	return first
 }
 
 // The id of a trade is one trade's: another sender that uses it for the same
