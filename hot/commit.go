@@ -25,10 +25,9 @@ const (
 	modeRefuse = 'r'
 )
 
-// requestGeneration is how many answers are kept before the older half goes:
-// the newest 256 to 512 of a character, for a day after its last request. It is
-// the same in library.lua.
-const requestGeneration = 256
+// mostAnswers bounds how many answers a join brings back, the newest: those of a
+// minute in which a character did something thirty times a second.
+const mostAnswers = 2048
 
 // requestMemory is the same in library.lua.
 const requestMemory = 24 * time.Hour
@@ -97,7 +96,7 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 // and fill it: then the older half goes, and with it answers that no event brings
 // back.
 func (s *Store) forgotten(ctx context.Context, char events.CharID, answers []game.Request) ([]game.Request, error) {
-	answers = answers[max(0, len(answers)-requestGeneration):]
+	answers = answers[max(0, len(answers)-mostAnswers):]
 	if len(answers) == 0 {
 		return nil, nil
 	}

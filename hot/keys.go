@@ -41,8 +41,9 @@ func keySession(c events.CharID, id uuid.UUID) string { return part(c, "session:
 // to be saved.
 func keyMarks(c events.CharID) string { return part(c, "dirty") }
 
-// keyRequests is a hash: idempotency key to the first answer. When it is full
-// it becomes keyRequestsOld, so the newest answers are always there.
+// keyRequests is a hash: idempotency key to the first answer; "" to when it began.
+// When it is full and old it becomes keyRequestsOld, so the newest answers are always
+// there (keep in library.lua).
 func keyRequests(c events.CharID) string    { return part(c, "requests") }
 func keyRequestsOld(c events.CharID) string { return part(c, "requests:old") }
 

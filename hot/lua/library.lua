@@ -19,12 +19,27 @@ local function isAhead(version)
   return version > horizon
 end
 
--- How many answers are kept before the older half goes, and how long.
-local generation, day = 256, 86400
+-- A generation of answers goes, but for the newest one, when it is full and old: so
+-- many answers, so many seconds. Nothing is remembered for longer than a day.
+local full, old, day = 256, 120, 86400
+
+-- isOld tells whether a generation began long enough ago. When it began is in its
+-- field without a name; one that a join made has none yet.
+local function isOld(requests)
+  local now, began = redis.call('TIME')[1], redis.call('HGET', requests, '')
+  if began then return now - began >= old end
+  redis.call('HSET', requests, '', now)
+  return false
+end
 
 -- keep remembers the answer to a request.
 local function keep(requests, before, request, record)
-  if redis.call('HLEN', requests) >= generation then redis.call('RENAME', requests, before) end
+  local n = redis.call('HLEN', requests)
+  if n > full and isOld(requests) then
+    redis.call('RENAME', requests, before)
+    n = 0
+  end
+  if n == 0 then redis.call('HSET', requests, '', redis.call('TIME')[1]) end
   redis.call('HSET', requests, request, record)
   redis.call('EXPIRE', requests, day)
 end
