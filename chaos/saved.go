@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/hot"
 )
 
@@ -22,7 +23,7 @@ const savedPatience = time.Minute
 
 // awaitSaved returns when all that was answered before the call is in
 // PostgreSQL: no older mark stands in Redis, and savers have settled what the
-// stream had. It returns early, with nil, when ctx ends; other faults may keep
+// stream had; and the mirror shows what is open, which PostgreSQL does not. It returns early, with nil, when ctx ends; other faults may keep
 // it waiting.
 func (r *rig) awaitSaved(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, savedPatience)
@@ -58,7 +59,24 @@ func (r *rig) savedSince(ctx context.Context, asked events.Version, target *uint
 	if err := streamSettled(ctx, js, target); err != nil {
 		return err
 	}
-	return r.marksGone(ctx, asked)
+	if err := r.redisAnswers(ctx); err != nil {
+		return err
+	}
+	store, err := hot.Open(r.redis.URL())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	return errors.Join(marksGone(ctx, store, asked), mirrorFilled(ctx, store, js, asked))
+}
+
+// redisAnswers tries first: the client prints a line for each dial that fails.
+func (r *rig) redisAnswers(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.redis.Addr())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 func streamSettled(ctx context.Context, js jetstream.JetStream, target *uint64) error {
@@ -81,18 +99,7 @@ func streamSettled(ctx context.Context, js jetstream.JetStream, target *uint64) 
 }
 
 // marksGone looks for marks that are older than a version.
-func (r *rig) marksGone(ctx context.Context, asked events.Version) error {
-	// The client prints a line for each dial that fails.
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.redis.Addr())
-	if err != nil {
-		return err
-	}
-	_ = conn.Close()
-	store, err := hot.Open(r.redis.URL())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
+func marksGone(ctx context.Context, store *hot.Store, asked events.Version) error {
 	// The index says when the sweeper looks next, so all are listed.
 	dirty, err := store.Overdue(ctx, time.Now().Add(24*time.Hour), 1<<20)
 	if err != nil || len(dirty) == 0 {
@@ -107,6 +114,34 @@ func (r *rig) marksGone(ctx context.Context, asked events.Version) error {
 			if version <= asked {
 				return errors.New("character " + char.String() + " has an unsaved " + string(row))
 			}
+		}
+	}
+	return nil
+}
+
+// mirrorFilled looks for characters that the mirror shows at an older version than
+// they entered what they are in, before a version. A mirror that was lost is filled by
+// the sweeper.
+func mirrorFilled(ctx context.Context, store *hot.Store, js jetstream.JetStream, asked events.Version) error {
+	open, err := store.InContext(ctx)
+	if err != nil {
+		return err
+	}
+	kv, err := js.KeyValue(ctx, bucketMirror)
+	if err != nil {
+		return err
+	}
+	for _, char := range open {
+		live, err := store.Load(ctx, char, game.Want{})
+		if err != nil {
+			return err
+		}
+		shown, err := mirrored(ctx, kv, int64(char))
+		if err != nil {
+			return err
+		}
+		if is := live.Contexts.Version; shown.version < is && is <= asked {
+			return fmt.Errorf("the mirror shows character %s at version %d, not at %d", char, shown.version, is)
 		}
 	}
 	return nil
