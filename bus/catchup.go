@@ -124,7 +124,7 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 		return nil
 	}
 	c.next = last.Sequence.Consumer + 1
-	p := &part{last: last.Sequence.Stream, over: c.look}
+	p := &part{last: last.Sequence.Stream, since: first.Timestamp, over: c.look}
 	out := p.handOut(msgs)
 	c.mu.Lock()
 	c.parts = append(c.parts, p)

@@ -97,6 +97,31 @@ func TestBacklogIsSettledWithoutAnAckOfEach(t *testing.T) {
 	}
 }
 
+// Of a message in order it is known when it was not stored yet; of others nothing is.
+func TestMessagesTellSinceWhenTheyAreStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.fill(1000)
+	source := r.source(events.ScopeVitals)
+	since := func(msg jetstream.Msg) time.Time { return msg.(interface{ StoredSince() time.Time }).StoredSince() }
+
+	acked := r.next(source, at)
+	for _, msg := range acked {
+		if got := since(msg); !got.IsZero() {
+			t.Fatalf("a message that may be out of order says that it was stored since %s", got)
+		}
+	}
+	r.ack(acked...)
+	for _, msg := range r.catchUp(source) {
+		meta, err := msg.Metadata()
+		r.must(err)
+		if got := since(msg); got.IsZero() || got.After(meta.Timestamp) {
+			t.Fatalf("message %d says that it was stored since %s, it was at %s", meta.Sequence.Stream, got, meta.Timestamp)
+		}
+		r.ack(msg)
+	}
+}
+
 // Savers of all kinds at once: slow, dying, giving back; the consumer moved back by
 // an operator; new events all the time. At no moment is it beyond an
 // event that nobody has saved.

@@ -13,6 +13,7 @@ import (
 type part struct {
 	last  uint64       // the sequence of its last message, in the stream
 	acked bool         // the server waits to hear of each message
+	since time.Time    // when its first message was stored, of those that come in order
 	left  atomic.Int64 // so many messages are in hand
 	back  atomic.Bool  // one at least was given back
 	over  func()       // called when none is in hand any more, unless nil
@@ -36,6 +37,11 @@ type delivery struct {
 	part *part
 	over atomic.Bool
 }
+
+// StoredSince returns a time before which the message was not stored, by the server's
+// clock, and zero where only its metadata tell: to read these takes a twentieth of a
+// saver's time.
+func (d *delivery) StoredSince() time.Time { return d.part.since }
 
 // settle takes the message out of the part, and tells the server before where that
 // waits for it: who sees that nothing is in hand may count on every ack being on

@@ -138,21 +138,32 @@ func (w *Worker) read(msg jetstream.Msg) (e events.StateChanged, err error) {
 	if !w.Saver.Scope().HasState() {
 		return events.StateChanged{Scope: w.Saver.Scope()}, nil // a tick says nothing but its subject
 	}
-	meta, err := msg.Metadata()
-	if err != nil {
-		return e, err
-	}
 	scope, char, err := events.ParseSubject(msg.Subject())
 	if err != nil {
 		return e, err
 	}
 	if e, err = events.Decode(msg.Data()); err == nil {
-		err = e.CheckDelivery(scope, char, meta.Timestamp)
+		err = checkDelivery(&e, scope, char, msg)
 	}
 	if err != nil && char != 0 {
 		e.CharID = char // the subject is what the dead letters are found by
 	}
 	return e, err
+}
+
+// checkDelivery checks e against where and when the stream got it: roughly where that
+// is enough.
+func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharID, msg jetstream.Msg) error {
+	if m, ok := msg.(interface{ StoredSince() time.Time }); ok {
+		if since := m.StoredSince(); !since.IsZero() && e.CheckDelivery(scope, char, since) == nil {
+			return nil
+		}
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return err
+	}
+	return e.CheckDelivery(scope, char, meta.Timestamp)
 }
 
 // refuse buries a message that cannot be read, or lets it wait for a newer saver.
