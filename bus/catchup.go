@@ -10,77 +10,66 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A catchUp is how a saver that is alone takes a backlog: it reads without acks,
-// and moves the scope's consumer beyond what it has saved, once for very many
-// events.
+// A catchUp is how savers take a backlog: they read without acks, from a consumer that
+// they share (the reader), and one of them, the leader, moves the scope's consumer
+// beyond what all of them have saved, once for very many events.
 //
 // Moving a consumer says that everything before is saved. That is so, whoever else
 // may be at work: up to the beginning of the catch-up the consumer has settled all
-// (settle waits until it has), and everything from there on this saver has read,
-// without a gap, and saved. What others hold beyond comes a second time, and so
-// does what a saver had not settled when it was killed: versions make it harmless.
+// (settle waits until it has), and of everything from there on the board knows that
+// the saver which got it has saved it. What others hold beyond comes a second time,
+// and so does what was not settled when a saver was killed: versions make it harmless.
 type catchUp struct {
 	b        *Bus
 	of       jetstream.Consumer // the scope's
-	created  time.Time          // when it was created
 	connects uint64             // how often the connection had been made again
 
 	reader  jetstream.Consumer
 	reading *reading
-	next    uint64 // consumer sequence that the next message must have
-	begun   uint64 // the first sequence in the stream, less one
+	last    uint64 // consumer sequence of the newest message that was handed out
 
 	mu    sync.Mutex
-	parts []*part // handed out, in the order of the stream; the first is not settled
-	saved uint64  // up to here all is saved
+	parts []*part // handed out, and nobody was told of them
 	ended bool    // nothing more is handed out
+	all   bool    // because this saver has got all that it should have
 
-	settled uint64        // the consumer is here
+	lead *lead // nil for a helper
+	help *help // nil for the leader
+
+	enough  chan struct{} // closed when another saver has read the last of the backlog
+	ask     func()        // closes it
 	changed chan struct{} // has a value when a part is over, or nothing more comes
-	done    chan struct{} // closed when nothing is left to be settled, or it makes no sense any more
+	done    chan struct{} // closed when nothing is left to be done, or it makes no sense any more
 	early   error         // why that is so, for those who have seen done
 }
-
-// readerLife is for how long the server keeps a reader whose saver is gone.
-const readerLife = 10 * time.Second
 
 // errCaughtUp means that a catch-up is over.
 var errCaughtUp = errors.New("caught up")
 
-// catchUp begins to read after a sequence of the stream, up to which everything is
-// settled or in hand. The consumer is as info says.
-func (b *Bus) catchUp(ctx context.Context, of jetstream.Consumer, info *jetstream.ConsumerInfo, after uint64, limit int) (*catchUp, error) {
+func (b *Bus) newCatchUp(of jetstream.Consumer) *catchUp {
 	c := &catchUp{
-		b: b, of: of, created: info.Created, connects: b.nc.Stats().Reconnects,
-		next: 1, begun: after, saved: after, settled: after,
-		changed: make(chan struct{}, 1), done: make(chan struct{}),
+		b: b, of: of, connects: b.nc.Stats().Reconnects,
+		enough: make(chan struct{}), changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	var err error
-	c.reader, err = b.js.CreateConsumer(ctx, info.Stream, jetstream.ConsumerConfig{
-		FilterSubject: info.Config.FilterSubject, FilterSubjects: info.Config.FilterSubjects,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: readerLife,
-	})
-	if err == nil {
-		c.reading, err = read(c.reader, limit)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("catch up: %w", err)
-	}
-	b.catchUps.Go(c.keepSettling)
-	return c, nil
+	c.ask = sync.OnceFunc(func() { close(c.enough) })
+	return c
 }
+
+// isConnected reports whether the connection is still the one of the beginning. While
+// there was none, the server may have lost the end of its stream, and what was on its
+// way here is lost.
+func (c *catchUp) isConnected() bool { return c.b.nc.Stats().Reconnects == c.connects }
 
 // fetch returns what has come, as Source.Fetch does. After the last of the
 // backlog, or where the catch-up makes no sense any more, it waits until what was
 // handed out is settled, and returns errCaughtUp.
 func (c *catchUp) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	if !c.ended {
-		if msgs := c.receive(ctx, limit); len(msgs) > 0 {
+		msgs, all := c.receive(ctx, limit)
+		if len(msgs) > 0 {
 			return msgs, nil
 		}
-		c.end()
+		c.end(all)
 	}
 	if ctx.Err() != nil {
 		return nil, nil
@@ -93,46 +82,78 @@ func (c *catchUp) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error)
 	}
 }
 
-// receive returns nothing where nothing more is to be expected.
-func (c *catchUp) receive(ctx context.Context, limit int) []jetstream.Msg {
+// receive returns nothing where nothing more is to be expected; and whether that is
+// because this saver has all that it should have, and not because of an error.
+func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg, all bool) {
 	silent := time.NewTimer(time.Second)
 	defer silent.Stop()
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-c.done:
-		return nil
-	default:
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, false
+		case <-c.done:
+			return nil, true
+		case <-c.enough:
+			return nil, true
+		default:
+		}
+		select {
+		case msg := <-c.reading.msgs:
+			return c.handOut(c.reading.more(msg, limit)), false
+		case <-c.reading.errs:
+			return nil, false
+		case <-c.reading.ended:
+			return nil, false
+		case <-silent.C:
+			return nil, true
+		case <-c.done:
+		case <-c.enough:
+		case <-ctx.Done():
+		}
 	}
-	select {
-	case msg := <-c.reading.msgs:
-		return c.handOut(c.reading.more(msg, limit))
-	case <-c.reading.errs:
-	case <-c.reading.ended:
-	case <-c.done:
-	case <-silent.C:
-	case <-ctx.Done():
-	}
-	return nil
 }
 
 // handOut returns the messages, unless some before or between them were lost on
-// the way.
+// the way, as far as that can be told: others may have got them.
 func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 	first, last, err := ends(msgs)
-	if err != nil || first.Sequence.Consumer != c.next || !inARow(first, last, len(msgs)) {
+	if err != nil || first.Sequence.Consumer <= c.last {
 		return nil
 	}
-	c.next = last.Sequence.Consumer + 1
-	p := &part{last: last.Sequence.Stream, since: first.Timestamp, over: c.look}
+	row := inARow(first, last, len(msgs))
+	if (!row || first.Sequence.Consumer != c.last+1) && !c.isShared() {
+		return nil
+	}
+	c.last = last.Sequence.Consumer
+	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.look}
+	if err := p.spans(msgs, first, row); err != nil {
+		return nil
+	}
 	out := p.handOut(msgs)
 	c.mu.Lock()
 	c.parts = append(c.parts, p)
 	c.mu.Unlock()
 	if last.NumPending == 0 {
-		c.end()
+		c.end(true)
 	}
 	return out
+}
+
+// spans notes which messages of the reader the part has.
+func (p *part) spans(msgs []jetstream.Msg, first *jetstream.MsgMetadata, row bool) error {
+	if row {
+		return p.of.add(first.Sequence.Consumer, p.consumer)
+	}
+	for _, msg := range msgs {
+		meta, err := msg.Metadata()
+		if err == nil {
+			err = p.of.add(meta.Sequence.Consumer, meta.Sequence.Consumer)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ends returns what the server says of the first and the last of some messages.
@@ -150,11 +171,12 @@ func inARow(first, last *jetstream.MsgMetadata, n int) bool {
 	return last.Sequence.Consumer-first.Sequence.Consumer == uint64(n-1)
 }
 
-// end ends the reading. What was handed out is still saved.
-func (c *catchUp) end() {
+// end ends the reading, where all has been got that should be, or too soon: then
+// something may be lost that was on its way here. What was handed out is still saved.
+func (c *catchUp) end(all bool) {
 	c.reading.stop()
 	c.mu.Lock()
-	c.ended = true
+	c.ended, c.all = true, all
 	c.mu.Unlock()
 	c.look()
 }
@@ -164,5 +186,74 @@ func (c *catchUp) look() {
 	select {
 	case c.changed <- struct{}{}:
 	default: // they will be
+	}
+}
+
+// tell returns what is to be told of the parts that are over, once.
+func (c *catchUp) tell() (*told, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := &told{ends: make(map[uint64]uint64)}
+	var left []*part
+	for _, p := range c.parts {
+		switch {
+		case p.left.Load() > 0:
+			left = append(left, p)
+		case p.back.Load():
+			t.lost = true
+		default:
+			if err := t.saved.take(&p.of); err != nil {
+				return nil, err
+			}
+			t.ends[p.consumer] = p.last
+		}
+	}
+	c.parts = left
+	t.ended, t.over = c.ended, c.ended && len(left) == 0
+	t.lost = t.lost || c.ended && !c.all
+	return t, nil
+}
+
+// finish ends a catch-up, for a reason unless all is done.
+func (c *catchUp) finish(early error) {
+	c.reading.stop()
+	c.early = early
+	close(c.done)
+	what := "caught up"
+	if c.help != nil {
+		what = "helped to catch up"
+	}
+	c.b.log.Info(what, "consumer", c.of.CachedInfo().Name, "early", early)
+}
+
+// deleteReader lets those who still read from it know that the catch-up is over.
+// Without it the reader goes after readerLife.
+func (b *Bus) deleteReader(reader jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
+	defer cancel()
+	info := reader.CachedInfo()
+	_ = b.js.DeleteConsumer(ctx, info.Stream, info.Name)
+}
+
+// join takes part in the catch-up of a consumer that another saver leads, or begins
+// one after a sequence of the stream, up to which everything is settled or in hand.
+func (b *Bus) join(ctx context.Context, of jetstream.Consumer, after uint64, limit int) (*catchUp, error) {
+	for {
+		reader, err := b.oldestReader(ctx, of)
+		if err != nil {
+			return nil, fmt.Errorf("catch up: %w", err)
+		}
+		if reader == nil {
+			c, err := b.beginCatchUp(ctx, of, after, limit)
+			if c == nil && err == nil {
+				continue // another one was faster
+			}
+			return c, err
+		}
+		c, err := b.helpWith(ctx, of, reader, limit)
+		if !errors.Is(err, errLeaderGone) {
+			return c, err
+		}
+		b.deleteReader(reader)
 	}
 }

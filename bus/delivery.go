@@ -15,8 +15,11 @@ type part struct {
 	acked bool         // the server waits to hear of each message
 	since time.Time    // when its first message was stored, of those that come in order
 	left  atomic.Int64 // so many messages are in hand
-	back  atomic.Bool  // one at least was given back
-	over  func()       // called when none is in hand any more, unless nil
+	// Of a reader's: its last message's sequence in the consumer, and those of all.
+	consumer uint64
+	of       sequences
+	back     atomic.Bool // one at least was given back
+	over     func()      // called when none is in hand any more, unless nil
 }
 
 // handOut adds messages to the part.

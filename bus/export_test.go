@@ -40,3 +40,6 @@ func (s *Source) ReadsAhead() bool { return len(s.ahead) > 0 }
 
 // Lose loses the next message of a backlog on its way.
 func (s *Source) Lose() { <-s.catchUp.reading.msgs }
+
+// Helps reports whether the source helps another one to catch up.
+func (s *Source) Helps() bool { return s.catchUp != nil && s.catchUp.help != nil }

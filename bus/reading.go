@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,7 @@ type reading struct {
 	consume jetstream.ConsumeContext
 	ended   <-chan struct{}
 	left    chan struct{} // closed when nobody reads msgs any more
+	leave   func()        // closes it
 }
 
 // errEnded is the reason where the server has ended a reading, as when its
@@ -43,6 +45,7 @@ func read(consumer jetstream.Consumer, limit int) (*reading, error) {
 		errs: make(chan error, 1),
 		left: make(chan struct{}),
 	}
+	r.leave = sync.OnceFunc(func() { close(r.left) })
 	var err error
 	r.consume, err = consumer.Consume(
 		r.handle,
@@ -105,7 +108,7 @@ func (r *reading) giveUp(back func(jetstream.Msg)) {
 // (nats.go 1.55) looks every 100 ms whether it is done, which is long for a saver
 // that has a backlog to save.
 func (r *reading) drain(take func(jetstream.Msg), all func() bool) {
-	defer close(r.left)
+	defer r.leave()
 	r.consume.Drain()
 	timeout := time.After(giveUpTimeout)
 	for ended := false; !ended; {
@@ -130,8 +133,9 @@ func (r *reading) drain(take func(jetstream.Msg), all func() bool) {
 	}
 }
 
-// stop ends the reading at once. What it has brought is dropped.
+// stop ends the reading at once, however often it is called. What it has brought is
+// dropped.
 func (r *reading) stop() {
-	close(r.left)
+	r.leave()
 	r.consume.Stop()
 }

@@ -24,8 +24,8 @@ const (
 // Why a catch-up ends early. What it has not settled comes again.
 var (
 	errNotSettled = errors.New("the consumer waits for events of before")
-	errOtherTimes = errors.New("the consumer was moved or made again, or the connection was")
-	errNotAlone   = errors.New("other savers have come")
+	errOtherTimes = errors.New("the consumer was moved, or the connection was made again")
+	errNotAlone   = errors.New("savers that take no part have come")
 	errPaused     = errors.New("the consumer is paused")
 	errGivenBack  = errors.New("events were given back")
 )
@@ -33,13 +33,10 @@ var (
 // keepSettling settles what is saved, until everything that was handed out is, or
 // it makes no sense any more.
 func (c *catchUp) keepSettling() {
-	c.early = c.settleAll()
-	close(c.done)
-	c.b.log.Info("caught up", "consumer", c.of.CachedInfo().Name, "from", c.begun+1, "settled", c.settled, "early", c.early)
-	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
-	defer cancel()
-	reader := c.reader.CachedInfo()
-	_ = c.b.js.DeleteConsumer(ctx, reader.Stream, reader.Name) // without this it goes after readerLife
+	err := c.settleAll()
+	c.stopListening()
+	c.finish(err)
+	c.b.deleteReader(c.reader)
 }
 
 func (c *catchUp) settleAll() error {
@@ -50,15 +47,13 @@ func (c *catchUp) settleAll() error {
 		select {
 		case <-timer.C:
 		case <-c.changed:
-			if !c.over() {
+			if !c.isIdle() {
 				continue
 			}
 		case <-c.b.closing:
 			last = true // whoever fetched has settled what there was
 		}
-		// Once all is over, it stays so.
-		over := c.over()
-		saved, err := c.progress()
+		saved, over, err := c.progress(time.Now())
 		err = errors.Join(c.settle(saved), err)
 		wait := c.b.settleEvery
 		switch {
@@ -71,28 +66,16 @@ func (c *catchUp) settleAll() error {
 			return err
 		default:
 			tries = 0
+			if c.isIdle() { // it waits for others, not for ever
+				wait = min(wait, patience)
+			}
 		}
 		timer.Reset(wait)
 	}
 }
 
-// progress returns up to which sequence all is saved. The error means that it will
-// not become more.
-func (c *catchUp) progress() (saved uint64, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for len(c.parts) > 0 && c.parts[0].left.Load() == 0 {
-		if c.parts[0].back.Load() {
-			return c.saved, errGivenBack
-		}
-		c.saved = c.parts[0].last
-		c.parts = c.parts[1:]
-	}
-	return c.saved, nil
-}
-
-// over reports whether nothing is in hand, and nothing more will be handed out.
-func (c *catchUp) over() bool {
+// isIdle reports whether this saver has nothing in hand, and gets nothing more.
+func (c *catchUp) isIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ended && !slices.ContainsFunc(c.parts, func(p *part) bool { return p.left.Load() > 0 })
@@ -100,7 +83,8 @@ func (c *catchUp) over() bool {
 
 // settle moves the consumer beyond what is saved.
 func (c *catchUp) settle(saved uint64) error {
-	if saved == c.settled {
+	l := c.lead
+	if saved == l.settled {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
@@ -109,26 +93,33 @@ func (c *catchUp) settle(saved uint64) error {
 	if err != nil {
 		return err
 	}
-	moved := c.settled > c.begun // by this catch-up
+	moved := l.settled > l.begun // by this catch-up
 	switch {
-	case !info.Created.Equal(c.created) || c.b.nc.Stats().Reconnects != c.connects:
-		// A stream that was lost, or has lost its end, has other events at these
-		// sequences.
+	case !c.isConnected():
 		return errOtherTimes
-	case info.AckFloor.Stream < c.settled && moved:
+	case info.AckFloor.Stream < l.settled && moved:
 		return errOtherTimes
-	case info.AckFloor.Stream < c.settled:
+	case info.AckFloor.Stream < l.settled:
 		return errNotSettled
+	}
+	if _, err := c.reader.Info(ctx); err != nil {
+		// It goes with the stream, and with the memory of its server: a stream that
+		// was lost, or has lost its end, has other events at these sequences.
+		return fmt.Errorf("reader: %w", err)
 	}
 	if info.AckFloor.Stream < saved {
 		if _, err := c.b.js.ResetConsumerToSequence(ctx, info.Stream, info.Name, saved+1); err != nil {
 			return fmt.Errorf("move the consumer: %w", err)
 		}
 	}
-	before := c.settled
-	c.settled = saved
+	if moved && info.Delivered.Stream > l.settled {
+		l.strangers++
+	} else {
+		l.strangers = 0
+	}
+	l.settled = saved
 	switch {
-	case moved && info.Delivered.Stream > before:
+	case l.strangers >= mostStrangers:
 		return errNotAlone
 	case info.Paused:
 		return errPaused

@@ -58,8 +58,8 @@ func streamOf(scope events.Scope) string {
 // for the next ones while it saves the last, and a single event costs no request
 // of its own. A Fetch that ends with ctx gives back what nobody has fetched.
 //
-// Where many wait, and no other saver is at work, they are not acknowledged one by
-// one: see catchUp. The caller sees no difference.
+// Where many wait, they are not acknowledged one by one: see catchUp. The caller sees
+// no difference.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	for {
 		if msgs := s.handOutAhead(ctx, limit); len(msgs) > 0 {
@@ -80,12 +80,9 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 			return nil, err
 		}
 		out := s.hand.handOut(msgs)
-		first, last, err := ends(msgs)
+		_, last, err := ends(msgs)
 		if err != nil {
 			return out, nil // the caller finds out
-		}
-		if !s.AckEach {
-			s.chance.sees(s.last, first, last, len(msgs))
 		}
 		s.behind, s.last, s.doubt = last.NumPending > 0, last.Sequence.Consumer, false
 		if !s.AckEach {

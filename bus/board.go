@@ -1,0 +1,197 @@
+package bus
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/bits"
+)
+
+// sequences is a set of a reader's messages, by their sequence in the consumer.
+type sequences struct {
+	from  uint64   // of the first bit; a multiple of 64
+	words []uint64 // the lowest bit first
+}
+
+const wordBits = 64
+
+// mostSpread bounds how far apart the sequences of a set are: 16 MiB of bits. What
+// savers hold at a time is less than a thousandth of that, and what one of them may
+// be ahead of another is what the slowest transaction takes.
+const mostSpread = 1 << 27
+
+// errSpread is the reason where sequences are too far apart to be in a set.
+var errSpread = errors.New("sequences are too far apart")
+
+// add takes in the sequences from first to last.
+func (s *sequences) add(first, last uint64) error {
+	if len(s.words) == 0 {
+		s.from = first - first%wordBits
+	}
+	if first < s.from {
+		more := (s.from - first + wordBits - 1) / wordBits
+		if more > mostSpread/wordBits {
+			return errSpread
+		}
+		s.words = append(make([]uint64, more, more+uint64(len(s.words))), s.words...)
+		s.from -= more * wordBits
+	}
+	if last < first || last-s.from >= mostSpread {
+		return errSpread
+	}
+	for need := (last-s.from)/wordBits + 1; uint64(len(s.words)) < need; {
+		s.words = append(s.words, 0)
+	}
+	for seq := first; seq <= last; {
+		word, bit := (seq-s.from)/wordBits, (seq-s.from)%wordBits
+		n := min(wordBits-bit, last-seq+1)
+		s.words[word] |= ^uint64(0) >> (wordBits - n) << bit
+		seq += n
+	}
+	return nil
+}
+
+// take takes in another set.
+func (s *sequences) take(other *sequences) error {
+	for i, word := range other.words {
+		if word == 0 {
+			continue
+		}
+		// Its first and its last are added one by one, so that there is room.
+		at := other.from + uint64(i)*wordBits
+		first, last := at+uint64(bits.TrailingZeros64(word)), at+wordBits-1-uint64(bits.LeadingZeros64(word))
+		if err := errors.Join(s.add(first, first), s.add(last, last)); err != nil {
+			return err
+		}
+		s.words[(at-s.from)/wordBits] |= word
+	}
+	return nil
+}
+
+// missing returns the first sequence from next on that is not in the set, and forgets
+// what is before.
+func (s *sequences) missing(next uint64) uint64 {
+	for len(s.words) > 0 && next >= s.from {
+		word := (next - s.from) / wordBits
+		if word >= uint64(len(s.words)) {
+			break
+		}
+		s.from, s.words = s.from+word*wordBits, s.words[word:]
+		n := bits.TrailingZeros64(^(s.words[0] >> (next - s.from)))
+		if next += uint64(n); next < s.from+wordBits {
+			return next
+		}
+	}
+	if len(s.words) > 0 && next >= s.from+uint64(len(s.words))*wordBits {
+		s.words = nil
+	}
+	return next
+}
+
+// A board is which messages of a reader are saved, by whichever of the savers that
+// share it.
+type board struct {
+	next  uint64 // the first message that is not known to be saved
+	saved uint64 // sequence in the stream: all before and at it is saved
+	after sequences
+	ends  map[uint64]uint64 // where parts end, beyond next: in the consumer, and in the stream
+}
+
+func newBoard(begun uint64) *board {
+	return &board{next: 1, saved: begun, ends: make(map[uint64]uint64)}
+}
+
+// note takes in what somebody has saved.
+func (b *board) note(t *told) error {
+	if err := b.after.take(&t.saved); err != nil {
+		return err
+	}
+	for consumer, stream := range t.ends {
+		b.ends[consumer] = stream
+	}
+	b.next = b.after.missing(b.next)
+	for consumer, stream := range b.ends {
+		if consumer < b.next {
+			b.saved = max(b.saved, stream)
+			delete(b.ends, consumer)
+		}
+	}
+	return nil
+}
+
+// told is what a saver tells of the messages that it has from a reader.
+type told struct {
+	saver string
+	saved sequences
+	ends  map[uint64]uint64 // of the parts that are saved, in the consumer and in the stream
+	// ended: the saver reads no more; over: and has nothing in hand any more; lost:
+	// some of what it had will never be saved by it.
+	ended, over, lost bool
+}
+
+// tellForm is the form on the wire.
+type tellForm struct {
+	Schema int         `json:"schema"`
+	Saver  string      `json:"saver"`
+	From   uint64      `json:"from,omitempty"`
+	Saved  []byte      `json:"saved,omitempty"` // bits from From on, the lowest of each byte first
+	Ends   [][2]uint64 `json:"ends,omitempty"`
+	Ended  bool        `json:"ended,omitempty"`
+	Over   bool        `json:"over,omitempty"`
+	Lost   bool        `json:"lost,omitempty"`
+}
+
+const tellSchema = 1
+
+func (t *told) encode() ([]byte, error) {
+	form := tellForm{Schema: tellSchema, Saver: t.saver, From: t.saved.from, Ended: t.ended, Over: t.over, Lost: t.lost}
+	for _, word := range t.saved.words {
+		form.Saved = binary.LittleEndian.AppendUint64(form.Saved, word)
+	}
+	for consumer, stream := range t.ends {
+		form.Ends = append(form.Ends, [2]uint64{consumer, stream})
+	}
+	return json.Marshal(form)
+}
+
+var (
+	errTellSchema = errors.New("schema: must be 1")
+	errTellSaver  = errors.New("saver: is missing")
+	errTellSaved  = errors.New("saved: must be whole words from a multiple of 64 on")
+)
+
+// decodeTold reads what a saver told. The error names the field.
+func decodeTold(body []byte) (*told, error) {
+	var form tellForm
+	if err := json.Unmarshal(body, &form); err != nil {
+		return nil, fmt.Errorf("what a saver told: %w", err)
+	}
+	switch {
+	case form.Schema != tellSchema:
+		return nil, errTellSchema
+	case form.Saver == "":
+		return nil, errTellSaver
+	case form.From%wordBits != 0 || len(form.Saved)%8 != 0 || form.From+uint64(len(form.Saved))*8 < form.From:
+		return nil, errTellSaved
+	}
+	t := &told{saver: form.Saver, saved: sequences{from: form.From}, ended: form.Ended, over: form.Over, lost: form.Lost}
+	for word := range chunks(form.Saved) {
+		t.saved.words = append(t.saved.words, word)
+	}
+	t.ends = make(map[uint64]uint64, len(form.Ends))
+	for _, end := range form.Ends {
+		t.ends[end[0]] = end[1]
+	}
+	return t, nil
+}
+
+func chunks(body []byte) func(yield func(uint64) bool) {
+	return func(yield func(uint64) bool) {
+		for ; len(body) >= 8; body = body[8:] {
+			if !yield(binary.LittleEndian.Uint64(body)) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+// lead is what the leader of a catch-up knows: it began it, and moves the scope's
+// consumer.
+type lead struct {
+	begun uint64 // sequence in the stream, up to which the scope's consumer settles all by itself
+	tells *nats.Subscription
+
+	board   *board
+	helpers map[string]*helper
+
+	settled   uint64    // the consumer is here
+	strangers int       // so often in a row somebody else had drawn from it
+	overSince time.Time // when this saver had nothing to do any more, or zero
+}
+
+// A helper is another saver that reads from the same reader.
+type helper struct {
+	heard      time.Time
+	over, lost bool
+}
+
+const (
+	// readerLife is for how long the server keeps a reader that nobody reads from.
+	readerLife = 10 * time.Second
+	// silentAfter is for how long nothing is heard of a saver before it is taken for
+	// gone: a tell is due every tellEvery.
+	silentAfter = 2 * time.Second
+	// patience is for how long savers that are done wait for the others: fresh events
+	// wait meanwhile.
+	patience = time.Second
+	// mostStrangers is how many moves in a row may find that somebody who takes no part
+	// has drawn from the consumer: a saver that comes does, before it takes part.
+	mostStrangers = 3
+)
+
+// errGone means that a saver which took part is gone: what it had in hand comes again.
+var errGone = errors.New("a saver that took part is gone")
+
+// readerPrefix begins the names of the readers of a consumer.
+func readerPrefix(of jetstream.Consumer) string { return "catch-up-" + of.CachedInfo().Name + "-" }
+
+// tellSubject is where the leader hears what others have saved.
+func tellSubject(reader string) string { return "savepoint." + reader }
+
+// oldestReader finds the reader of a catch-up that goes on; nil for none.
+func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (jetstream.Consumer, error) {
+	stream, err := b.js.Stream(ctx, of.CachedInfo().Stream)
+	if err != nil {
+		return nil, err
+	}
+	var oldest *jetstream.ConsumerInfo
+	consumers := stream.ListConsumers(ctx)
+	for info := range consumers.Info() {
+		if strings.HasPrefix(info.Name, readerPrefix(of)) && (oldest == nil || info.Created.Before(oldest.Created)) {
+			oldest = info
+		}
+	}
+	if err := consumers.Err(); err != nil || oldest == nil {
+		return nil, err
+	}
+	reader, err := stream.Consumer(ctx, oldest.Name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, nil
+	}
+	return reader, err
+}
+
+// beginCatchUp begins one. It returns nil where another saver did so at the same time.
+func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, begun uint64, limit int) (c *catchUp, err error) {
+	info, err := of.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("catch up: %w", err)
+	}
+	c = b.newCatchUp(of)
+	c.lead = &lead{begun: begun, settled: begun, board: newBoard(begun), helpers: make(map[string]*helper)}
+	name := readerPrefix(of) + nuid.Next()
+	defer func() {
+		if c == nil || err != nil {
+			c.stopListening()
+			c = nil
+		}
+	}()
+	// Whoever finds the reader finds somebody who listens.
+	if c.lead.tells, err = b.nc.Subscribe(tellSubject(name), c.hear); err != nil {
+		return c, fmt.Errorf("catch up: %w", err)
+	}
+	c.reader, err = b.js.CreateConsumer(ctx, info.Stream, jetstream.ConsumerConfig{
+		Name:          name,
+		FilterSubject: info.Config.FilterSubject, FilterSubjects: info.Config.FilterSubjects,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: begun + 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: readerLife,
+	})
+	if err != nil {
+		return c, fmt.Errorf("catch up: %w", err)
+	}
+	oldest, err := b.oldestReader(ctx, of)
+	if err == nil && (oldest == nil || oldest.CachedInfo().Name != name) {
+		b.deleteReader(c.reader)
+		c.stopListening()
+		return nil, nil
+	}
+	if err == nil {
+		c.reading, err = read(c.reader, limit)
+	}
+	if err != nil {
+		b.deleteReader(c.reader)
+		return c, fmt.Errorf("catch up: %w", err)
+	}
+	b.catchUps.Go(c.keepSettling)
+	return c, nil
+}
+
+func (c *catchUp) stopListening() {
+	if c != nil && c.lead.tells != nil {
+		_ = c.lead.tells.Unsubscribe() // of a connection that is closed, nothing is left
+	}
+}
+
+// isShared reports whether messages may have gone to others.
+func (c *catchUp) isShared() bool {
+	if c.lead == nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.lead.helpers) > 0
+}
+
+// hear takes in what a helper tells. It has been heard when it gets an answer: so a
+// helper counts before it gets its first message.
+func (c *catchUp) hear(msg *nats.Msg) {
+	t, err := decodeTold(msg.Data)
+	if err != nil {
+		c.b.log.Warn("not understood", "subject", msg.Subject, "err", err)
+		return
+	}
+	c.mu.Lock()
+	h := c.lead.helpers[t.saver]
+	if h == nil {
+		h = new(helper)
+		c.lead.helpers[t.saver] = h
+	}
+	h.heard, h.over, h.lost = time.Now(), t.over, h.lost || t.lost
+	err = c.lead.board.note(t)
+	answer := heardMore
+	if c.ended {
+		answer = heardEnough
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.b.log.Warn("not understood", "subject", msg.Subject, "err", err)
+		return
+	}
+	if t.ended {
+		c.ask()
+	}
+	c.look()
+	_ = msg.Respond([]byte(answer)) // who gets no answer tells it again
+}
+
+// What a leader answers: go on, or the backlog is at its end.
+const (
+	heardMore   = "more"
+	heardEnough = "enough"
+)
+
+// others says how far the helpers are: whether all are done, and whether one of them
+// will never be.
+func (c *catchUp) others(now time.Time) (over bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	over = true
+	for _, h := range c.lead.helpers {
+		switch {
+		case h.lost:
+			return false, errGivenBack
+		case !h.over && now.Sub(h.heard) > silentAfter:
+			return false, errGone
+		}
+		over = over && h.over
+	}
+	return over, nil
+}
+
+// progress notes what this saver has saved, and returns up to which sequence of the
+// stream all is, and whether nothing is left to be done. The error means that it will
+// not become more.
+func (c *catchUp) progress(now time.Time) (saved uint64, over bool, err error) {
+	t, err := c.tell()
+	if err != nil {
+		return c.lead.settled, false, err
+	}
+	othersOver, err := c.others(now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err = errors.Join(err, c.lead.board.note(t))
+	if t.lost && !t.ended {
+		err = errors.Join(err, errGivenBack)
+	}
+	if !t.over {
+		return c.lead.board.saved, false, err
+	}
+	if c.lead.overSince.IsZero() {
+		c.lead.overSince = now
+	}
+	return c.lead.board.saved, othersOver || now.Sub(c.lead.overSince) >= patience, err
+}

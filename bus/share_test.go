@@ -1,0 +1,195 @@
+package bus_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+)
+
+// crew is a saver of its own, which settles often.
+func (r *rig) crew() (*bus.Bus, *bus.Source) {
+	r.t.Helper()
+	b, err := bus.Connect(r.server.URL(), r.t.Name(), quiet)
+	r.must(err)
+	r.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		b.Close(ctx)
+	})
+	b.SetSettleEvery(20 * time.Millisecond)
+	source, err := b.Source(r.t.Context(), events.ScopeVitals)
+	r.must(err)
+	return b, source
+}
+
+// Two savers take a backlog together: what the one gets the other does not, once both
+// take part, hardly an event is acknowledged, and the consumer ends where it would
+// have with an ack of each.
+func TestSaversShareABacklog(t *testing.T) {
+	t.Parallel()
+	const n = 10_000
+	r := newRig(t, seldom)
+	last := r.fill(n)
+	acks, err := r.nc.SubscribeSync("$JS.ACK.SYNC.saver-vitals.>")
+	r.must(err)
+	r.must(acks.SetPendingLimits(-1, -1))
+
+	var mu sync.Mutex
+	seen := make(map[uint64]int)
+	var led, helped int // so many came to them without acks
+	var savers errgroup.Group
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	for range 2 {
+		_, source := r.crew()
+		savers.Go(func() error {
+			for {
+				msgs, err := source.Fetch(ctx, at)
+				if err != nil || len(msgs) == 0 {
+					return err
+				}
+				mu.Lock()
+				for _, msg := range msgs {
+					meta, err := msg.Metadata()
+					if err != nil {
+						mu.Unlock()
+						return err
+					}
+					seen[meta.Sequence.Stream]++
+				}
+				switch {
+				case source.Helps():
+					helped += len(msgs)
+				case source.CatchesUp():
+					led += len(msgs)
+				}
+				mu.Unlock()
+				for _, msg := range msgs {
+					_ = msg.Ack() // the server does not answer where the consumer was moved
+				}
+			}
+		})
+	}
+	stacktest.Eventually(t, "all is settled", func() bool {
+		info := r.saver(events.ScopeVitals)
+		return info.NumPending == 0 && info.NumAckPending == 0 && info.AckFloor.Stream == last
+	})
+	cancel()
+	r.must(savers.Wait())
+
+	again := 0
+	for _, times := range seen {
+		again += times - 1
+	}
+	if len(seen) != n || again > n/5 {
+		t.Errorf("%d events came, want %d; %d came again", len(seen), n, again)
+	}
+	if led == 0 || helped == 0 {
+		t.Errorf("%d came to the one that led, and %d to the one that helped", led, helped)
+	}
+	if n, _, err := acks.Pending(); err != nil || n > 2000 { // those of the beginning, and of what came again
+		t.Errorf("%d acks (%v)", n, err)
+	}
+}
+
+// A saver that is lost, or gives something back, while others take part: what it had
+// comes again, and until then the consumer is not beyond it.
+func TestWhatOneOfManyDoesNotSaveComesAgain(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(r *rig, b *bus.Bus, source *bus.Source, held []jetstream.Msg){
+		"killed": func(_ *rig, b *bus.Bus, _ *bus.Source, _ []jetstream.Msg) { b.Conn().Close() },
+		"gives one back": func(r *rig, _ *bus.Bus, _ *bus.Source, held []jetstream.Msg) {
+			r.must(held[0].Nak())
+			r.ack(held[1:]...)
+		},
+		"ends": func(r *rig, b *bus.Bus, source *bus.Source, held []jetstream.Msg) {
+			r.giveUp(source) // what it had got ahead
+			for _, msg := range held {
+				_ = msg.Nak()
+			}
+			ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+			defer cancel()
+			b.Close(ctx)
+		},
+		"connected again": func(r *rig, b *bus.Bus, _ *bus.Source, held []jetstream.Msg) {
+			r.must(b.Conn().ForceReconnect())
+			stacktest.Eventually(r.t, "connected", func() bool { return b.Conn().Stats().Reconnects > 0 && b.Conn().IsConnected() })
+			r.ack(held[1:]...)
+			r.must(held[0].Nak())
+		},
+	} {
+		for _, who := range []string{"leader", "helper"} {
+			t.Run(who+" "+name, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, seldom)
+				last := r.fill(3000)
+				leaderBus, leader := r.crew()
+				ledMsgs := r.catchUp(leader)
+				helperBus, helper := r.crew()
+				helpedMsgs := r.catchUp(helper)
+				if !helper.Helps() || leader.Helps() {
+					t.Fatal("the second does not help the first")
+				}
+				// The first ones the helper had got, too, before it took part.
+				for drawn := r.saver(events.ScopeVitals).Delivered.Stream; sequence(t, ledMsgs[0]) <= drawn; {
+					r.ack(ledMsgs...)
+					ledMsgs = r.next(leader, at)
+				}
+
+				lostBus, lost, held, survivor, rest := helperBus, helper, helpedMsgs, leader, ledMsgs
+				if who == "leader" {
+					lostBus, lost, held, survivor, rest = leaderBus, leader, ledMsgs, helper, helpedMsgs
+				}
+				seq := sequence(t, held[0])
+				lose(r, lostBus, lost, held)
+				r.ack(rest...)
+
+				r.comesAgain(survivor, seq, last)
+			})
+		}
+	}
+}
+
+// A leader without connection hears nothing; whoever asks finds that nobody leads, and
+// leads.
+func TestReaderWithoutALeaderIsLeft(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	last := r.fill(3000)
+	b, leader := r.crew()
+	r.catchUp(leader)
+	b.Conn().Close()
+
+	_, source := r.crew()
+	msgs := r.catchUp(source)
+	if source.Helps() {
+		t.Error("it helps somebody who is gone")
+	}
+	seqs := sequences(t, msgs)
+	r.ack(msgs...)
+	for len(seqs) == 0 || slices.Max(seqs) < last {
+		msgs = r.next(source, at)
+		seqs = sequences(t, msgs)
+		r.ack(msgs...)
+	}
+	stacktest.Eventually(t, "all is settled, and the readers are gone", func() bool {
+		stream, err := r.js.Stream(t.Context(), bus.StreamChanges)
+		r.must(err)
+		for name := range stream.ConsumerNames(t.Context()).Name() {
+			if strings.HasPrefix(name, "catch-up-") {
+				return false
+			}
+		}
+		return r.floor() == last
+	})
+}
