@@ -243,17 +243,14 @@ func (b *Bus) join(ctx context.Context, of jetstream.Consumer, after uint64, lim
 		if err != nil {
 			return nil, fmt.Errorf("catch up: %w", err)
 		}
+		var c *catchUp
 		if reader == nil {
-			c, err := b.beginCatchUp(ctx, of, after, limit)
-			if c == nil && err == nil {
-				continue // another one was faster
-			}
+			c, err = b.beginCatchUp(ctx, of, after, limit)
+		} else if c, err = b.helpWith(ctx, of, reader, limit); errors.Is(err, errLeaderGone) {
+			b.deleteReader(reader)
+		}
+		if !errors.Is(err, errOvertaken) && !errors.Is(err, errLeaderGone) {
 			return c, err
 		}
-		c, err := b.helpWith(ctx, of, reader, limit)
-		if !errors.Is(err, errLeaderGone) {
-			return c, err
-		}
-		b.deleteReader(reader)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"maps"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // help is what a saver needs that takes part in a catch-up which another one leads.
@@ -34,7 +34,7 @@ var errLeaderGone = errors.New("the saver that led the catch-up is gone")
 func (b *Bus) helpWith(ctx context.Context, of, reader jetstream.Consumer, limit int) (*catchUp, error) {
 	c := b.newCatchUp(of)
 	c.reader = reader
-	c.help = &help{saver: nuid.Next(), subject: tellSubject(reader.CachedInfo().Name)}
+	c.help = &help{saver: uuid.NewString(), subject: tellSubject(reader.CachedInfo().Name)}
 	c.help.untold.ends = make(map[uint64]uint64)
 	// Before it gets anything, so that what it gets is not taken for lost.
 	_, err := c.tellLeader(ctx)

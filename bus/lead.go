@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // lead is what the leader of a catch-up knows: it began it, and moves the scope's
@@ -78,54 +78,58 @@ func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (jetstrea
 	return reader, err
 }
 
-// beginCatchUp begins one. It returns nil where another saver did so at the same time.
-func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, begun uint64, limit int) (c *catchUp, err error) {
-	info, err := of.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("catch up: %w", err)
-	}
-	c = b.newCatchUp(of)
+// errOvertaken means that another saver has made a reader at the same time.
+var errOvertaken = errors.New("another reader is older")
+
+// beginCatchUp leads one, after a sequence of the stream. The error is errOvertaken
+// where another saver does so at the same time.
+func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, begun uint64, limit int) (*catchUp, error) {
+	c := b.newCatchUp(of)
 	c.lead = &lead{begun: begun, settled: begun, board: newBoard(begun), helpers: make(map[string]*helper)}
-	name := readerPrefix(of) + nuid.Next()
-	defer func() {
-		if c == nil || err != nil {
-			c.stopListening()
-			c = nil
-		}
-	}()
+	name := readerPrefix(of) + uuid.NewString()
+	var err error
 	// Whoever finds the reader finds somebody who listens.
-	if c.lead.tells, err = b.nc.Subscribe(tellSubject(name), c.hear); err != nil {
-		return c, fmt.Errorf("catch up: %w", err)
+	if c.lead.tells, err = b.nc.Subscribe(tellSubject(name), c.hear); err == nil {
+		err = c.openReader(ctx, name, limit)
 	}
-	c.reader, err = b.js.CreateConsumer(ctx, info.Stream, jetstream.ConsumerConfig{
-		Name:          name,
-		FilterSubject: info.Config.FilterSubject, FilterSubjects: info.Config.FilterSubjects,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: begun + 1,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: readerLife,
-	})
 	if err != nil {
-		return c, fmt.Errorf("catch up: %w", err)
-	}
-	oldest, err := b.oldestReader(ctx, of)
-	if err == nil && (oldest == nil || oldest.CachedInfo().Name != name) {
-		b.deleteReader(c.reader)
 		c.stopListening()
-		return nil, nil
-	}
-	if err == nil {
-		c.reading, err = read(c.reader, limit)
-	}
-	if err != nil {
-		b.deleteReader(c.reader)
-		return c, fmt.Errorf("catch up: %w", err)
+		return nil, fmt.Errorf("catch up: %w", err)
 	}
 	b.catchUps.Go(c.keepSettling)
 	return c, nil
 }
 
+// openReader makes the reader and begins to read, unless there is another one.
+func (c *catchUp) openReader(ctx context.Context, name string, limit int) error {
+	of := c.of.CachedInfo()
+	var err error
+	c.reader, err = c.b.js.CreateConsumer(ctx, of.Stream, jetstream.ConsumerConfig{
+		Name:          name,
+		FilterSubject: of.Config.FilterSubject, FilterSubjects: of.Config.FilterSubjects,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.lead.begun + 1,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: readerLife,
+	})
+	if err != nil {
+		return err
+	}
+	oldest, err := c.b.oldestReader(ctx, c.of)
+	switch {
+	case err != nil:
+	case oldest == nil || oldest.CachedInfo().Name != name:
+		err = errOvertaken
+	default:
+		c.reading, err = read(c.reader, limit)
+	}
+	if err != nil {
+		c.b.deleteReader(c.reader)
+	}
+	return err
+}
+
 func (c *catchUp) stopListening() {
-	if c != nil && c.lead.tells != nil {
+	if c.lead.tells != nil {
 		_ = c.lead.tells.Unsubscribe() // of a connection that is closed, nothing is left
 	}
 }

@@ -82,10 +82,8 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 	}
 	for i, admin := range addrs[2*gateways:] {
 		env := []string{"ADMIN_ADDR=" + admin}
-		if i%2 == 0 {
-			// To this one a backlog of some dozen events is one that it takes without
-			// an ack of each, when it is alone.
-			env = append(env, "SAVER_BATCH=10")
+		if i < len(smallBatches) {
+			env = append(env, "SAVER_BATCH="+smallBatches[i])
 		}
 		r.savers = append(r.savers, r.program("saver", []string{"run"}, "", env...))
 	}
@@ -110,6 +108,10 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,
 	}}
 }
+
+// smallBatches are those of the first savers: to these, a backlog of some dozen or some
+// hundred events is one that they take together, without an ack of each.
+var smallBatches = []string{"10", "100"}
 
 // addOldSaver starts one more saver, of an older build in directory bin; "" for
 // none.

@@ -20,7 +20,7 @@ type cli struct {
 	Seed     uint64        `env:"SEED" default:"1" help:"Of the clients and of the schedule of faults."`
 	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default all but those that take a minute."`
 	Clients  int           `env:"CLIENTS" default:"8" help:"How many clients play at once."`
-	Savers   int           `env:"SAVERS" default:"2" help:"How many savers there are; one alone takes a backlog without an ack of each event."`
+	Savers   int           `env:"SAVERS" default:"2" help:"How many savers there are; a backlog they take together, without an ack of each event."`
 	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
 	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver of an older build, to run beside the others; see scripts/old-build.sh."`
 	Skew     bool          `env:"SKEW" help:"Gateways have wrong clocks even where Redis may lose its memory."`

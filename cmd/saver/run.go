@@ -35,7 +35,7 @@ type runCmd struct {
 	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"5000" help:"How many events of a scope are fetched at a time, and saved by one transaction, at most."`
 	Lanes       int           `name:"lanes" env:"SAVER_LANES" default:"2" help:"Over how many transactions, under way at the same time, the characters of a scope are split."`
 	GiveWay     bool          `name:"give-way" env:"SAVER_GIVE_WAY" default:"true" negatable:"" help:"Let other processes of the machine have its processors first, and drain a backlog no faster than players can bear."`
-	CatchUp     bool          `name:"catch-up" env:"SAVER_CATCH_UP" default:"true" negatable:"" help:"Take a backlog without acknowledging each event, while no other saver is at work."`
+	CatchUp     bool          `name:"catch-up" env:"SAVER_CATCH_UP" default:"true" negatable:"" help:"Take a backlog without acknowledging each event, together with other savers."`
 	Grace       time.Duration `name:"cleanup-grace" env:"CLEANUP_GRACE" default:"15s" help:"How long a change may be unsaved before cleanup asks about it."`
 	SessionIdle time.Duration `name:"session-idle" env:"SESSION_IDLE" default:"15m" help:"How long a character may be silent before its sessions end as abandoned."`
 	EvictIdle   time.Duration `name:"evict-idle" env:"EVICT_IDLE" default:"1h" help:"How long a saved character may be silent before Redis forgets it."`
