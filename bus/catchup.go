@@ -23,6 +23,7 @@ type catchUp struct {
 	b        *Bus
 	of       jetstream.Consumer // the scope's
 	connects uint64             // how often the connection had been made again
+	begun    uint64             // sequence in the stream after which the reader begins
 
 	reader  jetstream.Consumer
 	reading *reading
@@ -235,9 +236,16 @@ func (b *Bus) deleteReader(reader jetstream.Consumer) {
 	_ = b.js.DeleteConsumer(ctx, info.Stream, info.Name)
 }
 
+// held is what a source has from its consumer that is not acknowledged: so many
+// messages, and the last of all that it ever got, in the stream.
+type held struct {
+	pending int
+	last    uint64
+}
+
 // join takes part in the catch-up of a consumer that another saver leads, or begins
-// one after a sequence of the stream, up to which everything is settled or in hand.
-func (b *Bus) join(ctx context.Context, of jetstream.Consumer, after uint64, limit int) (*catchUp, error) {
+// one.
+func (b *Bus) join(ctx context.Context, of jetstream.Consumer, mine held, limit int) (*catchUp, error) {
 	for {
 		reader, err := b.oldestReader(ctx, of)
 		if err != nil {
@@ -245,7 +253,7 @@ func (b *Bus) join(ctx context.Context, of jetstream.Consumer, after uint64, lim
 		}
 		var c *catchUp
 		if reader == nil {
-			c, err = b.beginCatchUp(ctx, of, after, limit)
+			c, err = b.beginCatchUp(ctx, of, mine, limit)
 		} else if c, err = b.helpWith(ctx, of, reader, limit); errors.Is(err, errLeaderGone) {
 			b.deleteReader(reader)
 		}

@@ -2,6 +2,8 @@ package bus
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,52 +13,53 @@ const (
 	// backlogFrom is how many times what is fetched at a time has to wait, to be
 	// worth a catch-up.
 	backlogFrom = 4
-	// A catch-up that could not begin is tried again soon, a few times; then, and after
-	// one that ended early, seldom.
-	tryAfter   = 20 * time.Millisecond
+	// A catch-up that could not begin is tried again seldom, one that ended early soon,
+	// unless that was since nothing could be settled.
+	trySoon    = time.Second
 	trySeldom  = 10 * time.Second
-	tryOften   = 5 // times
 	tryTimeout = time.Second
 )
 
 // A chance is when a source tries to catch up.
 type chance struct {
 	tried time.Time
-	tries int
+	pause time.Duration // until the next time
 }
 
 // due reports whether it is time to try.
-func (c *chance) due() bool {
-	if c.tries < tryOften {
-		return time.Since(c.tried) >= tryAfter
-	}
-	return time.Since(c.tried) >= trySeldom
-}
+func (c *chance) due() bool { return time.Since(c.tried) >= c.pause }
 
 // consider takes part in a catch-up, or begins one, after what was fetched, and what
 // has come ahead, where it is worth it.
 func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limit int) {
-	c := &s.chance
-	switch {
-	case !backlog(last, limit):
-		if c.due() {
-			c.tries = 0 // the next backlog is another matter
-		}
-		return
-	case !c.due():
+	if !backlog(last, limit) || !s.chance.due() {
 		return
 	}
-	c.tried = time.Now()
-	c.tries++
+	s.chance = chance{time.Now(), trySeldom}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	if last = s.readAhead(ctx, last); !backlog(last, limit) {
+		s.chance.pause = 0
 		return
 	}
 	var err error
-	if s.catchUp, err = s.b.join(ctx, s.consumer, last.Sequence.Stream, limit); err != nil {
+	if s.catchUp, err = s.b.join(ctx, s.consumer, s.held(last), limit); err != nil {
 		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
+		return
 	}
+	s.ahead = slices.DeleteFunc(s.ahead, func(msg jetstream.Msg) bool {
+		meta, err := msg.Metadata()
+		comes := err == nil && meta.Sequence.Stream > s.catchUp.begun
+		if comes {
+			_ = msg.Nak() // the reader brings it, to somebody
+		}
+		return comes
+	})
+}
+
+// held is what the source has from its consumer, up to the last message in the stream.
+func (s *Source) held(last *jetstream.MsgMetadata) held {
+	return held{last: last.Sequence.Stream, pending: int(s.hand.left.Load()) + len(s.ahead)}
 }
 
 // backlog reports whether enough waited when the last message was handed out.
@@ -88,8 +91,11 @@ func (s *Source) readAhead(ctx context.Context, last *jetstream.MsgMetadata) *je
 // endCatchUp goes back to acknowledging.
 func (s *Source) endCatchUp() {
 	s.chance = chance{}
-	if s.catchUp.early != nil {
-		s.chance = chance{tried: time.Now(), tries: tryOften}
+	if early := s.catchUp.early; early != nil {
+		s.chance = chance{time.Now(), trySoon}
+		if errors.Is(early, errNotMoved) {
+			s.chance.pause = trySeldom
+		}
 	}
 	s.catchUp = nil
 }

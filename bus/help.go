@@ -33,7 +33,7 @@ var errLeaderGone = errors.New("the saver that led the catch-up is gone")
 // helpWith takes part in a catch-up.
 func (b *Bus) helpWith(ctx context.Context, of, reader jetstream.Consumer, limit int) (*catchUp, error) {
 	c := b.newCatchUp(of)
-	c.reader = reader
+	c.reader, c.begun = reader, reader.CachedInfo().Config.OptStartSeq-1
 	c.help = &help{saver: uuid.NewString(), subject: tellSubject(reader.CachedInfo().Name)}
 	c.help.untold.ends = make(map[uint64]uint64)
 	// Before it gets anything, so that what it gets is not taken for lost.

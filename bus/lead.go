@@ -15,7 +15,6 @@ import (
 // lead is what the leader of a catch-up knows: it began it, and moves the scope's
 // consumer.
 type lead struct {
-	begun uint64 // sequence in the stream, up to which the scope's consumer settles all by itself
 	tells *nats.Subscription
 
 	board   *board
@@ -81,13 +80,17 @@ func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (jetstrea
 // errOvertaken means that another saver has made a reader at the same time.
 var errOvertaken = errors.New("another reader is older")
 
-// beginCatchUp leads one, after a sequence of the stream. The error is errOvertaken
-// where another saver does so at the same time.
-func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, begun uint64, limit int) (*catchUp, error) {
+// beginCatchUp leads one. The error is errOvertaken where another saver does so at the
+// same time.
+func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine held, limit int) (*catchUp, error) {
+	info, err := of.Info(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("catch up: %w", err)
+	}
 	c := b.newCatchUp(of)
-	c.lead = &lead{begun: begun, settled: begun, board: newBoard(begun), helpers: make(map[string]*helper)}
+	c.begun = beginsAfter(info, mine)
+	c.lead = &lead{settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
 	name := readerPrefix(of) + uuid.NewString()
-	var err error
 	// Whoever finds the reader finds somebody who listens.
 	if c.lead.tells, err = b.nc.Subscribe(tellSubject(name), c.hear); err == nil {
 		err = c.openReader(ctx, name, limit)
@@ -100,6 +103,16 @@ func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, begun uin
 	return c, nil
 }
 
+// beginsAfter is where a reader begins: behind what this saver holds, where nobody else
+// holds anything; else where all is settled, since what a saver lost as it stopped to
+// read is settled by nobody.
+func beginsAfter(info *jetstream.ConsumerInfo, mine held) uint64 {
+	if info.NumAckPending <= mine.pending {
+		return mine.last
+	}
+	return info.AckFloor.Stream
+}
+
 // openReader makes the reader and begins to read, unless there is another one.
 func (c *catchUp) openReader(ctx context.Context, name string, limit int) error {
 	of := c.of.CachedInfo()
@@ -107,7 +120,7 @@ func (c *catchUp) openReader(ctx context.Context, name string, limit int) error 
 	c.reader, err = c.b.js.CreateConsumer(ctx, of.Stream, jetstream.ConsumerConfig{
 		Name:          name,
 		FilterSubject: of.Config.FilterSubject, FilterSubjects: of.Config.FilterSubjects,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.lead.begun + 1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.begun + 1,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
 		InactiveThreshold: readerLife,
 	})

@@ -26,6 +26,7 @@ var (
 	errNotSettled = errors.New("the consumer waits for events of before")
 	errOtherTimes = errors.New("the consumer was moved, or the connection was made again")
 	errNotAlone   = errors.New("savers that take no part have come")
+	errNotMoved   = errors.New("the consumer could not be moved")
 	errPaused     = errors.New("the consumer is paused")
 	errGivenBack  = errors.New("events were given back")
 )
@@ -93,7 +94,7 @@ func (c *catchUp) settle(saved uint64) error {
 	if err != nil {
 		return err
 	}
-	moved := l.settled > l.begun // by this catch-up
+	moved := l.settled > c.begun // by this catch-up
 	switch {
 	case !c.isConnected():
 		return errOtherTimes
@@ -109,7 +110,7 @@ func (c *catchUp) settle(saved uint64) error {
 	}
 	if info.AckFloor.Stream < saved {
 		if _, err := c.b.js.ResetConsumerToSequence(ctx, info.Stream, info.Name, saved+1); err != nil {
-			return fmt.Errorf("move the consumer: %w", err)
+			return fmt.Errorf("%w: %w", errNotMoved, err)
 		}
 	}
 	if moved && info.Delivered.Stream > l.settled {
