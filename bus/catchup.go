@@ -236,16 +236,16 @@ func (b *Bus) deleteReader(reader jetstream.Consumer) {
 	_ = b.js.DeleteConsumer(ctx, info.Stream, info.Name)
 }
 
-// held is what a source has from its consumer that is not acknowledged: so many
+// holding is what a source has from its consumer that is not acknowledged: so many
 // messages, and the last of all that it ever got, in the stream.
-type held struct {
+type holding struct {
 	pending int
 	last    uint64
 }
 
 // join takes part in the catch-up of a consumer that another saver leads, or begins
 // one.
-func (b *Bus) join(ctx context.Context, of jetstream.Consumer, mine held, limit int) (*catchUp, error) {
+func (b *Bus) join(ctx context.Context, of jetstream.Consumer, mine holding, limit int) (*catchUp, error) {
 	for {
 		reader, err := b.oldestReader(ctx, of)
 		if err != nil {

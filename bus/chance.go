@@ -43,7 +43,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 		return
 	}
 	var err error
-	if s.catchUp, err = s.b.join(ctx, s.consumer, s.held(last), limit); err != nil {
+	if s.catchUp, err = s.b.join(ctx, s.consumer, s.holds(last), limit); err != nil {
 		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
 		return
 	}
@@ -57,9 +57,9 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 	})
 }
 
-// held is what the source has from its consumer, up to the last message in the stream.
-func (s *Source) held(last *jetstream.MsgMetadata) held {
-	return held{last: last.Sequence.Stream, pending: int(s.hand.left.Load()) + len(s.ahead)}
+// holds is what the source has from its consumer, up to the last message in the stream.
+func (s *Source) holds(last *jetstream.MsgMetadata) holding {
+	return holding{last: last.Sequence.Stream, pending: int(s.hand.left.Load()) + len(s.ahead)}
 }
 
 // backlog reports whether enough waited when the last message was handed out.

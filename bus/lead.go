@@ -82,7 +82,7 @@ var errOvertaken = errors.New("another reader is older")
 
 // beginCatchUp leads one. The error is errOvertaken where another saver does so at the
 // same time.
-func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine held, limit int) (*catchUp, error) {
+func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine holding, limit int) (*catchUp, error) {
 	info, err := of.Info(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("catch up: %w", err)
@@ -106,7 +106,7 @@ func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine held
 // beginsAfter is where a reader begins: behind what this saver holds, where nobody else
 // holds anything; else where all is settled, since what a saver lost as it stopped to
 // read is settled by nobody.
-func beginsAfter(info *jetstream.ConsumerInfo, mine held) uint64 {
+func beginsAfter(info *jetstream.ConsumerInfo, mine holding) uint64 {
 	if info.NumAckPending <= mine.pending {
 		return mine.last
 	}
