@@ -33,7 +33,9 @@ const (
 	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 1999, at + n)))`
 	markChar     = `redis.call('ZADD', KEYS[3], 'NX', version, char)`
 	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
-	replayKey    = `if known then return {'replay', known} end`
+	// The commit, too, knows the trade by its key.
+	commitReceiver = "	change, answer, err := s.commit(ctx, a)\n"
+	replayKey      = `if known then return {'replay', known} end`
 )
 
 func guard(file, table, statement string) []patch {
@@ -53,8 +55,9 @@ func patches() []patch {
 				"		err := w.transact(ctx, b.events)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				w.settle(b, saved)\n			}\n"},
 		{"gateway/act.go", `case l.Record != "":`, `case l.Record != "" && !planted("idempotency-ignored"):`},
 		{"gateway/transfers.go", loadReceiver,
-			"		if planted(\"credit-again\") {\n			a.opts.Key = \"\"\n" +
+			"		if planted(\"credit-again\") {\n" +
 				"			return s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
+		{"gateway/transfers.go", commitReceiver, "	if planted(\"credit-again\") {\n		a.opts.Key = \"\"\n	}\n" + commitReceiver},
 		{"hot/functions.go", "library(luaSource)", "library(plantedSource)"},
 	}
 	all = append(all, guard("internal/db/combat.sql.go", "character_progress", "saveProgress")...)

@@ -52,7 +52,7 @@ var table = map[string][]string{
 	"bench/fresh":              {"bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "bus", "events", "savers"},
 	"bench/scale":              {"bench/delay", "bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events"},
 	"bench/growth":             {"bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events"},
-	"chaos":                    {"cold", "events", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
+	"chaos":                    {"cold", "events", "game", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/bench":                {"bench/bare", "bench/baseline", "bench/drain", "bench/fresh", "bench/growth", "bench/hotpath", "bench/load", "bench/report", "bench/rig", "bench/scale", "bench/workload", "internal/program"},
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
