@@ -23,6 +23,9 @@ var errSpread = errors.New("sequences are too far apart")
 
 // add takes in the sequences from first to last.
 func (s *sequences) add(first, last uint64) error {
+	if last < first {
+		return errSpread
+	}
 	if len(s.words) == 0 {
 		s.from = first - first%wordBits
 	}
@@ -34,7 +37,7 @@ func (s *sequences) add(first, last uint64) error {
 		s.words = append(make([]uint64, more, more+uint64(len(s.words))), s.words...)
 		s.from -= more * wordBits
 	}
-	if last < first || last-s.from >= mostSpread {
+	if last-s.from >= mostSpread {
 		return errSpread
 	}
 	for need := (last-s.from)/wordBits + 1; uint64(len(s.words)) < need; {

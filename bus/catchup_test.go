@@ -55,7 +55,7 @@ func (r *rig) floor() uint64 {
 	return r.saver(events.ScopeVitals).AckFloor.Stream
 }
 
-// A saver that is alone acknowledges few of very many events; the consumer ends
+// A saver acknowledges few of very many events; the consumer ends
 // where it would have with an ack of each.
 func TestBacklogIsSettledWithoutAnAckOfEach(t *testing.T) {
 	t.Parallel()
@@ -256,7 +256,7 @@ func TestConsumerIsNeverBeyondWhatIsSaved(t *testing.T) {
 		t.Errorf("%d events were never saved", left)
 	}
 	if catchUps == 0 {
-		t.Error("no saver was ever alone: this test shows nothing")
+		t.Error("no saver ever caught up: this test shows nothing")
 	}
 }
 
@@ -352,8 +352,8 @@ func TestGivenBackOfABacklogComesAgain(t *testing.T) {
 	r.comesAgain(source, back, last)
 }
 
-// A second saver comes while the first reads without acks: both go on, each with
-// acks.
+// A saver that takes no part comes while another reads without acks, and draws what
+// that one works on: both go on, each with acks.
 func TestCatchUpEndsWhenAnotherSaverComes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)

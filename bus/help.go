@@ -103,8 +103,12 @@ func (c *catchUp) tellAll() error {
 		switch {
 		case errors.Is(err, errLeaderGone) && t.over && !lost:
 			return nil // it was the last to be waited for
-		case errors.Is(err, errLeaderGone), closing, lost && err == nil:
-			return errors.Join(err, reason(lost))
+		case errors.Is(err, errLeaderGone):
+			return err
+		case lost && (err == nil || closing):
+			return errGivenBack
+		case closing:
+			return nil
 		case time.Since(c.help.heard) > silentAfter:
 			return errLeaderGone
 		case answer == heardEnough:
@@ -120,13 +124,6 @@ func (c *catchUp) tellAll() error {
 			return nil
 		}
 	}
-}
-
-func reason(lost bool) error {
-	if lost {
-		return errGivenBack
-	}
-	return nil
 }
 
 // add takes in more to be told.

@@ -161,23 +161,10 @@ func (c *catchUp) isShared() bool {
 // helper counts before it gets its first message.
 func (c *catchUp) hear(msg *nats.Msg) {
 	t, err := decodeTold(msg.Data)
-	if err != nil {
-		c.b.log.Warn("not understood", "subject", msg.Subject, "err", err)
-		return
+	var answer string
+	if err == nil {
+		answer, err = c.heard(t, time.Now())
 	}
-	c.mu.Lock()
-	h := c.lead.helpers[t.saver]
-	if h == nil {
-		h = new(helper)
-		c.lead.helpers[t.saver] = h
-	}
-	h.heard, h.over, h.lost = time.Now(), t.over, h.lost || t.lost
-	err = c.lead.board.note(t)
-	answer := heardMore
-	if c.ended {
-		answer = heardEnough
-	}
-	c.mu.Unlock()
 	if err != nil {
 		c.b.log.Warn("not understood", "subject", msg.Subject, "err", err)
 		return
@@ -187,6 +174,25 @@ func (c *catchUp) hear(msg *nats.Msg) {
 	}
 	c.look()
 	_ = msg.Respond([]byte(answer)) // who gets no answer tells it again
+}
+
+// heard notes what a helper has told, and returns the answer.
+func (c *catchUp) heard(t *told, now time.Time) (answer string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.lead.board.note(t); err != nil {
+		return "", err
+	}
+	h := c.lead.helpers[t.saver]
+	if h == nil {
+		h = new(helper)
+		c.lead.helpers[t.saver] = h
+	}
+	h.heard, h.over, h.lost = now, t.over, h.lost || t.lost
+	if c.ended {
+		return heardEnough, nil
+	}
+	return heardMore, nil
 }
 
 // What a leader answers: go on, or the backlog is at its end.

@@ -10,7 +10,7 @@ import (
 
 const (
 	// settleEvery is how long what a catch-up has saved may stay unsettled. So much
-	// is saved twice when its saver is killed, or is not alone any more.
+	// is saved twice when its leader is killed.
 	settleEvery = time.Second
 	// settleTimeout bounds what the server is asked at a time.
 	settleTimeout = 2 * time.Second

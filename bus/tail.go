@@ -19,9 +19,9 @@ import (
 const answerMemory = time.Minute
 
 // Tail returns a character's events that may not be saved yet, and the requests
-// that events of the last minute have answered, trades among them. Events published without the
-// character in their subject are not among them, nor is what is settled: a dead
-// letter is no state of the character.
+// that events of the last minute have answered, trades among them. Events published
+// without the character in their subject are not among them, nor is what is settled: a
+// dead letter is no state of the character.
 func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
 	begin, err := b.tailBegins(ctx)
 	if err == nil {

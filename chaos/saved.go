@@ -23,8 +23,8 @@ const savedPatience = time.Minute
 
 // awaitSaved returns when all that was answered before the call is in
 // PostgreSQL: no older mark stands in Redis, and savers have settled what the
-// stream had; and the mirror shows what is open, which PostgreSQL does not. It returns early, with nil, when ctx ends; other faults may keep
-// it waiting.
+// stream had; and the mirror shows what is open, which PostgreSQL does not. It
+// returns early, with nil, when ctx ends; other faults may keep it waiting.
 func (r *rig) awaitSaved(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, savedPatience)
 	defer cancel()

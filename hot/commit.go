@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -25,13 +24,6 @@ const (
 	modeRefuse = 'r'
 )
 
-// mostAnswers bounds how many answers a join brings back, the newest: those of a
-// minute in which a character did something thirty times a second.
-const mostAnswers = 2048
-
-// requestMemory is the same in library.lua.
-const requestMemory = 24 * time.Hour
-
 // Commit applies a change, all or nothing. Its errors:
 // game.ErrUnverified, game.ErrAhead, *game.MovedError, *game.ReplayError, or an
 // *events.UnavailableError, after which the change may have been applied or not.
@@ -43,13 +35,6 @@ func (s *Store) Commit(ctx context.Context, c *game.Change, r game.Request) erro
 // copy cannot be verified now. The copy stays unverified.
 func (s *Store) CommitBlind(ctx context.Context, c *game.Change, r game.Request) error {
 	return s.commit(ctx, modeBlind, c, r)
-}
-
-// Refuse keeps the answer of a request that changes nothing, so that the same
-// request, late on its way, is not decided anew when the state has changed. It
-// returns a *game.ReplayError where the key is known already.
-func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) error {
-	return s.run(ctx, newArgs(s, modeRefuse, &game.Change{Char: char, Unseen: true}, r, ""))
 }
 
 // CommitJoin writes a copy that was joined from all sources over loaded, marks
@@ -89,42 +74,6 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 	args.setField(fieldCopy, rand.Text())
 	args.remember(answers)
 	return s.run(ctx, args)
-}
-
-// forgotten returns the newest of these answers that are not in the older half of
-// what Redis remembers. Those that are would come into the newer one a second time,
-// and fill it: then the older half goes, and with it answers that no event brings
-// back.
-func (s *Store) forgotten(ctx context.Context, char events.CharID, answers []game.Request) ([]game.Request, error) {
-	answers = answers[max(0, len(answers)-mostAnswers):]
-	if len(answers) == 0 {
-		return nil, nil
-	}
-	keys := make([]string, len(answers))
-	for i := range answers {
-		keys[i] = answers[i].Key
-	}
-	records, err := s.rdb.HMGet(ctx, keyRequestsOld(char), keys...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("answers that character %d remembers: %w", char, unavailable(err))
-	}
-	var out []game.Request
-	for i := range answers {
-		if records[i] == nil {
-			out = append(out, answers[i])
-		}
-	}
-	return out, nil
-}
-
-// remember keeps answers, where Redis does not have them itself.
-func (a *args) remember(answers []game.Request) {
-	for _, r := range answers {
-		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
-	}
-	if len(answers) > 0 {
-		a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)))
-	}
 }
 
 func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Request) error {

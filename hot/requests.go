@@ -1,0 +1,60 @@
+package hot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// mostAnswers bounds how many answers a join brings back, the newest: those of a
+// minute in which a character did something thirty times a second.
+const mostAnswers = 2048
+
+// requestMemory is the same in library.lua.
+const requestMemory = 24 * time.Hour
+
+// Refuse keeps the answer of a request that changes nothing, so that the same
+// request, late on its way, is not decided anew when the state has changed. It
+// returns a *game.ReplayError where the key is known already.
+func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) error {
+	return s.run(ctx, newArgs(s, modeRefuse, &game.Change{Char: char, Unseen: true}, r, ""))
+}
+
+// forgotten returns the newest of these answers that are not in the older half of
+// what Redis remembers. Those that are would come into the newer one a second time,
+// and fill it: then the older half goes, and with it answers that no event brings
+// back.
+func (s *Store) forgotten(ctx context.Context, char events.CharID, answers []game.Request) ([]game.Request, error) {
+	answers = answers[max(0, len(answers)-mostAnswers):]
+	if len(answers) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(answers))
+	for i := range answers {
+		keys[i] = answers[i].Key
+	}
+	records, err := s.rdb.HMGet(ctx, keyRequestsOld(char), keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("answers that character %d remembers: %w", char, unavailable(err))
+	}
+	var out []game.Request
+	for i := range answers {
+		if records[i] == nil {
+			out = append(out, answers[i])
+		}
+	}
+	return out, nil
+}
+
+// remember keeps answers, where Redis does not have them itself.
+func (a *args) remember(answers []game.Request) {
+	for _, r := range answers {
+		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
+	}
+	if len(answers) > 0 {
+		a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)))
+	}
+}

@@ -1,0 +1,188 @@
+package hot_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+func TestRepeatedRequestReturnsTheFirstRecord(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.character()
+		first := r.items(char, game.ItemDelta{ItemID: "potion", Delta: 1})
+		r.must(r.store.Commit(r.ctx, first, game.Request{Key: "k", Record: `{"a":1}`}))
+		again := r.items(char, game.ItemDelta{ItemID: "potion", Delta: 1})
+
+		r.unchanged(func() {
+			wantReplay(t, r.store.Commit(r.ctx, again, game.Request{Key: "k", Record: `{"a":2}`}), `{"a":1}`)
+			wantReplay(t, r.store.CommitBlind(r.ctx, again, game.Request{Key: "k", Record: `{"a":2}`}), `{"a":1}`)
+			// Also where the version is stale or mad: the repeat is told apart first.
+			again.Version = first.Version
+			wantReplay(t, r.store.Commit(r.ctx, again, game.Request{Key: "k", Record: `{"a":2}`}), `{"a":1}`)
+		})
+
+		for key, record := range map[string]string{"k": `{"a":1}`, "other": ""} {
+			loaded, err := r.store.Load(r.ctx, char, game.Want{Request: key})
+			r.must(err)
+			if loaded.Record != record {
+				t.Errorf("loaded %q for request %q, want %q", loaded.Record, key, record)
+			}
+		}
+	})
+}
+
+func wantReplay(t tb, err error, record string) {
+	t.Helper()
+	var replay *game.ReplayError
+	if !errors.As(err, &replay) {
+		t.Fatalf("got %v, want a ReplayError", err)
+	}
+	if replay.Record != record {
+		t.Errorf("record %q, want the first one %q", replay.Record, record)
+	}
+}
+
+// The keys of two characters are apart.
+func TestRequestOfAnotherCharacterIsNoRepeat(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		for range 2 {
+			r.must(r.store.Commit(r.ctx, r.vitals(r.character(), 1), game.Request{Key: "k", Record: "r"}))
+		}
+	})
+}
+
+// A commit that was refused leaves its key free for the next try.
+func TestRefusedRequestIsNotRemembered(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.character()
+		stale := r.vitals(char, 1)
+		newest := r.vitals(char, 2)
+		r.commit(newest)
+		r.moved(r.store.Commit(r.ctx, stale, game.Request{Key: "k", Record: "r"}), newest.Version)
+
+		r.must(r.store.Commit(r.ctx, r.vitals(char, 3), game.Request{Key: "k", Record: "r"}))
+	})
+}
+
+// A refusal is an answer, too: it is kept, changes nothing else, and needs no
+// character.
+func TestRefusalIsKeptAndChangesNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		known, unknown := r.character(), r.newcomer()
+		r.commit(everyPart(known, r.next()))
+		for _, char := range []events.CharID{known, unknown} {
+			requests := fmt.Sprintf("{ac:%d}:requests", char)
+			before := r.dump()
+
+			r.must(r.store.Refuse(r.ctx, char, game.Request{Key: "k", Record: "no"}))
+
+			after := r.dump()
+			delete(after, requests)
+			equal(t, "all but the answers", after, before)
+			if ttl := r.raw.TTL(r.ctx, requests).Val(); ttl <= 0 || ttl > 24*time.Hour {
+				t.Errorf("the answer goes in %s, want at most a day", ttl)
+			}
+			r.unchanged(func() {
+				wantReplay(t, r.store.Refuse(r.ctx, char, game.Request{Key: "k", Record: "yes"}), "no")
+				wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 1), game.Request{Key: "k", Record: "yes"}), "no")
+			})
+		}
+	})
+}
+
+// A join brings back the answers that have events. That takes none of the newest
+// from those that have no event, however many there are.
+func TestJoinForgetsNoAnswer(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		const promised = 256 // the newest so many
+		char := r.character()
+		answer := func(n int) game.Request {
+			return game.Request{Key: fmt.Sprint("key ", n), Record: fmt.Sprint("record ", n)}
+		}
+		var published []game.Request
+		n := 0
+		act := func() {
+			n++
+			r.age(char)
+			r.must(r.store.Commit(r.ctx, r.vitals(char, 1), answer(n)))
+			if n%10 != 0 {
+				published = append(published, answer(n))
+			}
+		}
+		for range 300 {
+			act()
+		}
+		for range 3 {
+			loaded := r.load(char)
+			r.must(r.store.CommitJoin(r.ctx, &loaded.State, &loaded.State, game.Joining{Answers: published}))
+			for range 10 {
+				act()
+			}
+		}
+		for i := n - promised + 1; i <= n; i++ {
+			wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 2), game.Request{Key: answer(i).Key}), answer(i).Record)
+		}
+	})
+}
+
+// The answers of the last two minutes are kept, and the newest 256 of a character;
+// of older ones never more than twice as many, and none without a time at which it
+// goes.
+func TestNewestAnswersAreKept(t *testing.T) {
+	const full, answered = 256, 600
+	onBoth(t, func(t *testing.T, r *rig) {
+		for name, test := range map[string]struct {
+			isOld bool
+			least int // the newest so many are kept
+		}{
+			"new": {false, answered},
+			"old": {true, full},
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := r.in(t)
+				char := r.character()
+				for i := range answered {
+					if test.isOld {
+						r.age(char)
+					}
+					r.must(r.store.Commit(r.ctx, r.vitals(char, 1), game.Request{Key: fmt.Sprint("key-", i), Record: fmt.Sprint(i)}))
+				}
+
+				r.unchanged(func() {
+					for i := answered - test.least; i < answered; i++ {
+						wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 2), game.Request{Key: fmt.Sprint("key-", i)}), fmt.Sprint(i))
+					}
+				})
+				var count int64
+				for _, name := range []string{"requests", "requests:old"} {
+					key := fmt.Sprintf("{ac:%d}:%s", char, name)
+					n, err := r.raw.HLen(r.ctx, key).Result()
+					r.must(err)
+					count += n
+					ttl, err := r.raw.TTL(r.ctx, key).Result()
+					r.must(err)
+					if n > 0 && (ttl <= 0 || ttl > 24*time.Hour) {
+						t.Errorf("%s goes in %s, want at most a day", key, ttl)
+					}
+				}
+				if most := int64(2*full + 2); test.isOld && count > most {
+					t.Errorf("%d answers are kept, want at most %d", count, most)
+				}
+			})
+		}
+	})
+}
+
+// age makes a character's newest answers old.
+func (r *rig) age(char events.CharID) {
+	key := fmt.Sprintf("{ac:%d}:requests", char)
+	if n, err := r.raw.Exists(r.ctx, key).Result(); err != nil || n == 0 {
+		r.must(err)
+		return
+	}
+	r.must(r.raw.HSet(r.ctx, key, "", 0).Err())
+}
