@@ -191,8 +191,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 
 // repeat is the command for the same run.
 func (c Config) repeat() string {
-	command := fmt.Sprintf("make chaos SEED=%d CHAOS_FOR=%s CLIENTS=%d PARALLEL=%d FAULTS=%s",
-		c.Seed, c.Duration, c.Clients, c.Parallel, strings.Join(c.Faults, ","))
+	command := fmt.Sprintf("make chaos SEED=%d CHAOS_FOR=%s CLIENTS=%d PARALLEL=%d SAVERS=%d FAULTS=%s",
+		c.Seed, c.Duration, c.Clients, c.Parallel, c.Savers, strings.Join(c.Faults, ","))
 	if c.LoseKeys {
 		command += " LOSE_KEYS=true"
 	}
