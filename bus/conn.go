@@ -23,6 +23,7 @@ type Bus struct {
 	js  jetstream.JetStream
 	log *slog.Logger
 
+	acks acks
 	tail tails
 	// suspect has a value when the topology may lack something. See Keep.
 	suspect chan struct{}
@@ -35,12 +36,6 @@ type Bus struct {
 }
 
 const (
-	// asyncPending bounds the publishes that wait for their ack. More than
-	// 1,000 buys no rate; beyond it a publisher waits for its turn.
-	asyncPending = 4000
-	// asyncTimeout frees the place of a publish that nobody answers. Without
-	// it the client would wait for ever.
-	asyncTimeout  = 2 * time.Second
 	reconnectWait = 250 * time.Millisecond
 	// writeTimeout is how long a network that hangs may hold up everybody: the
 	// client writes with the connection locked. Then it is connected again.
@@ -80,10 +75,10 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nats url: %w", err)
 	}
-	js, err := jetstream.New(nc,
-		jetstream.WithPublishAsyncMaxPending(asyncPending),
-		jetstream.WithPublishAsyncTimeout(asyncTimeout),
-		jetstream.WithDefaultTimeout(2*time.Second))
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(2*time.Second))
+	if err == nil {
+		err = b.acks.listen(nc)
+	}
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("jetstream: %w", err)
@@ -96,10 +91,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 // connection. ctx must have a deadline. Nobody fetches any more.
 func (b *Bus) Close(ctx context.Context) {
 	b.endCatchUps(ctx)
-	select {
-	case <-b.js.PublishAsyncComplete():
-	case <-ctx.Done():
-	}
+	b.acks.settled(ctx)
 	_ = b.nc.FlushWithContext(ctx) // acknowledgements leave; an error means they come again
 	b.nc.Close()
 }

@@ -43,3 +43,9 @@ func (s *Source) Lose() { <-s.catchUp.reading.msgs }
 
 // Helps reports whether the source helps another one to catch up.
 func (s *Source) Helps() bool { return s.catchUp != nil && s.catchUp.help != nil }
+
+// MostUnacked is how many publishes may wait for their ack.
+const MostUnacked = mostUnacked
+
+// DecodeAck reads the answer of a stream.
+var DecodeAck = decodeAck

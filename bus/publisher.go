@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -40,37 +39,37 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	if !b.nc.IsConnected() {
 		return nil, fmt.Errorf("publish: %w", unavailable(errNotConnected))
 	}
-	acks := make([]jetstream.PubAckFuture, len(batch))
+	sent := make([]pending, len(batch))
 	for i := range batch {
 		of := origin
 		if i < len(batch)-1 {
 			of.Request = game.Request{}
 		}
-		if acks[i], err = b.send(&batch[i], of); err != nil {
+		if sent[i], err = b.send(&batch[i], of); err != nil {
 			return nil, fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, err)
 		}
 	}
 	return func(ctx context.Context) error {
-		for i, ack := range acks {
-			if err := b.noted(stored(ctx, ack)); err != nil {
-				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, err)
+		for i, one := range sent {
+			if err := b.noted(one.wait(ctx)); err != nil {
+				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, unavailable(err))
 			}
 		}
 		return nil
 	}, nil
 }
 
-func (b *Bus) send(e *events.StateChanged, origin game.Origin) (jetstream.PubAckFuture, error) {
+func (b *Bus) send(e *events.StateChanged, origin game.Origin) (pending, error) {
 	body, err := events.Encode(e)
 	if err != nil {
-		return nil, err
+		return pending{}, err
 	}
 	msg := &nats.Msg{Subject: events.Subject(e.Scope, e.CharID), Data: body}
 	if origin != (game.Origin{}) {
 		msg.Header = headerOf(origin)
 	}
-	ack, err := b.js.PublishMsgAsync(msg)
-	return ack, unavailable(err)
+	sent, err := b.acks.request(b.nc, msg)
+	return sent, unavailable(err)
 }
 
 func headerOf(origin game.Origin) nats.Header {
@@ -82,15 +81,4 @@ func headerOf(origin game.Origin) nats.Header {
 		header[HeaderRequest] = []string{r.Key + " " + r.Record}
 	}
 	return header
-}
-
-func stored(ctx context.Context, ack jetstream.PubAckFuture) error {
-	select {
-	case <-ack.Ok():
-		return nil
-	case err := <-ack.Err():
-		return unavailable(err)
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
-	}
 }

@@ -1,0 +1,211 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-faster/jx"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// mostUnacked bounds the publishes that wait for their ack. More than 1,000 buys
+	// no rate; beyond it a publisher waits for its turn.
+	mostUnacked = 4000
+	// turnTimeout is how long it waits.
+	turnTimeout = 200 * time.Millisecond
+	// ackTimeout frees the place of a publish that nobody answers.
+	ackTimeout = 2 * time.Second
+)
+
+// acks are the stream's answers to what one connection publishes. They come in by
+// one subscription, and so by one goroutine; it only finds who waits for each, who
+// reads it. The client's own way (PublishMsgAsync) also decodes them there and has a
+// timer for each: a player's answer then waits for those before it (decision 14).
+type acks struct {
+	inbox string        // what the subjects begin with that are answered to
+	room  chan struct{} // has a value for each publish under way
+
+	mu   sync.Mutex
+	last uint64 // number of the newest publish
+	// Where the answers are waited for, by number: of publishes since turned, and of
+	// those before, which are given up when ackTimeout has passed.
+	young, old map[uint64]chan *nats.Msg
+	turned     time.Time
+}
+
+// listen subscribes to the acks of what nc publishes.
+func (a *acks) listen(nc *nats.Conn) error {
+	a.inbox = nc.NewInbox() + "."
+	a.room = make(chan struct{}, mostUnacked)
+	a.young, a.old = make(map[uint64]chan *nats.Msg), make(map[uint64]chan *nats.Msg)
+	_, err := nc.Subscribe(a.inbox+"*", func(msg *nats.Msg) {
+		if n, err := strconv.ParseUint(msg.Subject[len(a.inbox):], 10, 64); err == nil {
+			a.end(n, msg)
+		}
+	})
+	return err
+}
+
+// request publishes msg and returns at once.
+func (a *acks) request(nc *nats.Conn, msg *nats.Msg) (pending, error) {
+	p, err := a.expect()
+	if err != nil {
+		return p, err
+	}
+	msg.Reply = a.inbox + strconv.FormatUint(p.n, 10)
+	if err := nc.PublishMsg(msg); err != nil {
+		a.end(p.n, nil)
+		return p, err
+	}
+	return p, nil
+}
+
+var errUnacked = errors.New("too many publishes wait for their ack")
+
+// expect takes a place for a publish, which is waited for if there is none.
+func (a *acks) expect() (pending, error) {
+	a.turn(time.Now())
+	select {
+	case a.room <- struct{}{}:
+	default:
+		turn := time.NewTimer(turnTimeout)
+		defer turn.Stop()
+		select {
+		case a.room <- struct{}{}:
+		case <-turn.C:
+			return pending{}, errUnacked
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last++
+	answer := make(chan *nats.Msg, 1)
+	a.young[a.last] = answer
+	return pending{a, a.last, answer}, nil
+}
+
+// turn gives up what has gone without an answer for ackTimeout, or up to twice that.
+func (a *acks) turn(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Sub(a.turned) <= ackTimeout {
+		return
+	}
+	for _, answer := range a.old {
+		answer <- nil
+		<-a.room
+	}
+	clear(a.old)
+	a.young, a.old, a.turned = a.old, a.young, now
+}
+
+// end ends publish n by its answer, or by nil where there is none; only once.
+func (a *acks) end(n uint64, msg *nats.Msg) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, waiting := range []map[uint64]chan *nats.Msg{a.young, a.old} {
+		if answer, ok := waiting[n]; ok {
+			delete(waiting, n)
+			answer <- msg
+			<-a.room
+			return
+		}
+	}
+}
+
+// settled returns when no answer is outstanding, or none will come, or ctx is done.
+// Nothing can be published after it.
+func (a *acks) settled(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	for range mostUnacked {
+		select {
+		case a.room <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// pending is a publish on its way to the stream.
+type pending struct {
+	acks   *acks
+	n      uint64
+	answer chan *nats.Msg
+}
+
+var errNoAck = errors.New("no ack came")
+
+// wait returns nil when the stream has stored the message. It gives up when ctx is
+// done, and after ackTimeout.
+func (p pending) wait(ctx context.Context) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, ackTimeout)
+		defer cancel()
+	}
+	select {
+	case msg := <-p.answer:
+		return readAck(msg)
+	case <-ctx.Done():
+		p.acks.end(p.n, nil)
+		return ctx.Err()
+	}
+}
+
+// readAck tells what the stream has answered; nil where it has stored the message.
+func readAck(msg *nats.Msg) error {
+	switch {
+	case msg == nil:
+		return errNoAck
+	case len(msg.Data) == 0 && msg.Header.Get("Status") == noResponders:
+		return jetstream.ErrNoStreamResponse
+	}
+	return decodeAck(msg.Data)
+}
+
+// noResponders is the status by which the server says that nobody listens.
+const noResponders = "503"
+
+// decodeAck reads the answer of a stream: {"stream":…,"seq":…} or {"error":…}, a
+// *jetstream.APIError.
+func decodeAck(body []byte) error {
+	var (
+		stored  bool
+		refused *jetstream.APIError
+	)
+	d := jx.GetDecoder()
+	defer jx.PutDecoder(d)
+	d.ResetBytes(body)
+	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+		switch string(key) {
+		case "stream":
+			stream, err := d.StrBytes()
+			stored = len(stream) > 0
+			return err
+		case "error":
+			raw, err := d.Raw()
+			if err != nil {
+				return err
+			}
+			return json.Unmarshal(raw, &refused)
+		}
+		return d.Skip()
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", jetstream.ErrInvalidJSAck, err)
+	case refused != nil:
+		return refused
+	case !stored:
+		return fmt.Errorf("%w: stream: is missing", jetstream.ErrInvalidJSAck)
+	}
+	return nil
+}
