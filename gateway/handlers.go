@@ -32,7 +32,7 @@ func (s *Service) postInventory(ctx context.Context, c *call) (int, any, error) 
 }
 
 func (s *Service) postContext(ctx context.Context, c *call) (int, any, error) {
-	entry, err := decodeEntry(game.Context(c.PathValue("context")), c.body)
+	entry, err := decodeEntry(game.Context(c.path("context")), c.body)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -44,7 +44,7 @@ func (s *Service) postContext(ctx context.Context, c *call) (int, any, error) {
 }
 
 func (s *Service) patchContext(ctx context.Context, c *call) (status int, answer any, err error) {
-	switch context := game.Context(c.PathValue("context")); context {
+	switch context := game.Context(c.path("context")); context {
 	case game.ContextScenario:
 		var step game.Step
 		if step, err = decodeStep(c.body); err == nil {
@@ -67,7 +67,7 @@ func (s *Service) patchContext(ctx context.Context, c *call) (status int, answer
 }
 
 func (s *Service) finishContext(ctx context.Context, c *call) (status int, answer any, err error) {
-	switch context := game.Context(c.PathValue("context")); context {
+	switch context := game.Context(c.path("context")); context {
 	case game.ContextCombat:
 		session, result, bad := decodeResult(c.body)
 		if err = bad; err == nil {
@@ -114,7 +114,7 @@ type dispatched struct {
 }
 
 func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
-	scope := events.Scope(c.PathValue("scope"))
+	scope := events.Scope(c.path("scope"))
 	if wantOf(scope).Empty() {
 		return 0, nil, badParameter("scope", errors.New("must be combat, inventory, scenario or vitals, not "+strconv.Quote(string(scope))))
 	}
@@ -124,7 +124,7 @@ func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
 
 func (s *Service) getCharacter(ctx context.Context, c *call) (int, any, error) {
 	look := s.Look
-	switch from := c.URL.Query().Get("from"); from {
+	switch from := c.query("from"); from {
 	case "", "hot":
 	case "cold":
 		look = s.LookCold

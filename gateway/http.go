@@ -7,15 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/fasthttp/router"
 	"github.com/go-faster/jx"
+	"github.com/valyala/fasthttp"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/internal/strictjson"
@@ -23,81 +22,88 @@ import (
 
 // Handler is the HTTP interface of the service. Errors are problem documents
 // (RFC 9457).
-func (s *Service) Handler() http.Handler {
-	known, mux := http.NewServeMux(), http.NewServeMux()
-	for pattern, handle := range map[string]handler{
-		"PUT /v1/characters/{char_id}/vitals":                     s.putVitals,
-		"POST /v1/characters/{char_id}/inventory":                 s.postInventory,
-		"POST /v1/characters/{char_id}/contexts/{context}":        s.postContext,
-		"PATCH /v1/characters/{char_id}/contexts/{context}":       s.patchContext,
-		"POST /v1/characters/{char_id}/contexts/{context}/finish": s.finishContext,
-		"POST /v1/characters/{char_id}/sync/{scope}":              s.postSync,
-		"POST /v1/transfers":                                      s.postTransfer,
-		"GET /v1/characters/{char_id}":                            s.getCharacter,
-		"GET /v1/characters/{char_id}/saved":                      s.getSaved,
-		"GET /v1/characters/{char_id}/combats":                    s.getCombats,
+func (s *Service) Handler() fasthttp.RequestHandler {
+	r := router.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
+	r.PanicHandler = s.panicked
+	r.NotFound = unknown(fasthttp.StatusNotFound)
+	r.MethodNotAllowed = unknown(fasthttp.StatusMethodNotAllowed)
+
+	const character = "/v1/characters/{char_id}"
+	r.PUT(character+"/vitals", s.route(s.putVitals))
+	r.POST(character+"/inventory", s.route(s.postInventory))
+	r.POST(character+"/contexts/{context}", s.route(s.postContext))
+	r.PATCH(character+"/contexts/{context}", s.route(s.patchContext))
+	r.POST(character+"/contexts/{context}/finish", s.route(s.finishContext))
+	r.POST(character+"/sync/{scope}", s.route(s.postSync))
+	r.POST("/v1/transfers", s.route(s.postTransfer))
+	for path, handle := range map[string]handler{
+		character:              s.getCharacter,
+		character + "/saved":   s.getSaved,
+		character + "/combats": s.getCombats,
 	} {
-		known.Handle(pattern, s.route(handle))
-		mux.Handle(pattern, s.route(handle))
+		r.GET(path, s.route(handle))
+		r.HEAD(path, s.route(handle))
 	}
-	mux.Handle("/", unknown(known))
-	return mux
+	return r.Handler
 }
 
 // A call is one request, taken apart.
 type call struct {
-	*http.Request
-	char events.CharID
-	body []byte
-	opts Options
+	request *fasthttp.RequestCtx
+	char    events.CharID
+	body    []byte // valid until the request is answered; what is decoded is a copy
+	opts    Options
 }
 
 // A handler answers with a status and a body, or with an error.
 type handler func(context.Context, *call) (status int, body any, err error)
 
-func (s *Service) route(handle handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := newCall(w, r)
+func (s *Service) route(handle handler) fasthttp.RequestHandler {
+	return func(r *fasthttp.RequestCtx) {
+		c, err := newCall(r)
 		if err != nil {
-			s.problem(w, r, err)
+			s.problem(r, err)
 			return
 		}
-		status, body, err := handle(r.Context(), c)
+		// A caller that hangs up ends nothing: every step has its own deadline.
+		status, body, err := handle(context.Background(), c)
 		if err != nil {
-			s.problem(w, r, err)
+			s.problem(r, err)
 			return
 		}
 		if answer, ok := body.(interface{ replayed() bool }); ok && answer.replayed() {
-			w.Header().Set("Idempotency-Replayed", "true")
+			r.Response.Header.Set("Idempotency-Replayed", "true")
 		}
-		reply(w, status, body)
-	})
+		reply(r, status, body)
+	}
 }
 
-// pathChar is the character that the path names; 0 for a path that has none.
-func pathChar(r *http.Request) (events.CharID, error) {
-	if !strings.Contains(r.Pattern, "{char_id}") {
-		return 0, nil
+func newCall(r *fasthttp.RequestCtx) (*call, error) {
+	c := &call{request: r}
+	if id, ok := r.UserValue("char_id").(string); ok {
+		var err error
+		if c.char, err = events.ParseCharID(id); err != nil {
+			return nil, badParameter("char_id", err)
+		}
 	}
-	return events.ParseCharID(r.PathValue("char_id"))
-}
-
-func newCall(w http.ResponseWriter, r *http.Request) (*call, error) {
-	char, err := pathChar(r)
-	if err != nil {
-		return nil, badParameter("char_id", err)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, events.MaxBytes))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if c.body = r.PostBody(); len(c.body) > events.MaxBytes {
 		return nil, &events.FieldError{Err: events.ErrTooLarge}
 	}
-	if err != nil {
-		return nil, badParameter("body", err)
-	}
-	c := &call{Request: r, char: char, body: body}
 	return c, c.readOptions()
 }
+
+// path returns a parameter of the path, a copy.
+func (c *call) path(name string) string {
+	value, _ := c.request.UserValue(name).(string)
+	return strings.Clone(value)
+}
+
+// query returns a parameter of the query, the first one of the name, or "".
+func (c *call) query(name string) string { return string(c.request.QueryArgs().Peek(name)) }
+
+// header returns a header of the request, the first one of the name, or "".
+func (c *call) header(name string) string { return string(c.request.Request.Header.Peek(name)) }
 
 var (
 	errDurability = errors.New("must be hot, stream or cold")
@@ -108,25 +114,21 @@ var (
 )
 
 func (c *call) readOptions() error {
-	var query url.Values
-	if c.URL.RawQuery != "" {
-		query = c.URL.Query()
-	}
-	c.opts.Durability = Durability(query.Get("durability"))
+	c.opts.Durability = Durability(c.query("durability"))
 	if c.opts.Durability == "" {
 		c.opts.Durability = DurabilityStream
 	}
 	if !c.opts.Durability.Valid() {
 		return badParameter("durability", errDurability)
 	}
-	c.opts.Trace = c.Header.Get("traceparent")
-	if key := c.Header.Get("Idempotency-Key"); key != "" {
+	c.opts.Trace = c.header("traceparent")
+	if key := c.header("Idempotency-Key"); key != "" {
 		id, err := strictjson.ParseUUID(key)
 		if err != nil {
 			return badParameter("Idempotency-Key", err)
 		}
 		c.opts.Key = id.String()
-		c.opts.Fingerprint = fingerprint(c.Method, c.URL.Path, query.Get("force"), string(c.body))
+		c.opts.Fingerprint = fingerprint(string(c.request.Method()), string(c.request.Path()), c.query("force"), string(c.body))
 	}
 	return nil
 }
@@ -142,7 +144,7 @@ func fingerprint(parts ...string) string {
 }
 
 func (c *call) limit() (int32, error) {
-	text := c.URL.Query().Get("limit")
+	text := c.query("limit")
 	if text == "" {
 		return defaultFights, nil
 	}
@@ -156,7 +158,7 @@ func (c *call) limit() (int32, error) {
 // before is the version below which the history is read: given as a version or
 // as a time.
 func (c *call) before() (events.Version, error) {
-	text := c.URL.Query().Get("before")
+	text := c.query("before")
 	if text == "" {
 		return math.MaxInt64, nil
 	}
@@ -170,7 +172,7 @@ func (c *call) before() (events.Version, error) {
 }
 
 func (c *call) flag(name string) (bool, error) {
-	text := c.URL.Query().Get(name)
+	text := c.query(name)
 	if text == "" {
 		return false, nil
 	}
@@ -184,18 +186,16 @@ func (c *call) flag(name string) (bool, error) {
 // A written body writes itself, much faster than encoding/json writes it.
 type written interface{ write(e *jx.Encoder) }
 
-func reply(w http.ResponseWriter, status int, body any) {
+func reply(r *fasthttp.RequestCtx, status int, body any) {
 	text, err := bodyText(body)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		writeProblem(r, plainProblem(fasthttp.StatusInternalServerError, err))
 		return
 	}
-	w.Header()["Content-Type"] = contentJSON
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // an error means that the caller is gone
+	r.SetStatusCode(status)
+	r.SetContentType("application/json")
+	r.SetBody(text)
 }
-
-var contentJSON = []string{"application/json"}
 
 func bodyText(body any) ([]byte, error) {
 	if body, ok := body.(written); ok {

@@ -2,24 +2,24 @@ package gateway
 
 import (
 	"errors"
-	"net/http"
+
+	"github.com/valyala/fasthttp"
 )
 
 var errFull = errors.New("the gateway answers as many requests at once as it may; nothing was changed, try again")
 
 // Limited refuses what comes while h answers n requests already, with 503 and
-// before anything is read or changed. It bounds what a gateway holds in memory
-// while a server behind it is slow; what is taken on is never dropped.
-func Limited(n int, h http.Handler) http.Handler {
+// before anything is changed. It bounds what a gateway holds in memory while a
+// server behind it is slow; what is taken on is never dropped.
+func Limited(n int, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	places := make(chan struct{}, n)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(r *fasthttp.RequestCtx) {
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
-			h.ServeHTTP(w, r)
+			h(r)
 		default:
-			w.Header().Set("Retry-After", "1")
-			writeProblem(w, plainProblem(http.StatusServiceUnavailable, errFull))
+			writeProblem(r, plainProblem(fasthttp.StatusServiceUnavailable, errFull))
 		}
-	})
+	}
 }

@@ -2,8 +2,9 @@ package gateway_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/savepoint-games/savepoint/gateway"
 )
@@ -14,11 +15,10 @@ func TestRequestsBeyondTheLimitAreRefusedUnread(t *testing.T) {
 	t.Parallel()
 	const limit = 3
 	entered, leave := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(gateway.Limited(limit, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := serve(t, gateway.Limited(limit, func(*fasthttp.RequestCtx) {
 		entered <- struct{}{}
 		<-leave
-	})))
-	defer server.Close()
+	}))
 	get := func() int {
 		r, err := http.Get(server.URL)
 		if err != nil {

@@ -4,7 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -109,43 +113,35 @@ func conflictProblem(err error) *Problem {
 	return p
 }
 
-func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Service) problem(r *fasthttp.RequestCtx, err error) {
 	p := newProblem(err)
-	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		s.Log.Warn("request failed", "method", r.Method, "path", r.URL.Path, "status", p.Status, "err", err)
+	if p.Status >= http.StatusInternalServerError {
+		s.Log.Warn("request failed", "method", string(r.Method()), "path", string(r.Path()), "status", p.Status, "err", err)
 	}
-	if p.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-	}
-	writeProblem(w, p)
+	writeProblem(r, p)
 }
 
-func writeProblem(w http.ResponseWriter, p *Problem) {
+var errPanicked = errors.New("the gateway failed in a way that it should not; what was asked for may have been done or not")
+
+// panicked keeps the mistake in one request from ending all others.
+func (s *Service) panicked(r *fasthttp.RequestCtx, reason any) {
+	s.Log.Error("request panicked", "method", string(r.Method()), "path", string(r.Path()), "reason", reason, "stack", string(debug.Stack()))
+	writeProblem(r, plainProblem(http.StatusInternalServerError, errPanicked))
+}
+
+// unknown answers what is not part of the interface.
+func unknown(status int) fasthttp.RequestHandler {
+	return func(r *fasthttp.RequestCtx) {
+		writeProblem(r, plainProblem(status, fmt.Errorf("%s %s is not part of this interface", r.Method(), r.Path())))
+	}
+}
+
+func writeProblem(r *fasthttp.RequestCtx, p *Problem) {
 	out, _ := json.Marshal(p) // strings and numbers only
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(out, '\n'))
+	if p.Status == http.StatusServiceUnavailable {
+		r.Response.Header.Set("Retry-After", "1")
+	}
+	r.SetStatusCode(p.Status)
+	r.SetContentType("application/problem+json")
+	r.SetBody(append(out, '\n'))
 }
-
-// unknown answers what is not part of the interface with a problem that has the
-// status and the headers which the mux of what is known would give.
-func unknown(known *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		probe := &statusProbe{header: http.Header{}}
-		known.ServeHTTP(probe, r)
-		if allow := probe.header.Get("Allow"); allow != "" {
-			w.Header().Set("Allow", allow)
-		}
-		writeProblem(w, plainProblem(probe.status, errors.New(r.Method+" "+r.URL.Path+" is not part of this interface")))
-	})
-}
-
-// statusProbe keeps the status and headers of an answer and drops its body.
-type statusProbe struct {
-	header http.Header
-	status int
-}
-
-func (p *statusProbe) Header() http.Header         { return p.header }
-func (p *statusProbe) WriteHeader(status int)      { p.status = status }
-func (p *statusProbe) Write(b []byte) (int, error) { return len(b), nil }

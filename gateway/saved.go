@@ -124,22 +124,21 @@ func (s *Service) getSaved(ctx context.Context, c *call) (int, any, error) {
 // awaited reads what is waited for. Without a wait, a version is waited for as
 // long as the gateway allows.
 func (c *call) awaited() (v events.Version, scopes []events.Scope, wait time.Duration, err error) {
-	query := c.URL.Query()
-	if text := query.Get("version"); text != "" {
+	if text := c.query("version"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 1 {
 			return 0, nil, 0, badParameter("version", errAsked)
 		}
 		v, wait = events.Version(n), math.MaxInt64/2
 	}
-	for _, text := range query["scope"] {
+	for _, text := range c.request.QueryArgs().PeekMulti("scope") {
 		scope := events.Scope(text)
 		if !scope.HasState() {
 			return 0, nil, 0, badParameter("scope", errScopes)
 		}
 		scopes = append(scopes, scope)
 	}
-	if text := query.Get("wait"); text != "" {
+	if text := c.query("wait"); text != "" {
 		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
 			return 0, nil, 0, badParameter("wait", errWait)
 		}

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -22,6 +22,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
+	"github.com/valyala/fasthttp"
+	"go.uber.org/goleak"
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/cold"
@@ -34,7 +36,14 @@ import (
 	"github.com/savepoint-games/savepoint/verify"
 )
 
-func TestMain(m *testing.M) { os.Exit(stacktest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(stacktest.Main(m, serverTimers...)) }
+
+// serverTimers are what fasthttp leaves behind a server for some seconds, and one for
+// good. Both only sleep.
+var serverTimers = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+}
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
@@ -50,7 +59,7 @@ type system struct {
 	// stream is the way to the savers, with a switch.
 	stream *cutStream
 	// gateways are two of them, as HTTP servers.
-	gateways []*httptest.Server
+	gateways []served
 }
 
 // cutStream is the real stream, which can be cut off: what a gateway that dies
@@ -144,11 +153,29 @@ func (s *system) service() *gateway.Service {
 	}.WithDefaults()
 }
 
+// served is a gateway over HTTP.
+type served struct{ URL string }
+
 // serve is a gateway over HTTP, until the test ends.
-func (s *system) serve(service *gateway.Service) *httptest.Server {
-	server := httptest.NewServer(service.Handler())
-	s.t.Cleanup(server.Close)
-	return server
+func (s *system) serve(service *gateway.Service) served { return serve(s.t, service.Handler()) }
+
+// serve answers by h on an address of its own, until the test ends.
+func serve(t *testing.T, h fasthttp.RequestHandler) served {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- gateway.Serve(ctx, listener, quiet, h) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Errorf("the gateway ended with %v", err)
+		}
+	})
+	return served{"http://" + listener.Addr().String()}
 }
 
 // save runs a saver of each scope until the returned function is called.

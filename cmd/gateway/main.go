@@ -6,11 +6,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -111,24 +112,28 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	})
 	group.Go(func() error { return ensureTopology(ctx, log, stream, cfg.Topology()) })
 	group.Go(func() error {
-		return program.Serve(ctx, cfg.GatewayAddr, public(metrics.Measured(gateway.Limited(max(1, cfg.MaxInFlight), service.Handler())), checks))
+		listener, err := program.Listen(cfg.GatewayAddr)
+		if err != nil {
+			return err
+		}
+		players := metrics.Measured(gateway.Limited(max(1, cfg.MaxInFlight), service.Handler()))
+		return gateway.Serve(ctx, listener, log, public(players, checks))
 	})
 	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, program.Admin(reg, checks)) })
 	log.Info("gateway is up", "addr", cfg.GatewayAddr, "admin", cfg.AdminAddr)
 	return group.Wait()
 }
 
-// public answers players, and load balancers that only see the public address. A
-// mux before that of the service would be a look-up more for each action.
-func public(service http.Handler, checks []program.Check) http.Handler {
-	health := program.Health(checks)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz") {
-			health.ServeHTTP(w, r)
+// public answers players, and load balancers that only see the public address.
+func public(players fasthttp.RequestHandler, checks []program.Check) fasthttp.RequestHandler {
+	health := fasthttpadaptor.NewFastHTTPHandler(program.Health(checks))
+	return func(r *fasthttp.RequestCtx) {
+		if path := string(r.Path()); (r.IsGet() || r.IsHead()) && (path == "/healthz" || path == "/readyz") {
+			health(r)
 			return
 		}
-		service.ServeHTTP(w, r)
-	})
+		players(r)
+	}
 }
 
 // ensureTopology makes the streams as soon as NATS is there, and again when they

@@ -70,7 +70,9 @@ var outside = map[string][]string{
 	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "internal/stack", "internal/stack/stacktest", "savers"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
-	"github.com/go-faster/jx":        {"internal/strictjson", "events", "gateway"},
+	"github.com/go-faster/jx":        {"internal/strictjson", "bus", "events", "gateway"},
+	"github.com/valyala/fasthttp":    {"gateway", "cmd/gateway"},
+	"github.com/fasthttp/router":     {"gateway"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {

@@ -84,12 +84,21 @@ func Admin(reg *prometheus.Registry, checks []Check) http.Handler {
 
 const drainTimeout = 10 * time.Second
 
+// Listen takes a TCP address.
+func Listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w (is another one running? choose another address)", addr, err)
+	}
+	return listener, nil
+}
+
 // Serve answers on addr until ctx is done, then lets the requests under way
 // finish, and returns.
 func Serve(ctx context.Context, addr string, handler http.Handler) error {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := Listen(addr)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w (is another one running? choose another address)", addr, err)
+		return err
 	}
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
