@@ -26,7 +26,7 @@ type gatherer struct {
 const (
 	// mostSending is how many commands and pipelines may be under way: enough that a
 	// gateway that has processors to spare need not gather.
-	mostSending = 4
+	mostSending = 16
 	// mostGathered bounds a pipeline: no answer is there before the last one is.
 	mostGathered = 128
 )
