@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -29,28 +27,20 @@ const (
 // reads it. The client's own way (PublishMsgAsync) also decodes them there and has a
 // timer for each: a player's answer then waits for those before it (decision 14).
 type acks struct {
-	inbox string        // what the subjects begin with that are answered to
-	room  chan struct{} // has a value for each publish under way
-
-	mu   sync.Mutex
-	last uint64 // number of the newest publish
-	// Where the answers are waited for, by number: of publishes since turned, and of
-	// those before, which are given up when ackTimeout has passed.
-	young, old map[uint64]chan *nats.Msg
-	turned     time.Time
+	inbox[chan *nats.Msg]
+	room chan struct{} // has a value for each publish under way
 }
 
 // listen subscribes to the acks of what nc publishes.
 func (a *acks) listen(nc *nats.Conn) error {
-	a.inbox = nc.NewInbox() + "."
 	a.room = make(chan struct{}, mostUnacked)
-	a.young, a.old = make(map[uint64]chan *nats.Msg), make(map[uint64]chan *nats.Msg)
-	_, err := nc.Subscribe(a.inbox+"*", func(msg *nats.Msg) {
-		if n, err := strconv.ParseUint(msg.Subject[len(a.inbox):], 10, 64); err == nil {
-			a.end(n, msg)
-		}
-	})
-	return err
+	return a.inbox.listen(nc, nc.NewInbox(), ackTimeout, a.answer)
+}
+
+// answer ends a publish; msg is nil where no answer came.
+func (a *acks) answer(to chan *nats.Msg, msg *nats.Msg) {
+	to <- msg
+	<-a.room
 }
 
 // request publishes msg and returns at once.
@@ -59,9 +49,9 @@ func (a *acks) request(nc *nats.Conn, msg *nats.Msg) (pending, error) {
 	if err != nil {
 		return p, err
 	}
-	msg.Reply = a.inbox + strconv.FormatUint(p.n, 10)
+	msg.Reply = a.subject(p.n)
 	if err := nc.PublishMsg(msg); err != nil {
-		a.end(p.n, nil)
+		a.giveUp(p)
 		return p, err
 	}
 	return p, nil
@@ -71,7 +61,9 @@ var errUnacked = errors.New("too many publishes wait for their ack")
 
 // expect takes a place for a publish, which is waited for if there is none.
 func (a *acks) expect() (pending, error) {
-	a.turn(time.Now())
+	for _, late := range a.turn(time.Now()) {
+		a.answer(late, nil)
+	}
 	select {
 	case a.room <- struct{}{}:
 	default:
@@ -83,40 +75,14 @@ func (a *acks) expect() (pending, error) {
 			return pending{}, errUnacked
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.last++
 	answer := make(chan *nats.Msg, 1)
-	a.young[a.last] = answer
-	return pending{a, a.last, answer}, nil
+	return pending{a, a.put(answer), answer}, nil
 }
 
-// turn gives up what has gone without an answer for ackTimeout, or up to twice that.
-func (a *acks) turn(now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if now.Sub(a.turned) <= ackTimeout {
-		return
-	}
-	for _, answer := range a.old {
-		answer <- nil
-		<-a.room
-	}
-	clear(a.old)
-	a.young, a.old, a.turned = a.old, a.young, now
-}
-
-// end ends publish n by its answer, or by nil where there is none; only once.
-func (a *acks) end(n uint64, msg *nats.Msg) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, waiting := range []map[uint64]chan *nats.Msg{a.young, a.old} {
-		if answer, ok := waiting[n]; ok {
-			delete(waiting, n)
-			answer <- msg
-			<-a.room
-			return
-		}
+// giveUp forgets a publish whose answer nobody waits for any more.
+func (a *acks) giveUp(p pending) {
+	if answer, ok := a.take(p.n); ok {
+		a.answer(answer, nil)
 	}
 }
 
@@ -155,7 +121,7 @@ func (p pending) wait(ctx context.Context) error {
 	case msg := <-p.answer:
 		return readAck(msg)
 	case <-ctx.Done():
-		p.acks.end(p.n, nil)
+		p.acks.giveUp(p)
 		return ctx.Err()
 	}
 }

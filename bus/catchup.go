@@ -126,7 +126,7 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 		return nil
 	}
 	c.last = last.Sequence.Consumer
-	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.look}
+	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.look, saved: c.b.tellSaved}
 	if err := p.spans(msgs, first, row); err != nil {
 		return nil
 	}

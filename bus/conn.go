@@ -23,8 +23,9 @@ type Bus struct {
 	js  jetstream.JetStream
 	log *slog.Logger
 
-	acks acks
-	tail tails
+	acks  acks
+	saves saves
+	tail  tails
 	// suspect has a value when the topology may lack something. See Keep.
 	suspect chan struct{}
 
@@ -77,7 +78,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(2*time.Second))
 	if err == nil {
-		err = b.acks.listen(nc)
+		err = errors.Join(b.acks.listen(nc), b.saves.listen(nc))
 	}
 	if err != nil {
 		nc.Close()

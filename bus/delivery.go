@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -18,8 +19,9 @@ type part struct {
 	// Of a reader's: its last message's sequence in the consumer, and those of all.
 	consumer uint64
 	of       sequences
-	back     atomic.Bool // one at least was given back
-	over     func()      // called when none is in hand any more, unless nil
+	back     atomic.Bool              // one at least was given back
+	over     func()                   // called when none is in hand any more, unless nil
+	saved    func(header nats.Header) // called for each event that is saved
 }
 
 // handOut adds messages to the part.
@@ -66,10 +68,17 @@ func (d *delivery) settle(back bool, tell func() error) error {
 	return err
 }
 
-func (d *delivery) Ack() error { return d.settle(false, d.Msg.Ack) }
+// Ack says that the event is saved.
+func (d *delivery) Ack() error { return d.save(d.Msg.Ack) }
 
 func (d *delivery) DoubleAck(ctx context.Context) error {
-	return d.settle(false, func() error { return d.Msg.DoubleAck(ctx) })
+	return d.save(func() error { return d.Msg.DoubleAck(ctx) })
+}
+
+func (d *delivery) save(tell func() error) error {
+	err := d.settle(false, tell)
+	d.part.saved(d.Headers())
+	return err
 }
 
 func (d *delivery) Term() error { return d.settle(false, d.Msg.Term) }

@@ -2,12 +2,12 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -43,6 +43,9 @@ const (
 	// mostStrangers is how many moves in a row may find that somebody who takes no part
 	// has drawn from the consumer: a saver that comes does, before it takes part.
 	mostStrangers = 3
+	// readerName is how many letters (of 32) a reader has of its own: 50 bits. Each of
+	// its messages carries its whole name.
+	readerName = 10
 )
 
 // errGone means that a saver which took part is gone: what it had in hand comes again.
@@ -90,7 +93,7 @@ func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine hold
 	c := b.newCatchUp(of)
 	c.begun = beginsAfter(info, mine)
 	c.lead = &lead{settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
-	name := readerPrefix(of) + uuid.NewString()
+	name := readerPrefix(of) + rand.Text()[:readerName]
 	// Whoever finds the reader finds somebody who listens.
 	if c.lead.tells, err = b.nc.Subscribe(tellSubject(name), c.hear); err == nil {
 		err = c.openReader(ctx, name, limit)

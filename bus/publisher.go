@@ -39,13 +39,21 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	if !b.nc.IsConnected() {
 		return nil, fmt.Errorf("publish: %w", unavailable(errNotConnected))
 	}
+	var saved []string
+	if origin.Saved != nil {
+		saved = b.saves.expect(len(batch), origin.Saved)
+	}
 	sent := make([]pending, len(batch))
 	for i := range batch {
 		of := origin
 		if i < len(batch)-1 {
 			of.Request = game.Request{}
 		}
-		if sent[i], err = b.send(&batch[i], of); err != nil {
+		header := headerOf(of)
+		if saved != nil {
+			header[HeaderSaved] = saved[i : i+1]
+		}
+		if sent[i], err = b.send(&batch[i], header); err != nil {
 			return nil, fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, err)
 		}
 	}
@@ -59,20 +67,20 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	}, nil
 }
 
-func (b *Bus) send(e *events.StateChanged, origin game.Origin) (pending, error) {
+func (b *Bus) send(e *events.StateChanged, header nats.Header) (pending, error) {
 	body, err := events.Encode(e)
 	if err != nil {
 		return pending{}, err
 	}
-	msg := &nats.Msg{Subject: events.Subject(e.Scope, e.CharID), Data: body}
-	if origin != (game.Origin{}) {
-		msg.Header = headerOf(origin)
-	}
-	sent, err := b.acks.request(b.nc, msg)
+	sent, err := b.acks.request(b.nc, &nats.Msg{Subject: events.Subject(e.Scope, e.CharID), Header: header, Data: body})
 	return sent, unavailable(err)
 }
 
+// headerOf is nil for nothing; most events have none.
 func headerOf(origin game.Origin) nats.Header {
+	if origin.Trace == "" && origin.Request.Key == "" && origin.Saved == nil {
+		return nil
+	}
 	header := nats.Header{}
 	if origin.Trace != "" {
 		header[HeaderTrace] = []string{origin.Trace}

@@ -57,6 +57,9 @@ type Origin struct {
 	// Request is the request that the change answers, so that its answer is not
 	// forgotten with the hot state.
 	Request Request
+	// Saved, unless nil, is called once when savers have told that all events are
+	// saved. They may be saved and it is never called.
+	Saved func()
 }
 
 // Joining is what a join commits beside the joined state.

@@ -11,7 +11,8 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// awaitedSaves are the changes whose callers wait until a saver has stored them.
+// awaitedSaves are the changes whose callers wait until a saver has stored them, and
+// tells it (see game.Origin). What is told may get lost, so they are looked for, too.
 // One look is for all of them: if each looked for itself, the looks would take
 // more of PostgreSQL than the saves.
 type awaitedSaves struct {
@@ -25,12 +26,20 @@ type awaitedSaves struct {
 // An awaitedSave is what one caller waits for.
 type awaitedSave struct {
 	rows  map[events.CharID][]events.Row
-	saved chan struct{} // closed when all of rows are
+	saved chan struct{} // closed by done
+	done  func()        // all of rows are saved
+}
+
+func newAwaitedSave(rows map[events.CharID][]events.Row) *awaitedSave {
+	a := &awaitedSave{rows: rows, saved: make(chan struct{})}
+	a.done = sync.OnceFunc(func() { close(a.saved) })
+	return a
 }
 
 const (
-	// lookEvery is the pause between two looks. A saver needs 1 to 10 ms.
-	lookEvery = time.Millisecond
+	// lookEvery is the pause between two looks. A saver needs 1 to 10 ms, and tells;
+	// what is looked for is what was not told.
+	lookEvery = 20 * time.Millisecond
 	// lookLater is the pause where PostgreSQL does not answer.
 	lookLater = 50 * time.Millisecond
 )
@@ -40,17 +49,16 @@ func savedRows(c *game.Change) []events.Row {
 	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
 }
 
-// awaitSaved waits until a saver has stored rows, at most ColdTimeout.
-func (s *Service) awaitSaved(ctx context.Context, rows map[events.CharID][]events.Row) bool {
+// awaitSaved waits until it is told, or seen, that own is saved, at most ColdTimeout.
+func (s *Service) awaitSaved(ctx context.Context, own *awaitedSave) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
 	defer cancel()
-	own := &awaitedSave{rows, make(chan struct{})}
 	s.awaited.add(own, s.lookForSaves)
+	defer s.awaited.remove(own)
 	select {
 	case <-own.saved:
 		return true
 	case <-ctx.Done():
-		s.awaited.remove(own)
 		return false
 	}
 }
@@ -97,7 +105,7 @@ func (s *Service) lookForSaves() {
 		}
 		for _, one := range saved {
 			s.awaited.remove(one)
-			close(one.saved)
+			one.done()
 		}
 	}
 }

@@ -32,7 +32,13 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 	if len(c.Events)+len(c.Contexts) == 0 {
 		return DurabilityHot // the state of an open fight lives in Redis only
 	}
-	stored, err := s.send(ctx, answer.begun, game.Origin{Trace: opts.Trace, Request: answer.request}, c.Events...)
+	origin := game.Origin{Trace: opts.Trace, Request: answer.request}
+	var save *awaitedSave
+	if opts.Durability == DurabilityCold {
+		save = newAwaitedSave(map[events.CharID][]events.Row{c.Char: savedRows(c)})
+		origin.Saved = save.done
+	}
+	stored, err := s.send(ctx, answer.begun, origin, c.Events...)
 	if err != nil {
 		s.Log.Debug("not published; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
@@ -58,7 +64,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
 	}
-	if opts.Durability == DurabilityCold && s.awaitSaved(ctx, map[events.CharID][]events.Row{c.Char: savedRows(c)}) {
+	if save != nil && s.awaitSaved(ctx, save) {
 		return DurabilityCold
 	}
 	return DurabilityStream

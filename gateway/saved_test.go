@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
@@ -138,6 +140,60 @@ func TestAllWhoWaitForTheirSaveAreLookedForTogether(t *testing.T) {
 		t.Error(err)
 	}
 	service.Close() // comes back: nobody is looked for any more
+}
+
+// blindCold is PostgreSQL that tells nobody what it has.
+type blindCold struct{ gateway.Cold }
+
+func (blindCold) Rows(context.Context, map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+	return nil, nil
+}
+
+// Savers tell those who wait: nobody has to look. A change of several scopes is saved
+// when all of them are.
+func TestSaversTellWhoWaits(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	service := s.service()
+	service.Cold, service.ColdTimeout = blindCold{service.Cold}, 20*time.Second
+	s.gateways[0] = s.serve(service)
+	s.want(200, "POST", "1/inventory", fiveGems)
+	s.save()
+	for range 20 {
+		if a := s.want(200, "PUT", "1/vitals?durability=cold", harbor); a.Durability != "cold" {
+			t.Fatalf("vitals: %+v", a)
+		}
+	}
+	fight := s.want(201, "POST", "1/contexts/combat", "").SessionID
+	a := s.want(200, "POST", "1/contexts/combat/finish?durability=cold", sessionBody(fight, `,"outcome":"victory","xp":7,"loot":[{"item_id":"gem","quantity":1}]`))
+	if n := s.count("SELECT count(*) FROM combat_history"); a.Durability != "cold" || n != 1 {
+		t.Errorf("fight: %+v, %d saved", a, n)
+	}
+	trade, err := service.Transfer(t.Context(), game.Trade{ID: uuid.New(), From: 1, To: 2, Items: []game.ItemDelta{{ItemID: "gem", Delta: 2}}}, gateway.Options{Durability: gateway.DurabilityCold})
+	if err != nil || trade.Durability != "cold" {
+		t.Errorf("trade: %+v, %v", trade, err)
+	}
+}
+
+// Where nobody tells, as savers of an older build, who waits finds out by looking.
+func TestWhoIsNotToldOfASaveFindsIt(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	service := s.service()
+	service.Stream = untold{service.Stream}
+	s.gateways[0] = s.serve(service)
+	s.save()
+	if a := s.want(200, "PUT", "1/vitals?durability=cold", harbor); a.Durability != "cold" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// untold is the stream to savers that tell nothing.
+type untold struct{ gateway.Stream }
+
+func (u untold) Send(origin game.Origin, batch ...events.StateChanged) (func(context.Context) error, error) {
+	origin.Saved = nil
+	return u.Stream.Send(origin, batch...)
 }
 
 // Who waits too long is told how far the change has come, and is forgotten.

@@ -22,7 +22,17 @@ func (h *handover) both() []events.StateChanged {
 // publishTrade is publish for both sides of a trade.
 func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) Durability {
 	both := h.both()
-	stored, err := s.send(ctx, h.seen, game.Origin{Trace: opts.Trace}, both...)
+	origin := game.Origin{Trace: opts.Trace}
+	var save *awaitedSave
+	if opts.Durability == DurabilityCold {
+		rows := make(map[events.CharID][]events.Row, len(both))
+		for i := range both {
+			rows[both[i].CharID] = both[i].Rows()
+		}
+		save = newAwaitedSave(rows)
+		origin.Saved = save.done
+	}
+	stored, err := s.send(ctx, h.seen, origin, both...)
 	if err == nil && opts.Durability != DurabilityHot {
 		err = stored()
 	}
@@ -32,17 +42,10 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 	if err != nil || opts.Durability == DurabilityHot {
 		return DurabilityHot
 	}
-	if opts.Durability != DurabilityCold {
-		return DurabilityStream
+	if save != nil && s.awaitSaved(ctx, save) {
+		return DurabilityCold
 	}
-	rows := make(map[events.CharID][]events.Row, len(both))
-	for i := range both {
-		rows[both[i].CharID] = both[i].Rows()
-	}
-	if !s.awaitSaved(ctx, rows) {
-		return DurabilityStream
-	}
-	return DurabilityCold
+	return DurabilityStream
 }
 
 // publishTradeAgain is publishTrade where somebody else may have done it, or where
