@@ -265,9 +265,7 @@ func TestOlderRedisIsJoinedOnFirstTouch(t *testing.T) {
 		t.Fatal(err)
 	}
 	stacktest.RestartRedis(t, server.Config())
-	if err := s.redis.FlushAll(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
+	s.flush()
 	s.restore(old)
 
 	bag := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"potion","delta":-1}]}`)
