@@ -38,6 +38,9 @@ func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.ahead) == 0
 // to hand out what it has read before.
 func (s *Source) ReadsAhead() bool { return len(s.ahead) > 0 }
 
+// Ahead is what the source has read before a catch-up, and not handed out.
+func (s *Source) Ahead() []jetstream.Msg { return s.ahead }
+
 // Lose loses the next message of a backlog on its way.
 func (s *Source) Lose() { <-s.catchUp.reading.msgs }
 
