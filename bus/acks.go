@@ -110,7 +110,7 @@ type pending struct {
 var errNoAck = errors.New("no ack came")
 
 // wait returns nil when the stream has stored the message. It gives up when ctx is
-// done, and after ackTimeout.
+// done, and where that has no deadline after ackTimeout.
 func (p pending) wait(ctx context.Context) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc

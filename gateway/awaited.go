@@ -51,6 +51,9 @@ func savedRows(c *game.Change) []events.Row {
 
 // awaitSaved waits until it is told, or seen, that own is saved, at most ColdTimeout.
 func (s *Service) awaitSaved(ctx context.Context, own *awaitedSave) bool {
+	if own.in(nil) {
+		return true // there is nothing to save
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
 	defer cancel()
 	s.awaited.add(own, s.lookForSaves)

@@ -40,7 +40,9 @@ func Serve(ctx context.Context, listener net.Listener, log *slog.Logger, h fasth
 	stop := context.AfterFunc(ctx, func() {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
-		stopped <- server.ShutdownWithContext(drain)
+		err := server.ShutdownWithContext(drain)
+		_ = listener.Close() // the server knows nothing of it where it has not begun yet
+		stopped <- err
 	})
 	err := server.Serve(listener)
 	if !stop() {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
@@ -155,5 +156,26 @@ func TestAnswersOfTheInterfaceItself(t *testing.T) {
 	}
 	if r := s.do(0, "PUT", "5/vitals/", harbor); r.Status != 404 {
 		t.Errorf("another path: %d %s", r.Status, r.Body)
+	}
+}
+
+// A gateway that is to end before it has begun does so.
+func TestServeThatIsStoppedBeforehandEnds(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	stopped := make(chan error, 1)
+	go func() { stopped <- gateway.Serve(ctx, listener, quiet, func(*fasthttp.RequestCtx) {}) }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it still serves")
 	}
 }
