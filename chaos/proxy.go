@@ -259,9 +259,9 @@ func (l *link) wake() {
 
 // reset breaks the link as a network does that forgot about it.
 func (l *link) reset() {
-	l.end()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.end() // under the lock: whose carrying this ends hangs up a link that is reset already
 	resetConn(l.client)
 	if l.server != nil {
 		resetConn(l.server)

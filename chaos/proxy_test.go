@@ -207,6 +207,7 @@ func TestSlowIsLateEachWay(t *testing.T) {
 	conn := dial(t, p.Addr())
 	hear(t, conn, "a")
 	p.Slow(least, 2*least)
+	settled(t, p)
 
 	began := time.Now()
 	say(t, conn, "hello")
