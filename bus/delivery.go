@@ -30,7 +30,7 @@ func (p *part) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 	all := make([]delivery, len(msgs)) // one allocation for all
 	out := make([]jetstream.Msg, len(msgs))
 	for i, msg := range msgs {
-		all[i].Msg, all[i].part = msg, p
+		all[i].Msg, all[i].part, all[i].header = msg, p, msg.Headers()
 		out[i] = &all[i]
 	}
 	return out
@@ -39,8 +39,9 @@ func (p *part) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 // A delivery is a message of a part. It is settled once, by what comes first.
 type delivery struct {
 	jetstream.Msg
-	part *part
-	over atomic.Bool
+	part   *part
+	header nats.Header // looked up while the message is in the caches
+	over   atomic.Bool
 }
 
 // StoredSince returns a time before which the message was not stored, by the server's
@@ -77,7 +78,7 @@ func (d *delivery) DoubleAck(ctx context.Context) error {
 
 func (d *delivery) save(tell func() error) error {
 	err := d.settle(false, tell)
-	d.part.saved(d.Headers())
+	d.part.saved(d.header)
 	return err
 }
 

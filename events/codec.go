@@ -55,15 +55,22 @@ var envelope = strictjson.NewFields("schema", "id", "scope", "char_id", "version
 
 // Decode reads and validates one event. The error is a FieldError that wraps
 // one of the errors of this package. Decode keeps no part of body.
-func Decode(body []byte) (StateChanged, error) {
+func Decode(body []byte) (e StateChanged, err error) {
+	err = DecodeInto(body, &e)
+	return e, err
+}
+
+// DecodeInto is Decode for those who have a place for the event: whatever was in e
+// is overwritten, with what was read of the event where there is an error.
+func DecodeInto(body []byte, e *StateChanged) error {
+	*e = StateChanged{}
+	if len(body) > MaxBytes {
+		return wrong("", ErrTooLarge)
+	}
 	var (
-		e      StateChanged
 		data   []byte
 		schema int64
 	)
-	if len(body) > MaxBytes {
-		return e, wrong("", ErrTooLarge)
-	}
 	err := strictjson.Document(body, func(d *jx.Decoder) error {
 		return envelope.Read(d, func(i int) (err error) {
 			switch i {
@@ -80,14 +87,14 @@ func Decode(body []byte) (StateChanged, error) {
 		})
 	})
 	if err != nil {
-		return e, newerSchema(body, schema, err)
+		return newerSchema(body, schema, err)
 	}
 	if e.Data == nil {
 		if err := e.readLate(data); err != nil {
-			return e, err
+			return err
 		}
 	}
-	return e, e.Validate()
+	return e.Validate()
 }
 
 func decodeSchema(d *jx.Decoder) (int64, error) {

@@ -15,9 +15,13 @@ import (
 // A batch is what one transaction saves: events, each with the message that
 // brought it.
 type batch struct {
-	events  []events.StateChanged
-	msgs    []jetstream.Msg
-	counted int // what size has counted, or 0
+	events []events.StateChanged
+	msgs   []jetstream.Msg
+	bytes  int // of all messages that were added
+}
+
+func newBatch(room int) *batch {
+	return &batch{events: make([]events.StateChanged, 0, room), msgs: make([]jetstream.Msg, 0, room)}
 }
 
 func (b *batch) split() (left, right *batch) {
@@ -29,25 +33,22 @@ func (b *batch) split() (left, right *batch) {
 // depend on what games put into their events.
 const batchBytes = 1 << 20
 
-// fits reports whether b and more are no more than most events, and not too large
-// to be in memory.
-func (b *batch) fits(more *batch, most int) bool {
-	return len(b.msgs)+len(more.msgs) <= most && b.size()+more.size() <= batchBytes
+// hasRoom reports whether msg makes b no more than most events, and not too large
+// to be in memory. One message always has room.
+func (b *batch) hasRoom(msg jetstream.Msg, most int) bool {
+	return len(b.msgs) == 0 || len(b.msgs) < most && b.bytes+len(msg.Data()) <= batchBytes
 }
 
-func (b *batch) with(more *batch) *batch {
-	return &batch{append(b.events, more.events...), append(b.msgs, more.msgs...), b.size() + more.size()}
+func (b *batch) add(e *events.StateChanged, msg jetstream.Msg) {
+	b.events, b.msgs = append(b.events, *e), append(b.msgs, msg)
+	b.bytes += len(msg.Data())
 }
 
-// size is how large the messages are, in bytes. What grows piece by piece is asked
-// for it with each of them.
-func (b *batch) size() int {
-	if b.counted == 0 {
-		for _, msg := range b.msgs {
-			b.counted += len(msg.Data())
-		}
-	}
-	return b.counted
+// clear lets go of all that is in b, and keeps the room.
+func (b *batch) clear() {
+	clear(b.events)
+	clear(b.msgs)
+	b.events, b.msgs, b.bytes = b.events[:0], b.msgs[:0], 0
 }
 
 // following is how many events waited at the stream when it handed out the last of b.
@@ -62,23 +63,9 @@ func (b *batch) following() int {
 	return int(min(last.NumPending, math.MaxInt32))
 }
 
-// byLane splits b by character. What names no character, as ticks do, stays together.
-func (b *batch) byLane(lanes int) []*batch {
-	parts := make([]*batch, lanes)
-	for i := range parts {
-		share := len(b.events)/lanes + len(b.events)/8
-		parts[i] = &batch{events: make([]events.StateChanged, 0, share), msgs: make([]jetstream.Msg, 0, share)}
-	}
-	for i := range b.events {
-		part := parts[laneOf(b.events[i].CharID, lanes)]
-		part.events = append(part.events, b.events[i])
-		part.msgs = append(part.msgs, b.msgs[i])
-	}
-	return parts
-}
-
 // laneOf spreads characters over lanes, neighbours among them: a multiplication
-// by 2^64 divided by the golden ratio, of which the high bits count.
+// by 2^64 divided by the golden ratio, of which the high bits count. What names no
+// character, as ticks do, stays together.
 func laneOf(char events.CharID, lanes int) int {
 	return int(uint64(char) * 0x9e3779b97f4a7c15 >> 32 % uint64(lanes))
 }
@@ -86,7 +73,9 @@ func laneOf(char events.CharID, lanes int) int {
 func (b *batch) ack(log *slog.Logger) {
 	var errs error
 	for _, msg := range b.msgs {
-		errs = errors.Join(errs, msg.Ack())
+		if err := msg.Ack(); err != nil {
+			errs = errors.Join(errs, err)
+		}
 	}
 	if errs != nil {
 		log.Warn("not acknowledged; the events will come again", "events", len(b.msgs), "err", errs)
@@ -115,40 +104,37 @@ const (
 	newerTries = 60
 )
 
-// decode reads the messages. What is no event of this scope goes to the dead
-// letters and the rest into the batch.
-func (w *Worker) decode(ctx context.Context, msgs []jetstream.Msg) *batch {
-	b := &batch{
-		events: make([]events.StateChanged, 0, len(msgs)),
-		msgs:   make([]jetstream.Msg, 0, len(msgs)),
-	}
+// decode reads the messages into b. What is no event of this scope goes to the dead
+// letters.
+func (w *Worker) decode(ctx context.Context, msgs []jetstream.Msg, b *batch) {
 	for _, msg := range msgs {
-		e, err := w.read(msg)
-		if err == nil {
-			b.events = append(b.events, e)
-			b.msgs = append(b.msgs, msg)
+		n := len(b.events)
+		b.events = append(b.events, events.StateChanged{})
+		if err := w.read(msg, &b.events[n]); err != nil {
+			w.refuse(ctx, msg, b.events[n].CharID, err)
+			b.events = b.events[:n]
 			continue
 		}
-		w.refuse(ctx, msg, e.CharID, err)
+		b.msgs = append(b.msgs, msg)
 	}
-	return b
 }
 
-func (w *Worker) read(msg jetstream.Msg) (e events.StateChanged, err error) {
+func (w *Worker) read(msg jetstream.Msg, e *events.StateChanged) error {
 	if !w.Saver.Scope().HasState() {
-		return events.StateChanged{Scope: w.Saver.Scope()}, nil // a tick says nothing but its subject
+		e.Scope = w.Saver.Scope()
+		return nil // a tick says nothing but its subject
 	}
 	scope, char, err := events.ParseSubject(msg.Subject())
 	if err != nil {
-		return e, err
+		return err
 	}
-	if e, err = events.Decode(msg.Data()); err == nil {
-		err = checkDelivery(&e, scope, char, msg)
+	if err = events.DecodeInto(msg.Data(), e); err == nil {
+		err = checkDelivery(e, scope, char, msg)
 	}
 	if err != nil && char != 0 {
 		e.CharID = char // the subject is what the dead letters are found by
 	}
-	return e, err
+	return err
 }
 
 // checkDelivery checks e against where and when the stream got it: roughly where that

@@ -5,6 +5,10 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
 )
 
 // A dealer decodes what was fetched and deals it out to the lanes, each of which
@@ -18,9 +22,10 @@ type dealer struct {
 	asking chan int      // lanes that ask
 	lanes  []chan *batch // what a lane has asked for
 	asked  []bool
-	// waiting is the next batch of each lane, and grows; beyond is what did not fit
-	// into it. Nothing more is fetched while there is such.
-	waiting, beyond []*batch
+	// waiting is what each lane saves next, one batch after the other, of which the
+	// last grows. Nothing more is fetched while one has more than one.
+	waiting [][]*batch
+	decoded batch // the room to decode into
 	// filling: so much waits at the stream that a batch should be full before a
 	// transaction begins.
 	filling bool
@@ -30,7 +35,7 @@ func newDealer(w *Worker, k *keeper) *dealer {
 	d := &dealer{
 		w: w, keeper: k,
 		asking: make(chan int, w.Lanes), lanes: make([]chan *batch, w.Lanes),
-		asked: make([]bool, w.Lanes), waiting: make([]*batch, w.Lanes), beyond: make([]*batch, w.Lanes),
+		asked: make([]bool, w.Lanes), waiting: make([][]*batch, w.Lanes),
 	}
 	for i := range d.lanes {
 		d.lanes[i] = make(chan *batch, 1) // a lane that has asked has room
@@ -88,57 +93,67 @@ func (d *dealer) batches(lane int) iter.Seq[*batch] {
 }
 
 func (d *dealer) isFull() bool {
-	for _, b := range d.beyond {
-		if b != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.waiting, func(batches []*batch) bool { return len(batches) > 1 })
 }
 
 // take decodes what was fetched and deals it.
 func (d *dealer) take(ctx context.Context, fetched *batch) {
-	d.deal(d.w.decode(ctx, fetched.msgs), fetched.following())
+	d.w.decode(ctx, fetched.msgs, &d.decoded)
+	d.deal(&d.decoded, fetched.following())
+	d.decoded.clear()
 	d.keeper.drop(fetched)
 }
 
-// deal puts b, behind which so many events wait at the stream, beside what waits
-// for the lanes.
+// deal puts the events of b, behind which so many wait at the stream, beside what
+// waits for the lanes.
 func (d *dealer) deal(b *batch, following int) {
 	d.filling = following >= d.w.BatchSize
-	for lane, part := range d.w.share(b, following) {
-		d.put(lane, part)
+	lanes := d.w.share(len(b.events), following)
+	d.each(d.keeper.drop) // nobody looks at a batch that grows
+	for i := range b.events {
+		d.put(laneOf(b.events[i].CharID, lanes), &b.events[i], b.msgs[i], (len(b.events)-i)/lanes)
+	}
+	d.each(d.keeper.add)
+}
+
+// each calls f with what waits.
+func (d *dealer) each(f func(*batch)) {
+	for _, batches := range d.waiting {
+		for _, b := range batches {
+			f(b)
+		}
 	}
 }
 
-// put lets b wait for a lane.
-func (d *dealer) put(lane int, b *batch) {
-	if len(b.msgs) == 0 {
-		return
+// put lets an event wait for a lane. About so many more are coming for it.
+func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming int) {
+	batches := d.waiting[lane]
+	if n := len(batches); n == 0 || !batches[n-1].hasRoom(msg, d.w.BatchSize) {
+		d.waiting[lane] = append(batches, newBatch(d.room(len(msg.Data()), coming)))
+		batches = d.waiting[lane]
 	}
-	switch waiting := d.waiting[lane]; {
-	case waiting == nil:
-		d.waiting[lane] = b
-	case waiting.fits(b, d.w.BatchSize):
-		d.keeper.drop(waiting)
-		b = waiting.with(b)
-		d.waiting[lane] = b
-	default:
-		d.beyond[lane] = b
+	batches[len(batches)-1].add(e, msg)
+}
+
+// room is how many events a batch gets room for at once, if they are as large as its
+// first and so many are coming.
+func (d *dealer) room(bytes, coming int) int {
+	if d.filling {
+		return min(d.w.BatchSize, batchBytes/max(bytes, 1)+1)
 	}
-	d.keeper.add(b)
+	return coming + coming/8 + 1 // lanes are not quite even
 }
 
 // handOut gives the lanes that ask what is ready for them: what should become
 // full waits only while more can come.
 func (d *dealer) handOut() {
-	for lane, b := range d.waiting {
-		if !d.asked[lane] || b == nil || d.filling && !d.isFull() {
+	for lane, batches := range d.waiting {
+		if !d.asked[lane] || len(batches) == 0 || d.filling && !d.isFull() {
 			continue
 		}
-		d.lanes[lane] <- b
+		d.lanes[lane] <- batches[0]
 		d.asked[lane] = false
-		d.waiting[lane], d.beyond[lane] = d.beyond[lane], nil
+		d.waiting[lane] = slices.Delete(batches, 0, 1)
 	}
 }
 
@@ -147,19 +162,15 @@ func (d *dealer) end(fetched <-chan *batch) {
 	for _, lane := range d.lanes {
 		close(lane)
 	}
-	for _, b := range slices.Concat(d.waiting, d.beyond) {
-		d.giveBack(b)
-	}
+	d.each(d.giveBack)
 	for b := range fetched {
 		d.giveBack(b)
 	}
 }
 
 func (d *dealer) giveBack(b *batch) {
-	if b != nil {
-		d.keeper.drop(b)
-		b.giveBack()
-	}
+	d.keeper.drop(b)
+	b.giveBack()
 }
 
 // fewOf a batch are not split: less than this part of one costs more by a second
@@ -167,11 +178,12 @@ func (d *dealer) giveBack(b *batch) {
 // the other, as two savers do.
 const fewOf = 16
 
-// share splits a batch over the lanes. How much came with one fetch does not tell
-// few events from a backlog, which comes in pieces: following is what waits behind.
-func (w *Worker) share(b *batch, following int) []*batch {
-	if len(b.msgs)+following < w.BatchSize/fewOf {
-		return []*batch{b}
+// share is over how many lanes so many events are shared out. How much came with one
+// fetch does not tell few events from a backlog, which comes in pieces: following is
+// what waits behind.
+func (w *Worker) share(count, following int) int {
+	if count+following < w.BatchSize/fewOf {
+		return 1
 	}
-	return b.byLane(w.Lanes)
+	return w.Lanes
 }

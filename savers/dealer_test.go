@@ -100,8 +100,8 @@ func (t *table) end() {
 func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
 	for name, c := range map[string]struct{ size, bytes, want int }{
 		"all":           {size: 100, bytes: 100, want: 60},
-		"up to a batch": {size: 25, bytes: 100, want: 24},
-		"up to memory":  {size: 100, bytes: batchBytes / 10, want: 9},
+		"up to a batch": {size: 25, bytes: 100, want: 25},
+		"up to memory":  {size: 100, bytes: batchBytes / 10, want: 10},
 	} {
 		d := newTable(t, 1, c.size)
 		for d.dealt < 60 && !d.isFull() {
@@ -131,11 +131,11 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 	if n := d.save(0); n != 0 {
 		t.Errorf("a batch begins with %d events of 100, and there are more", n)
 	}
-	if d.come(11, 1, 100); d.save(0) != 99 {
+	if d.come(11, 1, 100); d.save(0) != 100 {
 		t.Error("a full batch does not begin")
 	}
 	d.asked[0] = true
-	if d.come(1, 1, 0); d.save(0) != 12 {
+	if d.come(1, 1, 0); d.save(0) != 11 {
 		t.Error("the end of a backlog does not begin at once")
 	}
 	d.end()
@@ -146,9 +146,12 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 func TestFullLaneHoldsUpNoOther(t *testing.T) {
 	d := newTable(t, 2, 10)
 	d.filling = true
-	d.put(0, d.next(10, 1))
-	d.put(0, d.next(1, 1))
-	d.put(1, d.next(3, 1))
+	for lane, count := range []int{11, 3} {
+		b := d.next(count, 1)
+		for i := range b.events {
+			d.put(lane, &b.events[i], b.msgs[i], 0)
+		}
+	}
 	if n := d.ask(1); n != 3 {
 		t.Errorf("the lane got %d events, want the 3 that wait", n)
 	}

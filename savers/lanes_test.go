@@ -1,9 +1,11 @@
 package savers
 
 import (
+	"iter"
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -18,13 +20,15 @@ func TestLanesShareCharactersOut(t *testing.T) {
 		b, lanes := new(batch), 1+r.IntN(5)
 		origin := make(map[jetstream.Msg]events.Version)
 		for i := range r.IntN(300) {
-			msg := &struct{ jetstream.Msg }{}
+			msg := &sized{}
 			e := events.StateChanged{CharID: events.CharID(1 + r.IntN(40)), Version: events.Version(i + 1)}
 			b.events, b.msgs = append(b.events, e), append(b.msgs, msg)
 			origin[msg] = e.Version
 		}
 		in := make(map[events.CharID]int)
-		for lane, part := range b.byLane(lanes) {
+		d := newDealer(&Worker{BatchSize: 1 + r.IntN(60), Lanes: lanes}, newKeeper(time.Hour))
+		d.deal(b, math.MaxInt32)
+		for lane, part := range d.all() {
 			if len(part.events) != len(part.msgs) {
 				t.Fatalf("%d events with %d messages", len(part.events), len(part.msgs))
 			}
@@ -85,15 +89,28 @@ func TestFewEventsAreOneTransaction(t *testing.T) {
 			b.events = append(b.events, events.StateChanged{CharID: events.CharID(i + 1)})
 			b.msgs = append(b.msgs, followed{by: c.following})
 		}
+		d := newDealer(w, newKeeper(time.Hour))
+		d.deal(b, b.following())
 		transactions, total := 0, 0
-		for _, part := range w.share(b, b.following()) {
+		for _, part := range d.all() {
 			total += len(part.msgs)
-			if len(part.msgs) > 0 {
-				transactions++
-			}
+			transactions++
 		}
 		if transactions != c.want || total != c.events {
 			t.Errorf("%d events before %d: %d of them in %d transactions, want all in %d", c.events, c.following, total, transactions, c.want)
+		}
+	}
+}
+
+// all is what waits, each batch with its lane.
+func (d *dealer) all() iter.Seq2[int, *batch] {
+	return func(yield func(int, *batch) bool) {
+		for lane, batches := range d.waiting {
+			for _, b := range batches {
+				if !yield(lane, b) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -103,6 +120,8 @@ type followed struct {
 	jetstream.Msg
 	by uint64
 }
+
+func (m followed) Data() []byte { return nil }
 
 func (m followed) Metadata() (*jetstream.MsgMetadata, error) {
 	return &jetstream.MsgMetadata{NumPending: m.by}, nil

@@ -152,7 +152,7 @@ func drainPart(ctx context.Context, consumer jetstream.Consumer, pool *pgxpool.P
 func decodeAll(msgs []jetstream.Msg) (batch []events.StateChanged, err error) {
 	batch = make([]events.StateChanged, len(msgs))
 	for i, msg := range msgs {
-		if batch[i], err = events.Decode(msg.Data()); err != nil {
+		if err = events.DecodeInto(msg.Data(), &batch[i]); err != nil {
 			return nil, err
 		}
 	}
