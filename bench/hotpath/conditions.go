@@ -2,7 +2,9 @@ package hotpath
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/savepoint-games/savepoint/bench/load"
 	"github.com/savepoint-games/savepoint/bench/report"
@@ -18,9 +20,12 @@ const (
 	wantedWithBacklog     = 1.2
 )
 
-// troubled are the stories that are played in trouble: a blind write, one that
-// depends on what there is, and sessions.
-var troubled = []string{"vitals", "inventory", "combat"}
+// troubled are the stories that are played in trouble, of those that were measured
+// before: all that PostgreSQL takes no part in.
+func (m *meter) troubled() []string {
+	return slices.DeleteFunc([]string{"vitals", "inventory", "combat", "scenario", "bag", "keyed", "dispatch"},
+		func(story string) bool { return m.highest[story] == 0 })
+}
 
 // conditions measures the trouble.
 func (m *meter) conditions(ctx context.Context) (rows []report.Row, err error) {
@@ -30,11 +35,6 @@ func (m *meter) conditions(ctx context.Context) (rows []report.Row, err error) {
 		if err != nil {
 			return rows, err
 		}
-		for _, story := range troubled {
-			if err := m.finish(ctx, story); err != nil {
-				return rows, err
-			}
-		}
 	}
 	return rows, nil
 }
@@ -42,10 +42,11 @@ func (m *meter) conditions(ctx context.Context) (rows []report.Row, err error) {
 // results are what windows saw, by story.
 type results map[string]*load.Result
 
-// sample adds windows to results; it goes on only while going says so.
+// sample adds windows to results; it goes on only while going says so. The sessions of
+// each window end with it: the next story is played by the same characters.
 func (m *meter) sample(ctx context.Context, to results, turns int, going func() (bool, error)) error {
 	for range turns {
-		for _, story := range troubled {
+		for _, story := range m.troubled() {
 			result, err := m.window(ctx, load.Window{
 				Addr: m.gateway.Addr, Story: story, Rate: levels[0] * m.highest[story], Conns: openConns, For: m.Sizes.Open,
 			})
@@ -53,12 +54,15 @@ func (m *meter) sample(ctx context.Context, to results, turns int, going func() 
 				return err
 			}
 			if ok, err := going(); err != nil || !ok {
-				return err
+				return errors.Join(err, m.finish(ctx, story))
 			}
 			if to[story] == nil {
 				to[story] = &load.Result{}
 			}
 			to[story].Add(result)
+			if err := m.finish(ctx, story); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -93,7 +97,7 @@ func (m *meter) withoutPostgres(ctx context.Context) (rows []report.Row, err err
 	if err := m.sample(ctx, normal, m.Sizes.Turns, always); err != nil {
 		return nil, err
 	}
-	return troubleRows("hot path, PostgreSQL stopped", normal, stopped, wantedWithoutPostgres), saver.Stop(ctx)
+	return m.troubleRows("hot path, PostgreSQL stopped", normal, stopped, wantedWithoutPostgres), saver.Stop(ctx)
 }
 
 // withBacklog: events of other characters wait while no saver runs, and then
@@ -141,16 +145,16 @@ func (m *meter) withBacklog(ctx context.Context) (rows []report.Row, err error) 
 	if err := m.sample(ctx, idle, m.Sizes.Turns, always); err != nil {
 		return nil, err
 	}
-	rows = troubleRows(fmt.Sprintf("hot path, %d events wait, no saver", m.Sizes.Backlog), idle, waiting, wantedWithBacklog)
-	return append(rows, troubleRows("hot path, a saver drains them", saving, draining, wantedWithBacklog)...), nil
+	rows = m.troubleRows(fmt.Sprintf("hot path, %d events wait, no saver", m.Sizes.Backlog), idle, waiting, wantedWithBacklog)
+	return append(rows, m.troubleRows("hot path, a saver drains them", saving, draining, wantedWithBacklog)...), nil
 }
 
 // savedAtOnce is less than a backlog: a few batches that are under way anyhow.
 const savedAtOnce = 10_000
 
 // troubleRows compares latencies in trouble with normal ones.
-func troubleRows(section string, normal, trouble results, want float64) (rows []report.Row) {
-	for _, story := range troubled {
+func (m *meter) troubleRows(section string, normal, trouble results, want float64) (rows []report.Row) {
+	for _, story := range m.troubled() {
 		if trouble[story] == nil {
 			rows = append(rows, report.Row{Section: section, Case: story + ": over before a window was", Want: "a longer backlog", Missed: true})
 			continue
