@@ -109,9 +109,9 @@ type pending struct {
 
 var errNoAck = errors.New("no ack came")
 
-// wait returns nil when the stream has stored the message. It gives up when ctx is
-// done, and where that has no deadline after ackTimeout.
-func (p pending) wait(ctx context.Context) error {
+// wait returns when the stream has stored the message, and at which sequence. It gives
+// up when ctx is done, and where that has no deadline after ackTimeout.
+func (p pending) wait(ctx context.Context) (sequence uint64, err error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, ackTimeout)
@@ -122,17 +122,18 @@ func (p pending) wait(ctx context.Context) error {
 		return readAck(msg)
 	case <-ctx.Done():
 		p.acks.giveUp(p)
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 }
 
-// readAck tells what the stream has answered; nil where it has stored the message.
-func readAck(msg *nats.Msg) error {
+// readAck tells what the stream has answered: at which sequence it has stored the
+// message.
+func readAck(msg *nats.Msg) (sequence uint64, err error) {
 	switch {
 	case msg == nil:
-		return errNoAck
+		return 0, errNoAck
 	case len(msg.Data) == 0 && msg.Header.Get("Status") == noResponders:
-		return jetstream.ErrNoStreamResponse
+		return 0, jetstream.ErrNoStreamResponse
 	}
 	return decodeAck(msg.Data)
 }
@@ -142,7 +143,7 @@ const noResponders = "503"
 
 // decodeAck reads the answer of a stream: {"stream":…,"seq":…} or {"error":…}, a
 // *jetstream.APIError.
-func decodeAck(body []byte) error {
+func decodeAck(body []byte) (sequence uint64, err error) {
 	var (
 		stored  bool
 		refused *jetstream.APIError
@@ -150,11 +151,14 @@ func decodeAck(body []byte) error {
 	d := jx.GetDecoder()
 	defer jx.PutDecoder(d)
 	d.ResetBytes(body)
-	err := d.ObjBytes(func(d *jx.Decoder, key []byte) error {
+	err = d.ObjBytes(func(d *jx.Decoder, key []byte) (err error) {
 		switch string(key) {
 		case "stream":
 			stream, err := d.StrBytes()
 			stored = len(stream) > 0
+			return err
+		case "seq":
+			sequence, err = d.UInt64()
 			return err
 		case "error":
 			raw, err := d.Raw()
@@ -167,11 +171,11 @@ func decodeAck(body []byte) error {
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", jetstream.ErrInvalidJSAck, err)
+		return 0, fmt.Errorf("%w: %w", jetstream.ErrInvalidJSAck, err)
 	case refused != nil:
-		return refused
+		return 0, refused
 	case !stored:
-		return fmt.Errorf("%w: stream: is missing", jetstream.ErrInvalidJSAck)
+		return 0, fmt.Errorf("%w: stream: is missing", jetstream.ErrInvalidJSAck)
 	}
-	return nil
+	return sequence, nil
 }

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -32,6 +34,9 @@ type shown struct {
 	contexts game.Contexts
 	revision uint64 // 0 where it shows nothing
 }
+
+// mirrorPrefix begins the subjects of the bucket's stream; the character follows.
+const mirrorPrefix = "$KV." + BucketMirror + "."
 
 // mostRecent is how many characters a Mirror remembers, in about 500 bytes each.
 const mostRecent = 20_000
@@ -114,13 +119,12 @@ func readMirror(body []byte) (game.Contexts, bool) {
 // on, that it shows in a context; and the place that goes on after them, 0 at
 // the end.
 func (b *Bus) InSessions(ctx context.Context, from uint64, limit int) (chars []events.CharID, next uint64, err error) {
-	const prefix = "$KV." + BucketMirror + "."
-	page, err := b.page(ctx, StreamMirror, prefix+"*", place{sequence: from}, limit)
+	page, err := b.page(ctx, StreamMirror, mirrorPrefix+"*", place{sequence: from}, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("who is in a session: %w", err)
 	}
 	for i := range page {
-		char, err := events.ParseCharID(strings.TrimPrefix(page[i].Subject, prefix))
+		char, err := events.ParseCharID(strings.TrimPrefix(page[i].Subject, mirrorPrefix))
 		contexts, ok := readMirror(page[i].Data)
 		if err == nil && ok && len(contexts.Active) > 0 {
 			chars = append(chars, char)
@@ -151,7 +155,7 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 		if s.revision == 0 {
 			s.revision, err = m.kv.Create(ctx, char.String(), body) // also over the mark of a deletion
 		} else {
-			s.revision, err = m.kv.Update(ctx, char.String(), body, s.revision)
+			s.revision, err = m.update(ctx, char, body, s.revision)
 		}
 		if err == nil {
 			m.recent.Put(char, shown{contexts, s.revision})
@@ -162,6 +166,19 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 			return named(fmt.Sprintf("mirror of character %d", char), unavailable(m.b.noted(err)))
 		}
 	}
+}
+
+// update is Update of the bucket, by the way that events take to their stream: most
+// context switches wait for it (decision 14).
+func (m *Mirror) update(ctx context.Context, char events.CharID, body []byte, revision uint64) (uint64, error) {
+	sent, err := m.b.acks.request(m.b.nc, &nats.Msg{
+		Subject: mirrorPrefix + char.String(), Data: body,
+		Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(revision, 10)}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return sent.wait(ctx)
 }
 
 // PutFirst is Put for a character that was in no context before, as its caller

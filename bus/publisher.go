@@ -59,7 +59,7 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	}
 	return func(ctx context.Context) error {
 		for i, one := range sent {
-			if err := b.noted(one.wait(ctx)); err != nil {
+			if _, err := one.wait(ctx); b.noted(err) != nil {
 				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, unavailable(err))
 			}
 		}
