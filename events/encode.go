@@ -44,9 +44,13 @@ func Encode(e *StateChanged) ([]byte, error) {
 // EncodeItems returns the JSON form of a list of items, as it is in events.
 func EncodeItems(items []ItemChange) []byte {
 	var w writer
+	w.SetBytes(make([]byte, 0, 2+itemRoom*len(items)))
 	w.items(items)
 	return w.Bytes()
 }
+
+// itemRoom is what most items take, in bytes.
+const itemRoom = 80
 
 // A writer writes what events consist of, and remembers the first error.
 type writer struct {

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -27,7 +29,7 @@ func (s CombatStateSaver) Save(ctx context.Context, tx pgx.Tx, batch []events.St
 // Queue implements Queuer.
 func (CombatStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 	progress := make(newest[events.CharID, int64], len(batch))
-	items := newBelongings(0)
+	items := newBelongings(len(batch))
 	for i := range batch {
 		data, err := dataOf[events.Combat](&batch[i])
 		if err != nil {
@@ -46,6 +48,8 @@ func (CombatStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 }
 
 func progressParams(rows newest[events.CharID, int64]) (p db.SaveProgressParams) {
+	n := len(rows)
+	p = db.SaveProgressParams{CharIds: make([]int64, 0, n), Versions: make([]int64, 0, n), Xps: make([]int64, 0, n)}
 	for _, char := range rows.keys(cmp.Compare[events.CharID]) {
 		p.CharIds = append(p.CharIds, int64(char))
 		p.Versions = append(p.Versions, int64(rows[char].version))
@@ -64,6 +68,12 @@ func fightParams(batch []events.StateChanged) (p db.SaveFightsParams) {
 		return cmp.Or(bytes.Compare(a.SessionID[:], b.SessionID[:]), cmp.Compare(a.Version, b.Version))
 	})
 	fights = slices.CompactFunc(fights, func(a, b *events.StateChanged) bool { return a.SessionID == b.SessionID })
+	n := len(fights)
+	p = db.SaveFightsParams{
+		SessionIds: make([]uuid.UUID, 0, n), CharIds: make([]int64, 0, n), Versions: make([]int64, 0, n),
+		Outcomes: make([]string, 0, n), StartedAts: make([]time.Time, 0, n), FinishedAts: make([]time.Time, 0, n),
+		Rounds: make([]int32, 0, n), XpGained: make([]int64, 0, n), Loots: make([][]byte, 0, n),
+	}
 	for _, e := range fights {
 		addFight(&p, e)
 	}

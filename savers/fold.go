@@ -26,7 +26,9 @@ func (n newest[K, V]) add(key K, v events.Version, value V) {
 // keys returns the keys in ascending order, in which all savers lock rows, so
 // that two of them never wait for each other.
 func (n newest[K, V]) keys(compare func(a, b K) int) []K {
-	return slices.SortedFunc(maps.Keys(n), compare)
+	keys := slices.AppendSeq(make([]K, 0, len(n)), maps.Keys(n))
+	slices.SortFunc(keys, compare)
+	return keys
 }
 
 // A rowName names a row by its character and a name below it.

@@ -47,7 +47,10 @@ func (r itemRows) queue(q *pgx.Batch) error {
 	if len(r) == 0 {
 		return nil
 	}
-	var p db.SaveItemsParams
+	n := len(r)
+	p := db.SaveItemsParams{
+		CharIds: make([]int64, 0, n), ItemIds: make([]string, 0, n), Versions: make([]int64, 0, n), Quantities: make([]int64, 0, n),
+	}
 	for _, key := range newest[rowName, int64](r).keys(compareRowNames) {
 		p.CharIds = append(p.CharIds, int64(key.char))
 		p.ItemIds = append(p.ItemIds, key.name)

@@ -3,6 +3,7 @@ package savers
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -35,6 +36,11 @@ func (ScenarioStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error
 }
 
 func scenarioParams(rows newest[rowName, *events.StateChanged]) (p db.SaveScenariosParams) {
+	n := len(rows)
+	p = db.SaveScenariosParams{
+		CharIds: make([]int64, 0, n), ScenarioIds: make([]string, 0, n), Versions: make([]int64, 0, n), SessionIds: make([]uuid.UUID, 0, n),
+		Steps: make([]int32, 0, n), Statuses: make([]string, 0, n), Datas: make([][]byte, 0, n),
+	}
 	for _, key := range rows.keys(compareRowNames) {
 		e := rows[key].value
 		data := e.Data.(events.Scenario)

@@ -38,6 +38,11 @@ func (VitalsStateSaver) Queue(q *pgx.Batch, batch []events.StateChanged) error {
 }
 
 func vitalsParams(rows newest[events.CharID, events.Vitals]) (p db.SaveVitalsParams) {
+	n := len(rows)
+	p = db.SaveVitalsParams{
+		CharIds: make([]int64, 0, n), Versions: make([]int64, 0, n), Hps: make([]int32, 0, n), Energies: make([]int32, 0, n),
+		Zones: make([]string, 0, n), Xs: make([]float64, 0, n), Ys: make([]float64, 0, n),
+	}
 	for _, char := range rows.keys(cmp.Compare[events.CharID]) {
 		row := rows[char]
 		p.CharIds = append(p.CharIds, int64(char))
