@@ -11,9 +11,9 @@ import (
 	"github.com/savepoint-games/savepoint/savers"
 )
 
-// folded are the savers with what their events say. most is how many allocations a
-// batch of 2,500 events took when this guard was set: a list for each column, and for
-// fights the text of their loot.
+// folded are the savers with what their events say. most is a little more than the
+// allocations that a batch of 2,500 events took when this guard was set: a list for each
+// column, and for fights the text of their loot.
 var folded = []struct {
 	saver savers.Queuer
 	data  func(i int) events.Data

@@ -109,18 +109,26 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 func (d *dealer) deal(b *batch, following int) {
 	d.filling = following >= d.w.BatchSize
 	lanes := d.w.share(len(b.events), following)
-	d.each(d.keeper.drop) // nobody looks at a batch that grows
+	for _, waiting := range d.all() {
+		d.keeper.drop(waiting) // nobody looks at a batch that grows
+	}
 	for i := range b.events {
 		d.put(laneOf(b.events[i].CharID, lanes), &b.events[i], b.msgs[i], (len(b.events)-i)/lanes)
 	}
-	d.each(d.keeper.add)
+	for _, waiting := range d.all() {
+		d.keeper.add(waiting)
+	}
 }
 
-// each calls f with what waits.
-func (d *dealer) each(f func(*batch)) {
-	for _, batches := range d.waiting {
-		for _, b := range batches {
-			f(b)
+// all is what waits, with the lane that it waits for.
+func (d *dealer) all() iter.Seq2[int, *batch] {
+	return func(yield func(int, *batch) bool) {
+		for lane, batches := range d.waiting {
+			for _, b := range batches {
+				if !yield(lane, b) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -162,7 +170,9 @@ func (d *dealer) end(fetched <-chan *batch) {
 	for _, lane := range d.lanes {
 		close(lane)
 	}
-	d.each(d.giveBack)
+	for _, b := range d.all() {
+		d.giveBack(b)
+	}
 	for b := range fetched {
 		d.giveBack(b)
 	}

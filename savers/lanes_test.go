@@ -1,7 +1,6 @@
 package savers
 
 import (
-	"iter"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -98,19 +97,6 @@ func TestFewEventsAreOneTransaction(t *testing.T) {
 		}
 		if transactions != c.want || total != c.events {
 			t.Errorf("%d events before %d: %d of them in %d transactions, want all in %d", c.events, c.following, total, transactions, c.want)
-		}
-	}
-}
-
-// all is what waits, each batch with its lane.
-func (d *dealer) all() iter.Seq2[int, *batch] {
-	return func(yield func(int, *batch) bool) {
-		for lane, batches := range d.waiting {
-			for _, b := range batches {
-				if !yield(lane, b) {
-					return
-				}
-			}
 		}
 	}
 }

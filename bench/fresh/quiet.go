@@ -41,18 +41,12 @@ func (m *meter) quiet(ctx context.Context) (rows []report.Row, err error) {
 	if err := saver.Stop(ctx); err != nil {
 		return nil, err
 	}
-	loop, err := startOne(ctx, m.rig)
-	if err != nil {
-		return nil, err
-	}
-	one, err := m.lowest(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := loop.stop(); err != nil {
-		return nil, err
-	}
-	return append(lowestRows(own, one), idle...), m.rig.Purge(ctx)
+	var one []time.Duration
+	err = m.besideOne(ctx, func() (err error) {
+		one, err = m.lowest(ctx)
+		return err
+	})
+	return append(lowestRows(own, one), idle...), err
 }
 
 // lowest publishes events one by one, each long after the one before is saved, and

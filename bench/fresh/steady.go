@@ -2,6 +2,7 @@ package fresh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,20 +66,27 @@ func (m *meter) withOne(ctx context.Context, kind workload.Kind) (s sight, err e
 	if err != nil {
 		return s, err
 	}
+	err = m.besideOne(ctx, func() (err error) {
+		s, err = m.watch(ctx, kind, m.Sizes.One, characters)
+		return err
+	})
+	return s, err
+}
+
+// besideOne does what publishes events while baseline (i) saves them, and nothing else
+// of the stream.
+func (m *meter) besideOne(ctx context.Context, do func() error) error {
 	if err := m.rig.Purge(ctx); err != nil {
-		return s, err
+		return err
 	}
 	loop, err := startOne(ctx, m.rig)
 	if err != nil {
-		return s, err
+		return err
 	}
-	if s, err = m.watch(ctx, kind, m.Sizes.One, characters); err != nil {
-		return s, err
+	if err := errors.Join(do(), loop.stop()); err != nil {
+		return err
 	}
-	if err := loop.stop(); err != nil {
-		return s, err
-	}
-	return s, m.rig.Purge(ctx)
+	return m.rig.Purge(ctx)
 }
 
 // compared are the figures of the saver with what is wanted of them, and those of (i).

@@ -2,7 +2,6 @@ package hotpath
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -50,19 +49,19 @@ func (m *meter) sample(ctx context.Context, to results, turns int, going func() 
 			result, err := m.window(ctx, load.Window{
 				Addr: m.gateway.Addr, Story: story, Rate: levels[0] * m.highest[story], Conns: openConns, For: m.Sizes.Open,
 			})
+			if err == nil {
+				err = m.finish(ctx, story)
+			}
 			if err != nil {
 				return err
 			}
 			if ok, err := going(); err != nil || !ok {
-				return errors.Join(err, m.finish(ctx, story))
+				return err
 			}
 			if to[story] == nil {
 				to[story] = &load.Result{}
 			}
 			to[story].Add(result)
-			if err := m.finish(ctx, story); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
