@@ -17,8 +17,9 @@ const (
 	pollEvery = 5 * time.Millisecond
 
 	// retryFor bounds how long a start is tried again over something that
-	// passes by itself. See passing.
-	retryFor = 5 * time.Second
+	// passes by itself. See passing. On a busy machine the last process of a killed
+	// PostgreSQL took more than five seconds to go.
+	retryFor = 20 * time.Second
 
 	// orphansLive is more than a new child of a killed PostgreSQL needs to let go
 	// of the port, which it has inherited.
