@@ -16,10 +16,13 @@ const (
 	// need to start.
 	pollEvery = 5 * time.Millisecond
 
-	// retryFor bounds how long a start is tried again over something that
-	// passes by itself. See passing. On a busy machine the last process of a killed
-	// PostgreSQL took more than five seconds to go.
-	retryFor = 20 * time.Second
+	// retryFor bounds how long is waited for something that passes by itself, as a
+	// lock of a program that ends.
+	retryFor = 5 * time.Second
+
+	// startFor bounds how long a start is tried again. See passing. On a busy machine
+	// the last process of a killed PostgreSQL took more than five seconds to go.
+	startFor = 20 * time.Second
 
 	// orphansLive is more than a new child of a killed PostgreSQL needs to let go
 	// of the port, which it has inherited.
@@ -32,7 +35,7 @@ const (
 
 // retryStart calls start until it succeeds or fails for good.
 func retryStart[T any](ctx context.Context, start func() (T, error)) (T, error) {
-	deadline := time.Now().Add(retryFor)
+	deadline := time.Now().Add(startFor)
 	for {
 		server, err := start()
 		if err == nil || !passing(err) || time.Now().After(deadline) || !pause(ctx) {
