@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/savepoint-games/savepoint/bench/load"
@@ -122,7 +124,10 @@ func turnsRows(section string, contenders []Contender, all []side) (rows []repor
 			return float64(own.Microseconds()) / float64(s.result.Answers())
 		}
 		add(cpu(all[i]), "µs of CPU an action", cpu(all[0]))
-		for _, name := range []string{"redis", "nats"} {
+		for _, name := range slices.Sorted(maps.Keys(all[i].cpu)) {
+			if name == "generator" {
+				continue
+			}
 			of := func(s side) float64 { return float64(s.cpu[name].Microseconds()) / float64(s.result.Answers()) }
 			add(of(all[i]), "µs of "+name, of(all[0]))
 		}
