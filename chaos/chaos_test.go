@@ -12,13 +12,15 @@ import (
 func TestShortRunFindsNothing(t *testing.T) {
 	bin := t.TempDir()
 	build(t, "-o", bin+"/")
-	for name, faults := range map[string][]string{
-		"anything may break":      nil,
-		"Redis loses what it had": {"redis-empty", "redis-older", "saver-kill", "nats-restart"},
+	for name, cfg := range map[string]Config{
+		"anything may break":         {},
+		"Redis loses what it had":    {Faults: []string{"redis-empty", "redis-older", "saver-kill", "nats-restart"}},
+		"one of three NATS may fail": {Faults: []string{"nats-kill", "nats-restart", "saver-kill", "redis-empty"}, NATS: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
-			result, err := Run(t.Context(), Config{Bin: bin, Seed: seed, Faults: faults, Duration: 8 * time.Second, Parallel: 2})
+			cfg.Bin, cfg.Seed, cfg.Duration, cfg.Parallel = bin, seed, 8*time.Second, 2
+			result, err := Run(t.Context(), cfg)
 			if err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}

@@ -24,12 +24,13 @@ const room = 20 << 20
 
 func natsDisk(ctx context.Context, r *rig, x *rand.Rand) error {
 	r.streamLost.Store(true) // the sweeper may have to make room
-	return r.fullDisk(ctx, "nats-disk", filepath.Join(r.nats.dir, "jetstream"), x,
+	n := any1(x, r.nats)
+	return r.fullDisk(ctx, "nats-disk", n.storage(), x,
 		func(ctx context.Context, meanwhile func() error) error {
-			if err := r.nats.stop(ctx); err != nil {
+			if err := n.stop(ctx); err != nil {
 				return err
 			}
-			return errors.Join(meanwhile(), r.nats.start(ctx))
+			return errors.Join(meanwhile(), n.start(ctx))
 		})
 }
 

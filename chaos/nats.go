@@ -2,12 +2,19 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/internal/stack"
 )
@@ -15,35 +22,78 @@ import (
 // natsServer is NATS as a process of its own, so that killing it takes what it
 // had not written. Where it is does not change while it comes and goes.
 type natsServer struct {
-	bin, dir, addr string
-	log            io.Writer
+	cfg stack.NATSProcessConfig
 
 	mu   sync.Mutex // guards proc
 	proc *stack.Process
 }
 
-// startNATS starts a server with its storage in dir, from the program savepoint.
-func startNATS(ctx context.Context, bin, dir string, log io.Writer) (*natsServer, error) {
-	addrs, err := stack.FreeAddrs(1)
+// natsServers are one server, or the servers of a cluster.
+type natsServers []*natsServer
+
+// startNATS starts so many servers with their storage below dir, from the program
+// savepoint.
+func startNATS(ctx context.Context, bin, dir string, n int, log io.Writer) (natsServers, error) {
+	addrs, err := stack.FreeAddrs(2 * n)
 	if err != nil {
 		return nil, err
 	}
-	n := &natsServer{bin: bin, dir: dir, addr: addrs[0], log: log}
-	if err := n.start(ctx); err != nil {
-		return nil, err
+	all := make(natsServers, n)
+	for i := range all {
+		cfg := stack.NATSProcessConfig{Bin: bin, Dir: filepath.Join(dir, strconv.Itoa(i)), Addr: addrs[i], Log: log}
+		if n > 1 {
+			cfg.Peers = stack.NATSPeers{Name: "nats-" + strconv.Itoa(i), Addr: addrs[n+i], All: addrs[n:]}
+		}
+		all[i] = &natsServer{cfg: cfg}
 	}
-	return n, nil
+	return all, all.each((*natsServer).start)(ctx)
 }
 
-// URL is the address for clients on this machine.
-func (n *natsServer) URL() string { return "nats://" + n.addr }
+// each does something with all servers side by side: of a cluster, most have to be
+// there for one to answer.
+func (all natsServers) each(do func(*natsServer, context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var group errgroup.Group
+		for _, n := range all {
+			group.Go(func() error { return do(n, ctx) })
+		}
+		return group.Wait()
+	}
+}
+
+// URL is the address for clients on this machine, a comma list for a cluster.
+func (all natsServers) URL() string {
+	urls := make([]string, len(all))
+	for i, n := range all {
+		urls[i] = "nats://" + n.cfg.Addr
+	}
+	return strings.Join(urls, ",")
+}
+
+// replicate is an error where not each server has the stream of changes.
+func (all natsServers) replicate(ctx context.Context) error {
+	nc, err := nats.Connect(all.URL())
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	stream, err := js.Stream(ctx, streamChanges)
+	if err == nil && stream.CachedInfo().Config.Replicas != len(all) {
+		err = fmt.Errorf("stream %s has %d replicas on %d servers", streamChanges, stream.CachedInfo().Config.Replicas, len(all))
+	}
+	return err
+}
 
 // start starts the server again with what its directory holds, and returns when
 // JetStream answers.
 func (n *natsServer) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	proc, err := stack.StartNATSProcess(ctx, n.bin, n.dir, n.addr, n.log)
+	proc, err := stack.StartNATSProcess(ctx, n.cfg)
 	if err != nil {
 		return err
 	}
@@ -59,17 +109,27 @@ func (n *natsServer) process() *stack.Process {
 	return n.proc
 }
 
-func (n *natsServer) stop(ctx context.Context) error { return n.process().Stop(ctx) }
-
-func natsRestart(ctx context.Context, r *rig, x *rand.Rand) error {
-	return r.nats.away(ctx, x, (*natsServer).stop, nil)
-}
-
-func natsKill(ctx context.Context, r *rig, x *rand.Rand) error {
-	return r.nats.away(ctx, x, (*natsServer).kill, nil)
+func (n *natsServer) stop(ctx context.Context) error {
+	if p := n.process(); p != nil {
+		return p.Stop(ctx)
+	}
+	return nil // it was never started
 }
 
 func (n *natsServer) kill(context.Context) error { return n.process().Kill() }
+
+// storage is where the server keeps its streams.
+func (n *natsServer) storage() string { return filepath.Join(n.cfg.Dir, "jetstream") }
+
+func natsRestart(ctx context.Context, r *rig, x *rand.Rand) error {
+	n := any1(x, r.nats)
+	return natsAway(ctx, x, n.stop, nil, n.start)
+}
+
+func natsKill(ctx context.Context, r *rig, x *rand.Rand) error {
+	n := any1(x, r.nats)
+	return natsAway(ctx, x, n.kill, nil, n.start)
+}
 
 // natsEmpty takes everything that NATS had stored, the dead letters too. Around
 // it, all that was answered gets saved: what Redis loses soon before or after
@@ -79,23 +139,27 @@ func natsEmpty(ctx context.Context, r *rig, x *rand.Rand) error {
 		return err
 	}
 	r.streamLost.Store(true)
-	err := r.nats.away(ctx, x, (*natsServer).stop, func() error {
+	forget := func() error {
 		r.unsure.Add(r.poisoned.Swap(0))
-		return os.RemoveAll(filepath.Join(r.nats.dir, "jetstream"))
-	})
-	if err != nil {
+		var errs []error
+		for _, n := range r.nats {
+			errs = append(errs, os.RemoveAll(n.storage()))
+		}
+		return errors.Join(errs...)
+	}
+	if err := natsAway(ctx, x, r.nats.each((*natsServer).stop), forget, r.nats.each((*natsServer).start)); err != nil {
 		return err
 	}
 	return r.awaitSaved(ctx)
 }
 
-// away ends the server, has something done to its storage, and starts it again
+// natsAway ends servers, has something done to their storage, and starts them again
 // after a while.
-func (n *natsServer) away(ctx context.Context, x *rand.Rand, end func(*natsServer, context.Context) error, meanwhile func() error) error {
+func natsAway(ctx context.Context, x *rand.Rand, end func(context.Context) error, meanwhile func() error, start func(context.Context) error) error {
 	mending := context.WithoutCancel(ctx)
 	stopping, cancel := context.WithTimeout(mending, stopTimeout)
 	defer cancel()
-	if err := end(n, stopping); err != nil {
+	if err := end(stopping); err != nil {
 		return fmt.Errorf("stop: %w", err)
 	}
 	if meanwhile != nil {
@@ -104,5 +168,5 @@ func (n *natsServer) away(ctx context.Context, x *rand.Rand, end func(*natsServe
 		}
 	}
 	away(ctx, x)
-	return n.start(mending)
+	return start(mending)
 }

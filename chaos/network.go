@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 // network is what is between the programs and the servers. The checker and the
 // tools do not go through it.
 type network struct {
-	pairs map[string]*Proxy // by names as "gateway-redis": for all gateways one
+	pairs map[string]*Proxy // by names as "gateway-redis", "gateway-nats-1": for all gateways one
 }
 
 // The ends of the pairs: kinds of programs, and servers by the variable that
@@ -39,12 +40,14 @@ func startNetwork(urls []string) (_ *network, err error) {
 		if err != nil {
 			return n, err
 		}
-		for _, program := range netPrograms {
-			p, err := StartProxy(at.Host)
-			if err != nil {
-				return n, err
+		for i := range at {
+			for _, program := range netPrograms {
+				p, err := StartProxy(at[i].Host)
+				if err != nil {
+					return n, err
+				}
+				n.pairs[pairName(program, variable, i)] = p
 			}
-			n.pairs[program+"-"+netServers[variable]] = p
 		}
 	}
 	return n, nil
@@ -57,16 +60,34 @@ func (n *network) through(program string, urls []string) (env []string) {
 		if err != nil {
 			continue // startNetwork has parsed it
 		}
-		at.Host = n.pairs[program+"-"+netServers[variable]].Addr()
-		env = append(env, variable+"="+at.String())
+		urls := make([]string, len(at))
+		for i := range at {
+			at[i].Host = n.pairs[pairName(program, variable, i)].Addr()
+			urls[i] = at[i].String()
+		}
+		env = append(env, variable+"="+strings.Join(urls, ","))
 	}
 	return env
 }
 
-func parseEntry(entry string) (variable string, at *url.URL, err error) {
-	variable, text, _ := strings.Cut(entry, "=")
-	if at, err = url.Parse(text); err != nil {
-		return "", nil, fmt.Errorf("address of a server: %w", err)
+// pairName names the pair of a program and the ith of the servers that a variable
+// names.
+func pairName(program, variable string, i int) string {
+	name := program + "-" + netServers[variable]
+	if i > 0 {
+		name += "-" + strconv.Itoa(i)
+	}
+	return name
+}
+
+func parseEntry(entry string) (variable string, at []*url.URL, err error) {
+	variable, list, _ := strings.Cut(entry, "=")
+	for text := range strings.SplitSeq(list, ",") {
+		one, err := url.Parse(text)
+		if err != nil {
+			return "", nil, fmt.Errorf("address of a server: %w", err)
+		}
+		at = append(at, one)
 	}
 	return variable, at, nil
 }
@@ -80,9 +101,11 @@ func (n *network) follow(entry string) error {
 		return err
 	}
 	for _, program := range netPrograms {
-		if p := n.pairs[program+"-"+netServers[variable]]; p.aim() != at.Host {
-			p.Retarget(at.Host)
-			p.Reset()
+		for i := range at {
+			if p := n.pairs[pairName(program, variable, i)]; p.aim() != at[i].Host {
+				p.Retarget(at[i].Host)
+				p.Reset()
+			}
 		}
 	}
 	return nil

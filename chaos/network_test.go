@@ -42,7 +42,7 @@ func TestSaverThatStartsWaitsForServersThatComeAndGo(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
 	log := new(logged)
-	r, err := startRig(t.Context(), filepath.Join(dir, "rig"), bin, 1, 1, 1, false, log)
+	r, err := startRig(t.Context(), filepath.Join(dir, "rig"), Config{Bin: bin, Gateways: 1, Savers: 1}.withDefaults(), log)
 	must(t, err)
 	t.Cleanup(func() { _ = r.close() })
 	postgres, nats, saver := r.network.pairs["saver-postgres"], r.network.pairs["saver-nats"], r.savers[0]

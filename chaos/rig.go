@@ -27,7 +27,7 @@ type rig struct {
 	log      io.Writer
 	postgres *stack.Postgres
 	redis    *stack.Redis
-	nats     *natsServer
+	nats     natsServers
 	network  *network // between the programs and the servers
 	gateways []*part
 	savers   []*part
@@ -50,8 +50,8 @@ type part struct {
 }
 
 // startRig starts everything below dir and waits until it is ready.
-func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed uint64, clocksDiffer bool, log io.Writer) (_ *rig, err error) {
-	r := &rig{bin: bin, log: log, clocksDiffer: clocksDiffer}
+func startRig(ctx context.Context, dir string, cfg Config, log io.Writer) (_ *rig, err error) {
+	r := &rig{bin: cfg.Bin, log: log, clocksDiffer: cfg.clocksDiffer()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -63,7 +63,7 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 	if r.redis, err = stack.StartRedis(ctx, stack.RedisConfig{Dir: filepath.Join(dir, "redis")}); err != nil {
 		return r, err
 	}
-	if r.nats, err = startNATS(ctx, bin, filepath.Join(dir, "nats"), log); err != nil {
+	if r.nats, err = startNATS(ctx, cfg.Bin, filepath.Join(dir, "nats"), cfg.NATS, log); err != nil {
 		return r, err
 	}
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
@@ -72,15 +72,15 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 	if r.network, err = startNetwork(r.urls()); err != nil {
 		return r, err
 	}
-	addrs, err := stack.FreeAddrs(2*gateways + savers)
+	addrs, err := stack.FreeAddrs(2*cfg.Gateways + cfg.Savers)
 	if err != nil {
 		return r, err
 	}
-	for i := range gateways {
+	for i := range cfg.Gateways {
 		addr, admin := addrs[2*i], addrs[2*i+1]
-		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin, r.clockOf(seed, i)))
+		r.gateways = append(r.gateways, r.program("gateway", nil, addr, "GATEWAY_ADDR="+addr, "ADMIN_ADDR="+admin, r.clockOf(cfg.Seed, i)))
 	}
-	for i, admin := range addrs[2*gateways:] {
+	for i, admin := range addrs[2*cfg.Gateways:] {
 		env := []string{"ADMIN_ADDR=" + admin}
 		if i < len(smallBatches) {
 			env = append(env, "SAVER_BATCH="+smallBatches[i])
@@ -92,7 +92,10 @@ func startRig(ctx context.Context, dir, bin string, gateways, savers int, seed u
 			return r, err
 		}
 	}
-	return r, r.awaitGateways(ctx)
+	if err = r.awaitGateways(ctx); err != nil {
+		return r, err
+	}
+	return r, r.nats.replicate(ctx)
 }
 
 // program prepares one of the product's programs. The sweeper is quick, so that
@@ -102,7 +105,7 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 	env = append(env, "CLEANUP_EVERY=1s", "CLEANUP_GRACE=3s", "ACK_WAIT=2s", "LOG_LEVEL=WARN",
 		// On a busy machine an ack may take longer than 50 ms; what is answered
 		// "hot" is not promised to outlive Redis.
-		"PUBLISH_TIMEOUT=1s")
+		"PUBLISH_TIMEOUT=1s", fmt.Sprint("NATS_REPLICAS=", len(r.nats)))
 	return &part{name: name, addr: addr, cfg: stack.ProcessConfig{
 		Name: name, Path: filepath.Join(r.bin, name), Args: args,
 		Env: append(os.Environ(), env...), Stdout: r.log, Stderr: r.log,
@@ -218,9 +221,7 @@ func (r *rig) close() error {
 	if r.redis != nil {
 		errs = append(errs, r.redis.Stop(ctx))
 	}
-	if r.nats != nil {
-		errs = append(errs, r.nats.stop(ctx))
-	}
+	errs = append(errs, r.nats.each((*natsServer).stop)(ctx))
 	if r.postgres != nil {
 		errs = append(errs, r.postgres.Stop(ctx))
 	}

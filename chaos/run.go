@@ -37,6 +37,7 @@ type Config struct {
 	Parallel   int
 	Gateways   int       // defaults to 2
 	Savers     int       // defaults to 2
+	NATS       int       // servers, a cluster of 3 or more; defaults to 1
 	Clients    int       // defaults to 8
 	Characters int       // a client; defaults to 5
 	Out        io.Writer // progress; defaults to nowhere
@@ -67,6 +68,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Parallel, 1)
 	def(&c.Gateways, 2)
 	def(&c.Savers, 2)
+	def(&c.NATS, 1)
 	def(&c.Clients, 8)
 	def(&c.Characters, 5)
 	if len(c.Faults) == 0 {
@@ -169,7 +171,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	defer func() { _ = log.Close() }()
 	r := &run{cfg: cfg, began: time.Now(), result: Result{Seed: cfg.Seed, Faults: map[string]int{}, Repeat: cfg.repeat()}}
 	r.speed = newSpeedometer(&r.faults)
-	if r.rig, err = startRig(ctx, dir, cfg.Bin, cfg.Gateways, cfg.Savers, cfg.Seed, cfg.clocksDiffer(), log); err != nil {
+	if r.rig, err = startRig(ctx, dir, cfg, log); err != nil {
 		return nil, err
 	}
 	err = r.rig.addOldSaver(ctx, cfg.OldBin)
@@ -193,6 +195,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 func (c Config) repeat() string {
 	command := fmt.Sprintf("make chaos SEED=%d CHAOS_FOR=%s CLIENTS=%d PARALLEL=%d SAVERS=%d FAULTS=%s",
 		c.Seed, c.Duration, c.Clients, c.Parallel, c.Savers, strings.Join(c.Faults, ","))
+	if c.NATS > 1 {
+		command += fmt.Sprint(" NATS=", c.NATS)
+	}
 	if c.LoseKeys {
 		command += " LOSE_KEYS=true"
 	}

@@ -20,7 +20,7 @@ func startNATS(ctx context.Context, bin, dir string, log io.Writer) (*natsServer
 	if err != nil {
 		return nil, err
 	}
-	proc, err := stack.StartNATSProcess(ctx, bin, dir, addrs[0], log)
+	proc, err := stack.StartNATSProcess(ctx, stack.NATSProcessConfig{Bin: bin, Dir: dir, Addr: addrs[0], Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ type cli struct {
 	Faults   []string      `env:"FAULTS" help:"Which faults may happen; by default all but those that take a minute."`
 	Clients  int           `env:"CLIENTS" default:"8" help:"How many clients play at once."`
 	Savers   int           `env:"SAVERS" default:"2" help:"How many savers there are; a backlog they take together, without an ack of each event."`
+	NATS     int           `name:"nats" env:"NATS" default:"1" help:"How many NATS servers there are: alone, or a cluster of 3, with 3 replicas of each stream."`
 	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
 	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver of an older build, to run beside the others; see scripts/old-build.sh."`
 	Skew     bool          `env:"SKEW" help:"Gateways have wrong clocks even where Redis may lose its memory."`
@@ -40,7 +41,7 @@ func (c *cli) run(ctx context.Context) error {
 		return err
 	}
 	result, err := chaos.Run(ctx, chaos.Config{
-		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients, Savers: c.Savers,
+		Bin: filepath.Dir(self), Seed: c.Seed, Duration: c.Duration, Faults: c.Faults, Clients: c.Clients, Savers: c.Savers, NATS: c.NATS,
 		Parallel: c.Parallel, LoseKeys: c.LoseKeys, OldBin: c.OldBin, NoTrades: c.NoTrades, Skew: c.Skew, Out: os.Stdout,
 	})
 	if err != nil {

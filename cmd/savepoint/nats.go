@@ -12,6 +12,10 @@ import (
 type natsCmd struct {
 	StoreDir string `name:"store-dir" required:"" help:"Where the server keeps its data."`
 	Addr     string `required:"" help:"Where it listens."`
+
+	Name     string   `help:"The server's own name in a cluster; none: it is alone."`
+	PeerAddr string   `help:"Where it listens for the others of the cluster."`
+	Peers    []string `help:"Where the servers of the cluster listen for each other."`
 }
 
 // Run serves until ctx is done.
@@ -20,7 +24,10 @@ func (n *natsCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("addr: %w", err)
 	}
-	server, err := stack.StartNATS(ctx, stack.NATSConfig{StoreDir: n.StoreDir, Host: host, Port: port})
+	server, err := stack.StartNATS(ctx, stack.NATSConfig{
+		StoreDir: n.StoreDir, Host: host, Port: port,
+		Peers: stack.NATSPeers{Name: n.Name, Addr: n.PeerAddr, All: n.Peers},
+	})
 	if err != nil {
 		return err
 	}

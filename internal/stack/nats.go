@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -34,6 +35,22 @@ type NATSConfig struct {
 	//
 	// Defaults to the file's; without a file it has to be given.
 	StoreDir string
+
+	// Peers makes the server one of a cluster.
+	//
+	// Defaults to the file's, else the server is alone.
+	Peers NATSPeers
+}
+
+// NATSPeers are the servers of a cluster, as one of them sees it.
+type NATSPeers struct {
+	// Name is the server's own, which no other has. "" for none.
+	Name string
+	// Addr is where it listens for the others.
+	Addr string
+	// All are the addresses where the servers listen for each other; its own may be
+	// among them.
+	All []string
 }
 
 // A NATS is a NATS server with JetStream inside this process. What it
@@ -106,7 +123,29 @@ func (cfg NATSConfig) options() (*server.Options, error) {
 	opts.Host = cmp.Or(cfg.Host, opts.Host, "127.0.0.1")
 	opts.Port = cmp.Or(cfg.Port, opts.Port, server.RANDOM_PORT)
 	opts.StoreDir = cmp.Or(cfg.StoreDir, opts.StoreDir)
-	return opts, nil
+	return opts, cfg.Peers.join(opts)
+}
+
+// join makes a server of opts one of the cluster. Clients are not told of the other
+// servers: they know those that they were given, which may be behind proxies.
+func (p NATSPeers) join(opts *server.Options) error {
+	if p.Name == "" {
+		return nil
+	}
+	host, text, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return err
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("address %s: %w", p.Addr, err)
+	}
+	opts.ServerName = p.Name
+	opts.Cluster = server.ClusterOpts{Name: "savepoint", Host: host, Port: port, NoAdvertise: true}
+	for _, addr := range p.All {
+		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats", Host: addr})
+	}
+	return nil
 }
 
 func (n *NATS) await(ctx context.Context) error {

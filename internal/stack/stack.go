@@ -105,7 +105,7 @@ func (s *Stack) startAll(ctx context.Context, cfg Config) error {
 	group.Go(func() (err error) {
 		dir := filepath.Join(s.dir, "nats")
 		s.NATS, err = report(s, "NATS", dir, func() (*NATS, error) {
-			return StartNATS(ctx, NATSConfig{cfg.NATSConfig, cfg.NATSHost, cfg.NATSPort, dir})
+			return StartNATS(ctx, NATSConfig{ConfigFile: cfg.NATSConfig, Host: cfg.NATSHost, Port: cfg.NATSPort, StoreDir: dir})
 		})
 		return err
 	})
