@@ -2,7 +2,10 @@ package bus_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -466,6 +470,55 @@ func TestCatchUpEndsWhenTheConsumerIsPaused(t *testing.T) {
 	if floor := r.floor(); floor == last {
 		t.Error("all was saved, though the consumer is paused")
 	}
+}
+
+// A saver may lack the permission to move its consumer. Then nothing that it has read
+// without acks is settled: it comes again, with acks.
+func TestBacklogIsSavedWhereTheConsumerMustNotBeMoved(t *testing.T) {
+	t.Parallel()
+	r := newRigOn(t, restricted(t, "$JS.API.CONSUMER.RESET.>"))
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	last := r.fill(3000)
+	own := *r
+	own.bus = connect(t, strings.Replace(r.server.URL(), "//", "//restricted:secret@", 1))
+	own.bus.SetSettleEvery(20 * time.Millisecond)
+	source := own.source(events.ScopeVitals)
+
+	came := make(map[uint64]int)
+	caughtUp := false
+	for r.floor() < last {
+		msgs := own.next(source, at)
+		for _, seq := range sequences(t, msgs) {
+			came[seq]++
+		}
+		r.ack(msgs...)
+		caughtUp = caughtUp || source.CatchesUp()
+	}
+	if len(came) != 3000 {
+		t.Errorf("%d events came, want 3000", len(came))
+	}
+	if !caughtUp {
+		t.Error("nothing was read without acks, so nothing was tried")
+	}
+}
+
+// restricted is a server whose user restricted, with the password secret, must not
+// publish to some subjects.
+func restricted(t *testing.T, denied string) *stack.NATS {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "nats.conf")
+	conf := fmt.Sprintf(`
+		jetstream { store_dir: %q, max_file: 32GiB, max_mem: 64MiB }
+		authorization { users: [
+			{ user: all, password: secret }
+			{ user: restricted, password: secret, permissions { publish { deny: %q } } }
+		] }
+		no_auth_user: all`, filepath.Join(dir, "data"), denied)
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return stacktest.RestartNATS(t, stack.NATSConfig{ConfigFile: file, Port: -1})
 }
 
 // A replay has more than one subject where it is of one character.

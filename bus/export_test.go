@@ -44,6 +44,14 @@ func (s *Source) Ahead() []jetstream.Msg { return s.ahead }
 // Lose loses the next message of a backlog on its way.
 func (s *Source) Lose() { <-s.catchUp.reading.msgs }
 
+// Reader names what a catch-up reads from, "" without one.
+func (s *Source) Reader() string {
+	if !s.CatchesUp() {
+		return ""
+	}
+	return s.catchUp.reader.CachedInfo().Name
+}
+
 // Helps reports whether the source helps another one to catch up.
 func (s *Source) Helps() bool { return s.catchUp != nil && s.catchUp.help != nil }
 

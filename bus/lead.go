@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +33,9 @@ type helper struct {
 const (
 	// readerLife is for how long the server keeps a reader that nobody reads from.
 	readerLife = 10 * time.Second
+	// readerTimeout is how long a reader may take to answer: some of those whose server
+	// is away must leave time to make another one.
+	readerTimeout = tryTimeout / 5
 	// silentAfter is for how long nothing is heard of a saver before it is taken for
 	// gone: a tell is due every tellEvery.
 	silentAfter = 2 * time.Second
@@ -58,26 +60,25 @@ func readerPrefix(of jetstream.Consumer) string { return "catch-up-" + of.Cached
 func tellSubject(reader string) string { return "savepoint." + reader }
 
 // oldestReader finds the reader of a catch-up that goes on; nil for none.
-func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (jetstream.Consumer, error) {
+func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (oldest jetstream.Consumer, err error) {
 	stream, err := b.js.Stream(ctx, of.CachedInfo().Stream)
 	if err != nil {
 		return nil, err
 	}
-	var oldest *jetstream.ConsumerInfo
-	consumers := stream.ListConsumers(ctx)
-	for info := range consumers.Info() {
-		if strings.HasPrefix(info.Name, readerPrefix(of)) && (oldest == nil || info.Created.Before(oldest.Created)) {
-			oldest = info
-		}
-	}
-	if err := consumers.Err(); err != nil || oldest == nil {
+	names, err := consumerNames(ctx, stream, readerPrefix(of))
+	if err != nil {
 		return nil, err
 	}
-	reader, err := stream.Consumer(ctx, oldest.Name)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, nil
+	for _, name := range names {
+		asking, cancel := context.WithTimeout(ctx, readerTimeout)
+		reader, err := stream.Consumer(asking, name)
+		cancel()
+		// What does not answer is gone, or its server is, and it with it.
+		if err == nil && (oldest == nil || reader.CachedInfo().Created.Before(oldest.CachedInfo().Created)) {
+			oldest = reader
+		}
 	}
-	return reader, err
+	return oldest, ctx.Err()
 }
 
 // errOvertaken means that another saver has made a reader at the same time.

@@ -51,7 +51,11 @@ func newRig(t *testing.T, topology bus.Topology) *rig {
 // newEmptyRig starts a server without streams.
 func newEmptyRig(t *testing.T) *rig {
 	t.Helper()
-	server := stacktest.NATS(t)
+	return newRigOn(t, stacktest.NATS(t))
+}
+
+func newRigOn(t *testing.T, server *stack.NATS) *rig {
+	t.Helper()
 	nc, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)

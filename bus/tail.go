@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -140,14 +141,21 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 		return nil, 0, unavailable(b.noted(err))
 	}
 	floor := stream.CachedInfo().State.LastSeq // where all is settled
-	consumers := stream.ListConsumers(ctx)
+	names, err := consumerNames(ctx, stream, consumerPrefix)
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
 	seen := make(map[string]bool)
-	for info := range consumers.Info() {
-		if !strings.HasPrefix(info.Name, consumerPrefix) {
+	for _, name := range names {
+		consumer, err := stream.Consumer(ctx, name)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			continue
 		}
-		seen[info.Name] = true
-		oldest, err := b.unsettled(ctx, info)
+		if err != nil {
+			return nil, 0, unavailable(err)
+		}
+		seen[name] = true
+		oldest, err := b.unsettled(ctx, consumer.CachedInfo())
 		if err != nil {
 			return nil, 0, err
 		}
@@ -155,15 +163,25 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 			floor = min(floor, oldest.Sequence-1)
 		}
 	}
-	if err := consumers.Err(); err != nil {
-		return nil, 0, unavailable(err)
-	}
 	for _, scope := range events.Scopes() {
 		if !seen[consumerName(scope)] { // then nobody can say what is settled
 			return nil, 0, unavailable(fmt.Errorf("consumer %s: %w", consumerName(scope), jetstream.ErrConsumerNotFound))
 		}
 	}
 	return stream, floor, nil
+}
+
+// consumerNames lists the consumers of a stream whose names begin so. What else there
+// is to know of them has to be asked of each: on a cluster, a list with all of it takes
+// four seconds where a consumer goes meanwhile, and readers do.
+func consumerNames(ctx context.Context, stream jetstream.Stream, prefix string) (names []string, err error) {
+	lister := stream.ConsumerNames(ctx)
+	for name := range lister.Name() {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names, lister.Err()
 }
 
 // Settled returns the newest sequence of the stream of changes, and the one up to

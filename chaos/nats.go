@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -34,16 +32,12 @@ type natsServers []*natsServer
 // startNATS starts so many servers with their storage below dir, from the program
 // savepoint.
 func startNATS(ctx context.Context, bin, dir string, n int, log io.Writer) (natsServers, error) {
-	addrs, err := stack.FreeAddrs(2 * n)
+	configs, err := stack.NATSProcesses(n, bin, dir, log)
 	if err != nil {
 		return nil, err
 	}
 	all := make(natsServers, n)
-	for i := range all {
-		cfg := stack.NATSProcessConfig{Bin: bin, Dir: filepath.Join(dir, strconv.Itoa(i)), Addr: addrs[i], Log: log}
-		if n > 1 {
-			cfg.Peers = stack.NATSPeers{Name: "nats-" + strconv.Itoa(i), Addr: addrs[n+i], All: addrs[n:]}
-		}
+	for i, cfg := range configs {
 		all[i] = &natsServer{cfg: cfg}
 	}
 	return all, all.each((*natsServer).start)(ctx)
@@ -63,11 +57,11 @@ func (all natsServers) each(do func(*natsServer, context.Context) error) func(co
 
 // URL is the address for clients on this machine, a comma list for a cluster.
 func (all natsServers) URL() string {
-	urls := make([]string, len(all))
+	configs := make([]stack.NATSProcessConfig, len(all))
 	for i, n := range all {
-		urls[i] = "nats://" + n.cfg.Addr
+		configs[i] = n.cfg
 	}
-	return strings.Join(urls, ",")
+	return stack.NATSURL(configs)
 }
 
 // replicate is an error where not each server has the stream of changes.

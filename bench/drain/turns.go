@@ -22,7 +22,9 @@ type Contender struct {
 // machine meets all of them, and returns the median of each. Sizes says of what,
 // and Repeat how often. The ratios are to the first contender.
 func Turns(ctx context.Context, c Config, contenders []Contender) (rows []report.Row, err error) {
-	servers, err := rig.Start(ctx, rig.All(c.Bin))
+	on := rig.All(c.Bin)
+	on.Servers = c.Servers
+	servers, err := rig.Start(ctx, on)
 	if err != nil {
 		return nil, err
 	}

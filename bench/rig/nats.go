@@ -2,32 +2,55 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"io"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/internal/stack"
 )
 
-// natsServer is the product's NATS server as a process of its own.
-type natsServer struct {
-	addr string
-	proc *stack.Process
+// natsServers are the product's NATS server as a process of its own, or several as a
+// cluster.
+type natsServers struct {
+	url   string
+	procs []*stack.Process
 }
 
-// startNATS starts a server with its storage in dir, from the program savepoint,
+// startNATS starts servers with their storage in dir, from the program savepoint,
 // and returns when JetStream answers.
-func startNATS(ctx context.Context, bin, dir string, log io.Writer) (*natsServer, error) {
-	addrs, err := stack.FreeAddrs(1)
+func startNATS(ctx context.Context, n int, bin, dir string, log io.Writer) (*natsServers, error) {
+	configs, err := stack.NATSProcesses(n, bin, dir, log)
 	if err != nil {
 		return nil, err
 	}
-	proc, err := stack.StartNATSProcess(ctx, stack.NATSProcessConfig{Bin: bin, Dir: dir, Addr: addrs[0], Log: log})
-	if err != nil {
-		return nil, err
+	all := &natsServers{url: stack.NATSURL(configs), procs: make([]*stack.Process, n)}
+	var group errgroup.Group
+	for i, cfg := range configs {
+		group.Go(func() (err error) {
+			all.procs[i], err = stack.StartNATSProcess(ctx, cfg)
+			return err
+		})
 	}
-	return &natsServer{addr: addrs[0], proc: proc}, nil
+	if err := group.Wait(); err != nil {
+		return nil, errors.Join(err, all.stop(ctx))
+	}
+	return all, nil
 }
 
-// URL is the address for clients on this machine.
-func (n *natsServer) URL() string { return "nats://" + n.addr }
+func (all *natsServers) pids() (pids []int) {
+	for _, p := range all.procs {
+		pids = append(pids, p.Pid())
+	}
+	return pids
+}
 
-func (n *natsServer) stop(ctx context.Context) error { return n.proc.Stop(ctx) }
+func (all *natsServers) stop(ctx context.Context) error {
+	var errs []error
+	for _, p := range all.procs {
+		if p != nil {
+			errs = append(errs, p.Stop(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"slices"
 	"time"
 
@@ -34,6 +35,11 @@ type Config struct {
 	Dir string
 	// Which servers to start. NATS gets its streams, PostgreSQL its schema.
 	Redis, NATS, Postgres bool
+	// Servers is how many NATS servers there are, and replicas of each stream: more
+	// than one are a cluster.
+	//
+	// Defaults to 1.
+	Servers int
 	// Log gets what servers and programs print.
 	//
 	// Defaults to Dir/programs.log.
@@ -59,7 +65,7 @@ type Rig struct {
 	logFile  *os.File
 	postgres *stack.Postgres
 	redis    *stack.Redis
-	nats     *natsServer
+	nats     *natsServers
 	programs []*Program
 }
 
@@ -149,27 +155,29 @@ func (r *Rig) startRedis(ctx context.Context) (err error) {
 }
 
 func (r *Rig) startNATS(ctx context.Context) (err error) {
-	if r.nats, err = startNATS(ctx, r.config.Bin, filepath.Join(r.config.Dir, "nats"), r.config.Log); err != nil {
+	if r.nats, err = startNATS(ctx, r.servers(), r.config.Bin, filepath.Join(r.config.Dir, "nats"), r.config.Log); err != nil {
 		return err
 	}
-	if r.NC, err = nats.Connect(r.nats.URL(), nats.Name("bench")); err != nil {
+	if r.NC, err = nats.Connect(r.nats.url, nats.Name("bench")); err != nil {
 		return err
 	}
 	if r.JS, err = jetstream.New(r.NC); err != nil {
 		return err
 	}
-	if r.Bus, err = bus.Connect(r.nats.URL(), "bench", slog.New(slog.NewTextHandler(r.config.Log, nil))); err != nil {
+	if r.Bus, err = bus.Connect(r.nats.url, "bench", slog.New(slog.NewTextHandler(r.config.Log, nil))); err != nil {
 		return err
 	}
 	return r.ensure(ctx)
 }
+
+func (r *Rig) servers() int { return max(1, r.config.Servers) }
 
 // ensure makes the streams and consumers of the product.
 func (r *Rig) ensure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		err := r.Bus.Ensure(ctx, bus.Topology{})
+		err := r.Bus.Ensure(ctx, bus.Topology{Replicas: r.servers()})
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -188,7 +196,7 @@ func (r *Rig) NATSURL() string {
 	if r.nats == nil {
 		return ""
 	}
-	return r.nats.URL()
+	return r.nats.url
 }
 
 // RedisURL is the address of Redis, "" where there is none.
@@ -210,7 +218,7 @@ func (r *Rig) PostgresURL() string {
 // URLs are the addresses of the servers as the programs' environment.
 func (r *Rig) URLs() (env []string) {
 	for _, v := range []struct{ name, url string }{
-		{"NATS_URL", r.NATSURL()}, {"REDIS_URL", r.RedisURL()}, {"DATABASE_URL", r.PostgresURL()},
+		{"NATS_URL", r.NATSURL()}, {"NATS_REPLICAS", strconv.Itoa(r.servers())}, {"REDIS_URL", r.RedisURL()}, {"DATABASE_URL", r.PostgresURL()},
 	} {
 		if v.url != "" {
 			env = append(env, v.name+"="+v.url)
@@ -225,7 +233,7 @@ func (r *Rig) URLs() (env []string) {
 func (r *Rig) Pids() map[string][]int {
 	pids := map[string][]int{}
 	if r.nats != nil {
-		pids["nats"] = []int{r.nats.proc.Pid()}
+		pids["nats"] = r.nats.pids()
 	}
 	if r.redis != nil {
 		pids["redis"] = []int{r.redis.Pid()}

@@ -36,6 +36,7 @@ type compareSavers struct {
 	comparing
 	Kinds  []string `default:"vitals" enum:"vitals,inventory,combat,scenario,mix" help:"Of events: ${enum}."`
 	Events int      `default:"200000" help:"Of the backlog."`
+	NATS   int      `name:"nats" default:"1" help:"How many NATS servers there are: 3 are a cluster, with 3 replicas of each stream."`
 }
 
 // Run prints the table.
@@ -56,7 +57,7 @@ func (c *compareSavers) Run(ctx context.Context) error {
 	for _, kind := range c.Kinds {
 		sizes.Kinds = append(sizes.Kinds, workload.Kind(kind))
 	}
-	rows, err := drain.Turns(ctx, drain.Config{Bin: s.bin, Seed: s.seed, Progress: s.say, Sizes: sizes}, all)
+	rows, err := drain.Turns(ctx, drain.Config{Bin: s.bin, Seed: s.seed, Progress: s.say, Servers: c.NATS, Sizes: sizes}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
 }
 

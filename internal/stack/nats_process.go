@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -19,6 +20,33 @@ type NATSProcessConfig struct {
 	Addr  string    // where clients find it
 	Peers NATSPeers // none: the server is alone
 	Log   io.Writer // what it prints
+}
+
+// NATSProcesses are those of one server, or of a cluster of several, which have to be
+// started side by side. Each has its storage below dir, and prints to log.
+func NATSProcesses(n int, bin, dir string, log io.Writer) ([]NATSProcessConfig, error) {
+	addrs, err := FreeAddrs(2 * n)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]NATSProcessConfig, n)
+	for i := range all {
+		name := strconv.Itoa(i)
+		all[i] = NATSProcessConfig{Bin: bin, Dir: filepath.Join(dir, name), Addr: addrs[i], Log: log}
+		if n > 1 {
+			all[i].Peers = NATSPeers{Name: "nats-" + name, Addr: addrs[n+i], All: addrs[n:]}
+		}
+	}
+	return all, nil
+}
+
+// NATSURL is where clients on this machine find the servers: a comma list.
+func NATSURL(all []NATSProcessConfig) string {
+	urls := make([]string, len(all))
+	for i := range all {
+		urls[i] = "nats://" + all[i].Addr
+	}
+	return strings.Join(urls, ",")
 }
 
 // StartNATSProcess starts NATS as a process of its own: killing it takes what it

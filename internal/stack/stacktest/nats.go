@@ -2,6 +2,7 @@ package stacktest
 
 import (
 	"context"
+	"strconv"
 	"testing"
 
 	"github.com/savepoint-games/savepoint/internal/stack"
@@ -12,6 +13,22 @@ import (
 func NATS(t testing.TB) *stack.NATS {
 	t.Helper()
 	return RestartNATS(t, stack.NATSConfig{StoreDir: newDir(t, "n")})
+}
+
+// NATSCluster returns a cluster of three servers of the test's own, with JetStream and
+// no streams. They run inside the test binary, and need a moment until one leads.
+func NATSCluster(t testing.TB) []*stack.NATS {
+	t.Helper()
+	addrs, err := stack.FreeAddrs(3)
+	check(t, err)
+	var servers []*stack.NATS
+	for i, addr := range addrs {
+		name := "n" + strconv.Itoa(i)
+		servers = append(servers, RestartNATS(t, stack.NATSConfig{
+			StoreDir: newDir(t, name), Peers: stack.NATSPeers{Name: name, Addr: addr, All: addrs},
+		}))
+	}
+	return servers
 }
 
 // RestartNATS starts a stopped server again, given its Config.
