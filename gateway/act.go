@@ -172,6 +172,8 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	switch {
 	case err == nil && a.want != nil:
 		s.copies.put(m, change)
+	case err == nil && a.load != nil:
+		s.copies.known.Forget(a.char) // it was left in another state, by this gateway itself
 	case errors.Is(err, game.ErrUnverified):
 		err = s.commitUnverified(ctx, a, change, request)
 	case m.recalled && errors.As(err, &moved):

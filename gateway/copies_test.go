@@ -79,6 +79,34 @@ func TestNextActionOfACharacterIsNotLoadedAgain(t *testing.T) {
 	}
 }
 
+// A trade is not decided on what is remembered, and changes it: the next action of
+// either side loads, and wastes no commit to find that out.
+func TestTradeOutdatesWhatIsRememberedOfBothSides(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	service, asked := s.counted()
+	for _, char := range []events.CharID{1, 2} {
+		for range 2 {
+			s.must(s.change(service, char, "potion", 2))
+		}
+	}
+	_, err := service.Transfer(t.Context(), game.Trade{
+		ID: uuid.New(), From: 1, To: 2, Items: []game.ItemDelta{{ItemID: "potion", Delta: 1}},
+	}, gateway.Options{})
+	s.must(err)
+	asked.loads.Store(0)
+	asked.commits.Store(0)
+	for _, char := range []events.CharID{1, 2} {
+		s.must(s.change(service, char, "potion", 1))
+	}
+	if loads, commits := asked.loads.Load(), asked.commits.Load(); loads != 2 || commits != 2 {
+		t.Errorf("2 actions took %d loads and %d commits, want 2 and 2", loads, commits)
+	}
+	if sent, got := s.quantity(1, "hot", "potion"), s.quantity(2, "hot", "potion"); sent != 4 || got != 6 {
+		t.Errorf("%d and %d potions, want 4 and 6", sent, got)
+	}
+}
+
 // Where two gateways change a character in turn, each finds out once that it is
 // not alone, and does not waste a commit on every action.
 func TestContestedCopyIsNotUsedAgainAndAgain(t *testing.T) {
