@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 	"github.com/savepoint-games/savepoint/savers/savertest"
 )
@@ -21,6 +22,22 @@ func TestSaversConverge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			savertest.Converges(t, newPool(t), suite)
+		})
+	}
+}
+
+// Behind a pooler that shares sessions nothing may be prepared in one.
+func TestSaversConvergeWithoutPreparedStatements(t *testing.T) {
+	for name, suite := range suites {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := openPool(t, stacktest.Database(t)+"&default_query_exec_mode=cache_describe")
+			suite.Seeds = 3
+			savertest.Converges(t, pool, suite)
+			var prepared int
+			if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''").Scan(&prepared); err != nil || prepared > 0 {
+				t.Errorf("%d prepared statements (%v)", prepared, err)
+			}
 		})
 	}
 }

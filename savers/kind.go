@@ -3,6 +3,7 @@ package savers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -69,13 +70,23 @@ func kindOfCode(code string) Kind {
 	switch class := code[:min(2, len(code))]; class {
 	case "22", "23": // data exception, integrity constraint violation
 		return KindBad
-	case "08", "25", "28", "3D", "40", "42", "53", "55", "57", "58":
-		// connection, read-only server, authorization, no such database,
-		// rollback (deadlock, serialization), missing object, out of
+	case "08", "0A", "25", "26", "28", "3D", "40", "42", "53", "55", "57", "58":
+		// connection, a statement that was prepared for another schema, read-only
+		// server, a prepared statement that is not there, authorization, no such
+		// database, rollback (deadlock, serialization), missing object, out of
 		// resources, lock not available, shutdown, I/O
 		return KindTransient
 	}
 	return KindBug
+}
+
+// explained says what helps, where an error is known to have one cause.
+func explained(err error) error {
+	var server *pgconn.PgError
+	if errors.As(err, &server) && (server.Code == "26000" || server.Code == "42P05") {
+		return fmt.Errorf("%w; where a pooler shares sessions, add default_query_exec_mode=cache_describe to DATABASE_URL", err)
+	}
+	return err
 }
 
 func isConnection(err error) bool {

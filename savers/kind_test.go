@@ -2,6 +2,7 @@ package savers_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,5 +26,33 @@ func TestRefusedConnectionIsTransient(t *testing.T) {
 	}
 	if kind := savers.KindOf(err); kind != savers.KindTransient {
 		t.Errorf("%v is %s", err, kind)
+	}
+}
+
+// A pooler that gives each transaction another session mixes up prepared statements:
+// some are not there, some are there already. No event is bad for that.
+func TestPreparedStatementsOfAnotherSessionAreTransient(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, mixUp := range []string{"DEALLOCATE ALL", "PREPARE twice AS SELECT 1; PREPARE twice AS SELECT 1"} {
+		const question = "SELECT $1::int"
+		_, err := conn.Exec(t.Context(), question, 1)
+		if err == nil {
+			_, err = conn.Conn().PgConn().Exec(t.Context(), mixUp).ReadAll()
+		}
+		if err == nil {
+			_, err = conn.Exec(t.Context(), question, 1)
+		}
+		if err == nil || !strings.Contains(err.Error(), "prepared statement") {
+			t.Errorf("%s: got %v", mixUp, err)
+		}
+		if kind := savers.KindOf(err); kind != savers.KindTransient {
+			t.Errorf("%v is %s", err, kind)
+		}
 	}
 }

@@ -259,7 +259,7 @@ func (w *Worker) transact(ctx context.Context, batch []events.StateChanged) (err
 		err = w.saveIn(ctx, batch)
 	}
 	if err != nil {
-		return fmt.Errorf("save %d %s events: %w", len(batch), w.Saver.Scope(), err)
+		return fmt.Errorf("save %d %s events: %w", len(batch), w.Saver.Scope(), explained(err))
 	}
 	w.Metrics.saved(w.Saver.Scope(), batch, time.Since(started))
 	return nil
