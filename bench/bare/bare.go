@@ -72,7 +72,7 @@ func ServeBare(ctx context.Context, addr, redisURL, natsURL string) error {
 	if err != nil {
 		return err
 	}
-	if err := ensure(ctx, js); err != nil {
+	if err := ensure(ctx, js, 1+strings.Count(natsURL, ",")); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
@@ -81,13 +81,14 @@ func ServeBare(ctx context.Context, addr, redisURL, natsURL string) error {
 	return program.Serve(ctx, addr, mux)
 }
 
-// ensure makes the stream; the connection is made in the background.
-func ensure(ctx context.Context, js jetstream.JetStream) error {
+// ensure makes the stream, with a replica on each server; the connection is made in
+// the background.
+func ensure(ctx context.Context, js jetstream.JetStream, replicas int) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for {
 		_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-			Name: stream, Subjects: []string{subject + ">"},
+			Name: stream, Subjects: []string{subject + ">"}, Replicas: replicas,
 			Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 			MaxAge: 7 * 24 * time.Hour, MaxBytes: 8 << 30, MaxMsgSize: -1, AllowDirect: true, Duplicates: time.Second,
 		})

@@ -42,6 +42,8 @@ type Config struct {
 	Quick bool
 	// Progress is told what is going on; it may be nil.
 	Progress func(line string)
+	// Servers is how many NATS servers there are; defaults to 1.
+	Servers int
 	// Sizes defaults to those of Quick, or of a whole run.
 	Sizes Sizes
 }
@@ -117,7 +119,9 @@ type meter struct {
 const startTimeout = time.Minute
 
 func (m *meter) open(ctx context.Context) (err error) {
-	if m.rig, err = rig.Start(ctx, rig.All(m.Bin)); err != nil {
+	on := rig.All(m.Bin)
+	on.Servers = m.Servers
+	if m.rig, err = rig.Start(ctx, on); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

@@ -30,13 +30,13 @@ type comparing struct {
 	Builds []string `arg:"" help:"What takes turns: [PATH][@NAME=VALUE,…][*N], a program, its environment, how many savers at once. Without a path the shipped one. The first is what the others are compared with."`
 	Turns  int      `default:"5" help:"How many turns each has."`
 	Seed   uint64   `env:"SEED" default:"1" help:"Of the events and of whatever else is random."`
+	NATS   int      `name:"nats" default:"1" help:"How many NATS servers there are: 3 are a cluster, with 3 replicas of each stream."`
 }
 
 type compareSavers struct {
 	comparing
 	Kinds  []string `default:"vitals" enum:"vitals,inventory,combat,scenario,mix" help:"Of events: ${enum}."`
 	Events int      `default:"200000" help:"Of the backlog."`
-	NATS   int      `name:"nats" default:"1" help:"How many NATS servers there are: 3 are a cluster, with 3 replicas of each stream."`
 }
 
 // Run prints the table.
@@ -75,7 +75,7 @@ func (c *compareGateways) Run(ctx context.Context) error {
 		return err
 	}
 	rows, err := hotpath.Turns(ctx, hotpath.Config{
-		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say,
+		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, Servers: c.NATS,
 		Sizes: hotpath.Sizes{Characters: 5000, Stories: c.Stories, Open: hotpath.Window, Turns: max(1, c.Turns)},
 	}, hotpath.Turn{Rates: c.Rates, Saver: c.Saver}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
@@ -96,7 +96,7 @@ func (c *compareBeside) Run(ctx context.Context) error {
 		return err
 	}
 	rows, err := hotpath.BesideDrains(ctx, hotpath.Config{
-		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say,
+		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, Servers: c.NATS,
 		Sizes: hotpath.Sizes{Characters: 5000, Turns: c.Turns, Rest: 2 * time.Second},
 	}, hotpath.Beside{Story: c.Story, Rate: c.Rate, Backlog: c.Backlog, For: c.For}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
