@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -23,21 +20,7 @@ import (
 func newClusterRig(t *testing.T) (*rig, []*stack.NATS) {
 	t.Helper()
 	servers := stacktest.NATSCluster(t)
-	var urls []string
-	for _, s := range servers {
-		urls = append(urls, s.URL())
-	}
-	nc, err := nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, bus: connect(t, strings.Join(urls, ",")), nc: nc, js: js, clock: new(atomic.Int64)}
-	r.clock.Store(time.Now().Add(-time.Hour).UnixMicro())
+	r := newRigOn(t, servers...)
 	stacktest.Eventually(t, "the cluster has its streams", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // nobody answers before one leads
 		defer cancel()

@@ -54,9 +54,15 @@ func newEmptyRig(t *testing.T) *rig {
 	return newRigOn(t, stacktest.NATS(t))
 }
 
-func newRigOn(t *testing.T, server *stack.NATS) *rig {
+// newRigOn is newEmptyRig on a server that is there, or on those of a cluster.
+func newRigOn(t *testing.T, servers ...*stack.NATS) *rig {
 	t.Helper()
-	nc, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	urls := make([]string, len(servers))
+	for i, s := range servers {
+		urls[i] = s.URL()
+	}
+	url := strings.Join(urls, ",")
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +71,7 @@ func newRigOn(t *testing.T, server *stack.NATS) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, server: server, bus: connect(t, server.URL()), nc: nc, js: js, clock: new(atomic.Int64)}
+	r := &rig{t: t, server: servers[0], bus: connect(t, url), nc: nc, js: js, clock: new(atomic.Int64)}
 	r.clock.Store(time.Now().Add(-time.Hour).UnixMicro())
 	return r
 }

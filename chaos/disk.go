@@ -24,7 +24,7 @@ const room = 20 << 20
 
 func natsDisk(ctx context.Context, r *rig, x *rand.Rand) error {
 	r.streamLost.Store(true) // the sweeper may have to make room
-	n := any1(x, r.nats)
+	n := r.nats.any1(x)
 	return r.fullDisk(ctx, "nats-disk", n.storage(), x,
 		func(ctx context.Context, meanwhile func() error) error {
 			if err := n.stop(ctx); err != nil {

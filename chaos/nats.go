@@ -55,6 +55,15 @@ func (all natsServers) each(do func(*natsServer, context.Context) error) func(co
 	}
 }
 
+// any1 is one of them. A single server takes no turn of x: what a seed leads to is as
+// it was before there were clusters.
+func (all natsServers) any1(x *rand.Rand) *natsServer {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return any1(x, all)
+}
+
 // URL is the address for clients on this machine, a comma list for a cluster.
 func (all natsServers) URL() string {
 	configs := make([]stack.NATSProcessConfig, len(all))
@@ -116,12 +125,12 @@ func (n *natsServer) kill(context.Context) error { return n.process().Kill() }
 func (n *natsServer) storage() string { return filepath.Join(n.cfg.Dir, "jetstream") }
 
 func natsRestart(ctx context.Context, r *rig, x *rand.Rand) error {
-	n := any1(x, r.nats)
+	n := r.nats.any1(x)
 	return natsAway(ctx, x, n.stop, nil, n.start)
 }
 
 func natsKill(ctx context.Context, r *rig, x *rand.Rand) error {
-	n := any1(x, r.nats)
+	n := r.nats.any1(x)
 	return natsAway(ctx, x, n.kill, nil, n.start)
 }
 
