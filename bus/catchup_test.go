@@ -2,10 +2,7 @@ package bus_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +15,6 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/internal/stack"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -476,7 +472,10 @@ func TestCatchUpEndsWhenTheConsumerIsPaused(t *testing.T) {
 // without acks is settled: it comes again, with acks.
 func TestBacklogIsSavedWhereTheConsumerMustNotBeMoved(t *testing.T) {
 	t.Parallel()
-	r := newRigOn(t, restricted(t, "$JS.API.CONSUMER.RESET.>"))
+	r := newRigOn(t, configured(t, `no_auth_user: all, authorization { users: [
+		{ user: all, password: secret }
+		{ user: restricted, password: secret, permissions { publish { deny: "$JS.API.CONSUMER.RESET.>" } } }
+	] }`))
 	r.must(r.bus.Ensure(t.Context(), seldom))
 	last := r.fill(3000)
 	own := *r
@@ -500,25 +499,6 @@ func TestBacklogIsSavedWhereTheConsumerMustNotBeMoved(t *testing.T) {
 	if !caughtUp {
 		t.Error("nothing was read without acks, so nothing was tried")
 	}
-}
-
-// restricted is a server whose user restricted, with the password secret, must not
-// publish to some subjects.
-func restricted(t *testing.T, denied string) *stack.NATS {
-	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "nats.conf")
-	conf := fmt.Sprintf(`
-		jetstream { store_dir: %q, max_file: 32GiB, max_mem: 64MiB }
-		authorization { users: [
-			{ user: all, password: secret }
-			{ user: restricted, password: secret, permissions { publish { deny: %q } } }
-		] }
-		no_auth_user: all`, filepath.Join(dir, "data"), denied)
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return stacktest.RestartNATS(t, stack.NATSConfig{ConfigFile: file, Port: -1})
 }
 
 // A replay has more than one subject where it is of one character.

@@ -3,9 +3,11 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -74,6 +76,18 @@ func newRigOn(t *testing.T, servers ...*stack.NATS) *rig {
 	r := &rig{t: t, server: servers[0], bus: connect(t, url), nc: nc, js: js, clock: new(atomic.Int64)}
 	r.clock.Store(time.Now().Add(-time.Hour).UnixMicro())
 	return r
+}
+
+// configured is a server with more settings.
+func configured(t *testing.T, settings string) *stack.NATS {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "nats.conf")
+	conf := fmt.Sprintf("jetstream { store_dir: %q, max_file: 32GiB, max_mem: 64MiB }\n%s", filepath.Join(dir, "data"), settings)
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return stacktest.RestartNATS(t, stack.NATSConfig{ConfigFile: file, Port: -1})
 }
 
 // connect opens one more bus, as another process would.

@@ -38,6 +38,9 @@ type shown struct {
 // mirrorPrefix begins the subjects of the bucket's stream; the character follows.
 const mirrorPrefix = "$KV." + BucketMirror + "."
 
+// kvOperation is the header of a key's deletion; values have none.
+const kvOperation = "KV-Operation"
+
 // mostRecent is how many characters a Mirror remembers, in about 500 bytes each.
 const mostRecent = 20_000
 
@@ -83,19 +86,15 @@ func (m *Mirror) Recent(ctx context.Context, char events.CharID) (game.Contexts,
 
 func (m *Mirror) get(ctx context.Context, char events.CharID) (s shown, err error) {
 	s.contexts.Active = map[game.Context]uuid.UUID{}
-	kv, err := m.bucket(ctx)
+	entry, err := m.b.get(ctx, StreamMirror, last(mirrorPrefix+char.String()))
 	if err != nil {
-		return s, err
+		return s, fmt.Errorf("mirror of character %d: %w", char, err)
 	}
-	entry, err := kv.Get(ctx, char.String())
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
+	if entry == nil || entry.Header.Get(kvOperation) != "" { // it was deleted
 		return s, nil
 	}
-	if err != nil {
-		return s, fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
-	}
-	s.revision = entry.Revision()
-	if contexts, ok := readMirror(entry.Value()); ok {
+	s.revision = entry.Sequence
+	if contexts, ok := readMirror(entry.Data); ok {
 		s.contexts = contexts // else it is somebody else's; the next Put corrects it
 	}
 	return s, nil

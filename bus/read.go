@@ -19,6 +19,9 @@ const (
 	readBytes    = 4 << 20
 	// readTimeout bounds the wait for the next message of an answer.
 	readTimeout = 5 * time.Second
+	// replicaTimeout is how long a replica may take to begin an answer. One whose server
+	// hangs is asked for up to minutes, until the others drop it.
+	replicaTimeout = 500 * time.Millisecond
 
 	statusHeader  = "Status"
 	statusEnd     = "204" // no more in this answer
@@ -31,26 +34,94 @@ type place struct {
 	time     time.Time
 }
 
-func (p place) request(subject string, limit int) ([]byte, error) {
-	// With a batch of one the server leaves out the end.
-	r := map[string]any{"next_by_subj": subject, "batch": max(2, min(limit, readMessages)), "max_bytes": readBytes}
+// A question is what a server is asked for.
+type question map[string]any
+
+// next asks for the messages of a subject from a place on.
+func (p place) next(subject string) question {
+	q := question{"next_by_subj": subject}
 	if p.time.IsZero() {
-		r["seq"] = max(p.sequence, 1)
+		q["seq"] = max(p.sequence, 1)
 	} else {
-		r["start_time"] = p.time.UTC()
+		q["start_time"] = p.time.UTC()
 	}
-	return json.Marshal(r)
+	return q
 }
 
+// last asks for the newest message of a subject.
+func last(subject string) question { return question{"last_by_subj": subject} }
+
 // page reads up to limit stored messages of a subject, which may have
-// wildcards, from a place on, in one request: one by one would cost a round
-// trip each, a consumer a place in the server's list. It returns fewer where
-// the answer would be too large; none means that there are no more.
+// wildcards, from a place on. It returns fewer where the answer would be too large,
+// or a replica has no more; none means that there are no more.
 func (b *Bus) page(ctx context.Context, stream, subject string, from place, limit int) ([]jetstream.RawStreamMsg, error) {
+	page, err := b.pageOfAny(ctx, stream, subject, from, limit)
+	if err != nil || len(page) > 0 {
+		return page, err
+	}
+	next, err := b.get(ctx, stream, from.next(subject))
+	if err != nil || next == nil {
+		return nil, err
+	}
+	return []jetstream.RawStreamMsg{*next}, nil
+}
+
+// get answers a question for one message; nil for none. It asks the server that leads
+// the stream: a message that has been acknowledged is there.
+func (b *Bus) get(ctx context.Context, stream string, q question) (*jetstream.RawStreamMsg, error) {
 	if !b.nc.IsConnected() {
 		return nil, unavailable(errNotConnected)
 	}
-	request, err := from.request(subject, limit)
+	request, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
+	if err != nil {
+		return nil, unavailable(b.noted(err))
+	}
+	var said struct {
+		Error   *jetstream.APIError
+		Message *struct {
+			Subject string
+			Seq     uint64
+			Hdrs    []byte
+			Data    []byte
+			Time    time.Time
+		}
+	}
+	if err := json.Unmarshal(answer.Data, &said); err != nil {
+		return nil, fmt.Errorf("a stored message: %w", err)
+	}
+	switch {
+	case said.Error != nil && said.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, nil
+	case said.Error != nil:
+		return nil, unavailable(b.noted(said.Error))
+	case said.Message == nil:
+		return nil, nil
+	}
+	m := said.Message
+	msg := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Seq, Time: m.Time, Data: m.Data}
+	if len(m.Hdrs) > 0 {
+		msg.Header, err = nats.DecodeHeadersMsg(m.Hdrs)
+	}
+	return msg, err
+}
+
+// pageOfAny is page in one request: one by one would cost a round trip each, a consumer
+// a place in the server's list. Any server with a replica of the stream may answer, and
+// one may be behind: it has the beginning, and no end. (nats-server 2.15 lets a replica
+// answer that has nine tenths of the stream.) One that says nothing has nothing.
+func (b *Bus) pageOfAny(ctx context.Context, stream, subject string, from place, limit int) ([]jetstream.RawStreamMsg, error) {
+	if !b.nc.IsConnected() {
+		return nil, unavailable(errNotConnected)
+	}
+	q := from.next(subject)
+	q["batch"], q["max_bytes"] = max(2, min(limit, readMessages)), readBytes // with a batch of one the server leaves out the end
+	request, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +134,16 @@ func (b *Bus) page(ctx context.Context, stream, subject string, from place, limi
 	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
 		return nil, unavailable(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	first, cancelFirst := context.WithTimeout(reading, replicaTimeout)
+	defer cancelFirst()
 	var page []jetstream.RawStreamMsg
-	for {
-		answer, err := answers.NextMsgWithContext(ctx)
+	for waiting := first; ; waiting = reading {
+		answer, err := answers.NextMsgWithContext(waiting)
+		if err != nil && waiting == first && reading.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, unavailable(err)
 		}
@@ -108,18 +184,39 @@ func readStored(answer *nats.Msg) (msg jetstream.RawStreamMsg, err error) {
 }
 
 // pages calls yield with each stored message of a subject from a place on, in
-// the order of the sequences, until it returns false.
+// the order of the sequences, until it returns false. That there are no more, the
+// server says that leads the stream.
 func (b *Bus) pages(ctx context.Context, stream, subject string, from place, yield func(*jetstream.RawStreamMsg) bool) error {
-	for {
-		page, err := b.page(ctx, stream, subject, from, readMessages)
-		if err != nil || len(page) == 0 {
+	for more := true; more; {
+		page, err := b.pageOfAny(ctx, stream, subject, from, readMessages)
+		if err != nil {
 			return err
+		}
+		if more = len(page) == readMessages; !more {
+			if len(page) > 0 {
+				from = after(page)
+			}
+			next, err := b.get(ctx, stream, from.next(subject))
+			if err != nil {
+				return err
+			}
+			if more = next != nil; more {
+				page = append(page, *next)
+			}
 		}
 		for i := range page {
 			if !yield(&page[i]) {
 				return nil
 			}
 		}
-		from = place{sequence: page[len(page)-1].Sequence + 1}
+		if more {
+			from = after(page)
+		}
 	}
+	return nil
+}
+
+// after is the place behind a page.
+func after(page []jetstream.RawStreamMsg) place {
+	return place{sequence: page[len(page)-1].Sequence + 1}
 }

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,25 +46,19 @@ func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield f
 func (b *Bus) ordered(ctx context.Context, subject string, from uint64) (jetstream.Consumer, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	stream, err := b.js.Stream(ctx, StreamChanges)
-	if err != nil {
-		return nil, 0, err
-	}
-	last, err := stream.GetLastMsgForSubject(ctx, subject)
+	newest, err := b.get(ctx, StreamChanges, last(subject))
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return nil, 0, nil
-	case err != nil:
+	case err != nil || newest == nil:
 		return nil, 0, err
-	case last.Sequence < from:
-		return nil, last.Sequence, nil
+	case newest.Sequence < from:
+		return nil, newest.Sequence, nil
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+	consumer, err := b.js.OrderedConsumer(ctx, StreamChanges, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{subject},
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:    from,
 	})
-	return consumer, last.Sequence, err
+	return consumer, newest.Sequence, err
 }
 
 func nextOf(ctx context.Context, msgs jetstream.MessagesContext) (*jetstream.RawStreamMsg, error) {
