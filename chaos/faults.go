@@ -31,6 +31,7 @@ var faults = map[string]fault{
 	"postgres-disk":   postgresDisk,
 	"nats-restart":    natsRestart,
 	"nats-kill":       natsKill,
+	"nats-pause":      func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, r.nats.any1(x), x) },
 	"nats-empty":      natsEmpty,
 	"redis-restart":   redisRestart,
 	"redis-empty":     redisEmptied,
@@ -90,7 +91,7 @@ func killed(ctx context.Context, p *part, x *rand.Rand) error {
 
 // paused stops a program for longer than the ack wait, so that what it holds is
 // given to others before it goes on.
-func paused(ctx context.Context, p *part, x *rand.Rand) error {
+func paused(ctx context.Context, p interface{ signal(syscall.Signal) error }, x *rand.Rand) error {
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -118,6 +119,8 @@ func (n *natsServer) stop(ctx context.Context) error {
 	}
 	return nil // it was never started
 }
+
+func (n *natsServer) signal(s syscall.Signal) error { return n.process().Signal(s) }
 
 func (n *natsServer) kill(context.Context) error { return n.process().Kill() }
 
