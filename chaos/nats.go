@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -74,7 +75,8 @@ func (all natsServers) URL() string {
 	return stack.NATSURL(configs)
 }
 
-// replicate is an error where not each server has the stream of changes.
+// replicate waits for the stream of changes, which the programs make. It is an error
+// where not each server has a replica.
 func (all natsServers) replicate(ctx context.Context) error {
 	nc, err := nats.Connect(all.URL())
 	if err != nil {
@@ -85,11 +87,20 @@ func (all natsServers) replicate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stream, err := js.Stream(ctx, streamChanges)
-	if err == nil && stream.CachedInfo().Config.Replicas != len(all) {
-		err = fmt.Errorf("stream %s has %d replicas on %d servers", streamChanges, stream.CachedInfo().Config.Replicas, len(all))
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		stream, err := js.Stream(asking, streamChanges)
+		cancel()
+		switch {
+		case err == nil && stream.CachedInfo().Config.Replicas != len(all):
+			return fmt.Errorf("stream %s has %d replicas on %d servers", streamChanges, stream.CachedInfo().Config.Replicas, len(all))
+		case err == nil, ctx.Err() != nil:
+			return err
+		}
+		pause(ctx, 50*time.Millisecond)
 	}
-	return err
 }
 
 // start starts the server again with what its directory holds, and returns when
