@@ -75,18 +75,24 @@ func (all natsServers) URL() string {
 	return stack.NATSURL(configs)
 }
 
+// jetStream connects to the servers, until leave is called.
+func (all natsServers) jetStream() (js jetstream.JetStream, leave func(), err error) {
+	nc, err := nats.Connect(all.URL())
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err = jetstream.New(nc)
+	return js, nc.Close, err
+}
+
 // replicate waits for the stream of changes, which the programs make. It is an error
 // where not each server has a replica.
 func (all natsServers) replicate(ctx context.Context) error {
-	nc, err := nats.Connect(all.URL())
+	js, leave, err := all.jetStream()
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // natsFull takes the room from the stream of changes for 2 to 5 s: it refuses
@@ -15,15 +12,11 @@ import (
 func natsFull(ctx context.Context, r *rig, x *rand.Rand) error {
 	mending, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
-	nc, err := nats.Connect(r.nats.URL())
+	js, leave, err := r.nats.jetStream()
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
+	defer leave()
 	stream, err := js.Stream(mending, streamChanges)
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -47,15 +46,11 @@ func (r *rig) awaitSaved(ctx context.Context) error {
 func (r *rig) savedSince(ctx context.Context, asked events.Version, target *uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, promiseTimeout)
 	defer cancel()
-	nc, err := nats.Connect(r.nats.URL())
+	js, leave, err := r.nats.jetStream()
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
+	defer leave()
 	if err := streamSettled(ctx, js, target); err != nil {
 		return err
 	}

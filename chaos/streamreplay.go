@@ -2,13 +2,11 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
 )
@@ -24,15 +22,11 @@ const replayTimeout = 10 * time.Second
 func streamReplay(ctx context.Context, r *rig, x *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), replayTimeout)
 	defer cancel()
-	nc, err := nats.Connect(r.nats.URL())
+	js, leave, err := r.nats.jetStream()
 	if err != nil {
 		return nil // NATS is away, by another fault
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("replay the stream: %w", err)
-	}
+	defer leave()
 	stream, err := js.Stream(ctx, streamChanges)
 	if err != nil {
 		return nil // as above
