@@ -63,7 +63,7 @@ func (b *Bus) dropCovered(ctx context.Context, letter *nats.Msg, sequence uint64
 	if strings.HasSuffix(letter.Subject, "."+events.NoCharacter) {
 		return nil
 	}
-	older, err := b.page(ctx, StreamDead, letter.Subject, place{}, readMessages)
+	older, _, err := b.page(ctx, StreamDead, letter.Subject, place{}, readMessages)
 	if err != nil {
 		return err
 	}

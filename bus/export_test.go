@@ -60,3 +60,6 @@ const MostUnacked = mostUnacked
 
 // DecodeAck reads the answer of a stream.
 var DecodeAck = decodeAck
+
+// DecodeGot reads the answer to a question for one message.
+var DecodeGot = decodeGot

@@ -39,7 +39,7 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 // LettersFrom returns up to limit dead letters from a sequence on, oldest first,
 // and the sequence that goes on after them; 0 where these are the last.
 func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters []Letter, next uint64, err error) {
-	page, err := b.page(ctx, StreamDead, "dlq.*.*", place{sequence: from}, limit)
+	page, _, err := b.page(ctx, StreamDead, "dlq.*.*", place{sequence: from}, limit)
 	if err != nil || len(page) == 0 {
 		return nil, 0, named("dead letters", err)
 	}
@@ -51,16 +51,12 @@ func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters 
 
 // Letter returns one dead letter, or ErrNoLetter.
 func (b *Bus) Letter(ctx context.Context, seq uint64) (Letter, error) {
-	stream, err := b.js.Stream(ctx, StreamDead)
+	msg, err := b.get(ctx, StreamDead, at(seq))
 	if err != nil {
-		return Letter{}, fmt.Errorf("dead letter %d: %w", seq, unavailable(err))
+		return Letter{}, fmt.Errorf("dead letter %d: %w", seq, err)
 	}
-	msg, err := stream.GetMsg(ctx, seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	if msg == nil {
 		return Letter{}, fmt.Errorf("%w: %d", ErrNoLetter, seq)
-	}
-	if err != nil {
-		return Letter{}, fmt.Errorf("dead letter %d: %w", seq, unavailable(err))
 	}
 	return newLetter(msg), nil
 }

@@ -118,7 +118,7 @@ func readMirror(body []byte) (game.Contexts, bool) {
 // on, that it shows in a context; and the place that goes on after them, 0 at
 // the end.
 func (b *Bus) InSessions(ctx context.Context, from uint64, limit int) (chars []events.CharID, next uint64, err error) {
-	page, err := b.page(ctx, StreamMirror, mirrorPrefix+"*", place{sequence: from}, limit)
+	page, _, err := b.page(ctx, StreamMirror, mirrorPrefix+"*", place{sequence: from}, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("who is in a session: %w", err)
 	}

@@ -34,81 +34,22 @@ type place struct {
 	time     time.Time
 }
 
-// A question is what a server is asked for.
-type question map[string]any
-
-// next asks for the messages of a subject from a place on.
-func (p place) next(subject string) question {
-	q := question{"next_by_subj": subject}
-	if p.time.IsZero() {
-		q["seq"] = max(p.sequence, 1)
-	} else {
-		q["start_time"] = p.time.UTC()
-	}
-	return q
-}
-
-// last asks for the newest message of a subject.
-func last(subject string) question { return question{"last_by_subj": subject} }
-
 // page reads up to limit stored messages of a subject, which may have
-// wildcards, from a place on. It returns fewer where the answer would be too large,
-// or a replica has no more; none means that there are no more.
-func (b *Bus) page(ctx context.Context, stream, subject string, from place, limit int) ([]jetstream.RawStreamMsg, error) {
-	page, err := b.pageOfAny(ctx, stream, subject, from, limit)
-	if err != nil || len(page) > 0 {
-		return page, err
+// wildcards, from a place on; fewer where the answer would be too large. end tells that
+// there are no more: the server that leads the stream says so.
+func (b *Bus) page(ctx context.Context, stream, subject string, from place, limit int) (page []jetstream.RawStreamMsg, end bool, err error) {
+	page, err = b.pageOfAny(ctx, stream, subject, from, limit)
+	if err != nil || len(page) >= limit {
+		return page, false, err
+	}
+	if len(page) > 0 {
+		from = after(page)
 	}
 	next, err := b.get(ctx, stream, from.next(subject))
 	if err != nil || next == nil {
-		return nil, err
+		return page, err == nil, err
 	}
-	return []jetstream.RawStreamMsg{*next}, nil
-}
-
-// get answers a question for one message; nil for none. It asks the server that leads
-// the stream: a message that has been acknowledged is there.
-func (b *Bus) get(ctx context.Context, stream string, q question) (*jetstream.RawStreamMsg, error) {
-	if !b.nc.IsConnected() {
-		return nil, unavailable(errNotConnected)
-	}
-	request, err := json.Marshal(q)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
-	if err != nil {
-		return nil, unavailable(b.noted(err))
-	}
-	var said struct {
-		Error   *jetstream.APIError
-		Message *struct {
-			Subject string
-			Seq     uint64
-			Hdrs    []byte
-			Data    []byte
-			Time    time.Time
-		}
-	}
-	if err := json.Unmarshal(answer.Data, &said); err != nil {
-		return nil, fmt.Errorf("a stored message: %w", err)
-	}
-	switch {
-	case said.Error != nil && said.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return nil, nil
-	case said.Error != nil:
-		return nil, unavailable(b.noted(said.Error))
-	case said.Message == nil:
-		return nil, nil
-	}
-	m := said.Message
-	msg := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Seq, Time: m.Time, Data: m.Data}
-	if len(m.Hdrs) > 0 {
-		msg.Header, err = nats.DecodeHeadersMsg(m.Hdrs)
-	}
-	return msg, err
+	return append(page, *next), false, nil
 }
 
 // pageOfAny is page in one request: one by one would cost a round trip each, a consumer
@@ -184,36 +125,23 @@ func readStored(answer *nats.Msg) (msg jetstream.RawStreamMsg, err error) {
 }
 
 // pages calls yield with each stored message of a subject from a place on, in
-// the order of the sequences, until it returns false. That there are no more, the
-// server says that leads the stream.
+// the order of the sequences, until it returns false.
 func (b *Bus) pages(ctx context.Context, stream, subject string, from place, yield func(*jetstream.RawStreamMsg) bool) error {
-	for more := true; more; {
-		page, err := b.pageOfAny(ctx, stream, subject, from, readMessages)
+	for {
+		page, end, err := b.page(ctx, stream, subject, from, readMessages)
 		if err != nil {
 			return err
-		}
-		if more = len(page) == readMessages; !more {
-			if len(page) > 0 {
-				from = after(page)
-			}
-			next, err := b.get(ctx, stream, from.next(subject))
-			if err != nil {
-				return err
-			}
-			if more = next != nil; more {
-				page = append(page, *next)
-			}
 		}
 		for i := range page {
 			if !yield(&page[i]) {
 				return nil
 			}
 		}
-		if more {
-			from = after(page)
+		if end {
+			return nil
 		}
+		from = after(page)
 	}
-	return nil
 }
 
 // after is the place behind a page.

@@ -103,3 +103,30 @@ func TestReplayLeavesTheSaversAlone(t *testing.T) {
 		t.Errorf("last sequence %d (%v), want 2", n, err)
 	}
 }
+
+// A replay has more than one subject where it is of one character.
+func TestReplayOfABacklog(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.fill(1000)
+	r.publish(slices.Repeat([]events.StateChanged{r.vitals(43)}, 100)...)
+
+	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Char: 42})
+	r.must(err)
+	var got []uint64
+	for len(got) < 1000 {
+		msgs := r.next(source, at)
+		got = append(got, sequences(t, msgs)...)
+		r.ack(msgs...)
+	}
+
+	for i, seq := range got {
+		if seq != uint64(i+1) {
+			t.Fatalf("sequences %v", got)
+		}
+	}
+	stacktest.Eventually(t, "all is settled", func() bool {
+		left, _, err := source.Left(t.Context())
+		return err == nil && left == 0
+	})
+}

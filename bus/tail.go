@@ -117,7 +117,7 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
 	state := stream.CachedInfo().State
 	from := state.LastTime.Add(-b.tail.memory)
 	if floor < state.LastSeq {
-		page, err := b.page(ctx, StreamChanges, "sync.*.*", place{sequence: floor + 1}, 1)
+		page, _, err := b.page(ctx, StreamChanges, "sync.*.*", place{sequence: floor + 1}, 1)
 		if err != nil {
 			return begin{}, err
 		}
@@ -171,19 +171,6 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	return stream, floor, nil
 }
 
-// consumerNames lists the consumers of a stream whose names begin so. What else there
-// is to know of them has to be asked of each: on a cluster, a list with all of it takes
-// four seconds where a consumer goes meanwhile, and readers do.
-func consumerNames(ctx context.Context, stream jetstream.Stream, prefix string) (names []string, err error) {
-	lister := stream.ConsumerNames(ctx)
-	for name := range lister.Name() {
-		if strings.HasPrefix(name, prefix) {
-			names = append(names, name)
-		}
-	}
-	return names, lister.Err()
-}
-
 // Settled returns the newest sequence of the stream of changes, and the one up to
 // which every saver has settled all events.
 func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
@@ -198,7 +185,7 @@ func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
 // nil. It asks what is stored: the consumer's own count of what is pending
 // follows some moments after the publisher's ack.
 func (b *Bus) unsettled(ctx context.Context, info *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
-	page, err := b.page(ctx, StreamChanges, info.Config.FilterSubject, place{sequence: info.AckFloor.Stream + 1}, 1)
+	page, _, err := b.page(ctx, StreamChanges, info.Config.FilterSubject, place{sequence: info.AckFloor.Stream + 1}, 1)
 	if err != nil || len(page) == 0 {
 		return nil, err
 	}

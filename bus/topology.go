@@ -219,6 +219,19 @@ const consumerPrefix = "saver-"
 
 func consumerName(scope events.Scope) string { return consumerPrefix + string(scope) }
 
+// consumerNames lists the consumers of a stream whose names begin so. What else there
+// is to know of them has to be asked of each: on a cluster, a list with all of it takes
+// four seconds where a consumer goes meanwhile, and readers do.
+func consumerNames(ctx context.Context, stream jetstream.Stream, prefix string) (names []string, err error) {
+	lister := stream.ConsumerNames(ctx)
+	for name := range lister.Name() {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names, lister.Err()
+}
+
 // ensureSchedule arms the sweeper's tick, unless it is armed like this already.
 func (b *Bus) ensureSchedule(ctx context.Context, t Topology) error {
 	stream, err := b.js.Stream(ctx, StreamClock)

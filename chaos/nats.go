@@ -85,9 +85,9 @@ func (all natsServers) jetStream() (js jetstream.JetStream, leave func(), err er
 	return js, nc.Close, err
 }
 
-// replicate waits for the stream of changes, which the programs make. It is an error
+// awaitReplicas waits for the stream of changes, which the programs make. It is an error
 // where not each server has a replica.
-func (all natsServers) replicate(ctx context.Context) error {
+func (all natsServers) awaitReplicas(ctx context.Context) error {
 	js, leave, err := all.jetStream()
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func startRig(ctx context.Context, dir string, cfg Config, log io.Writer) (_ *ri
 	if err = r.awaitGateways(ctx); err != nil {
 		return r, err
 	}
-	return r, r.nats.replicate(ctx)
+	return r, r.nats.awaitReplicas(ctx)
 }
 
 // program prepares one of the product's programs. The sweeper is quick, so that

@@ -173,7 +173,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	case err == nil && a.want != nil:
 		s.copies.put(m, change)
 	case err == nil && a.load != nil:
-		s.copies.known.Forget(a.char) // it was left in another state, by this gateway itself
+		s.copies.forget(a.char)
 	case errors.Is(err, game.ErrUnverified):
 		err = s.commitUnverified(ctx, a, change, request)
 	case m.recalled && errors.As(err, &moved):

@@ -67,6 +67,10 @@ func (c copies) put(m *remembered, change *game.Change) {
 	}
 }
 
+// forget drops a copy that this gateway itself has outdated, by a commit that was not
+// decided on it.
+func (c copies) forget(char events.CharID) { c.known.Forget(char) }
+
 // contest notes that a copy was outdated.
 func (c copies) contest(char events.CharID) {
 	c.known.Put(char, &remembered{contested: true})

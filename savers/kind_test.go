@@ -30,8 +30,9 @@ func TestRefusedConnectionIsTransient(t *testing.T) {
 }
 
 // A pooler that gives each transaction another session mixes up prepared statements:
-// some are not there, some are there already. No event is bad for that.
-func TestPreparedStatementsOfAnotherSessionAreTransient(t *testing.T) {
+// some are not there, some are there already; and a migration outdates them. No event is
+// bad for that.
+func TestMixedUpPreparedStatementsAreTransient(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
 	conn, err := pool.Acquire(t.Context())
@@ -39,8 +40,12 @@ func TestPreparedStatementsOfAnotherSessionAreTransient(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	for _, mixUp := range []string{"DEALLOCATE ALL", "PREPARE twice AS SELECT 1; PREPARE twice AS SELECT 1"} {
-		const question = "SELECT $1::int"
+	for mixUp, want := range map[string]string{
+		"DEALLOCATE ALL": "26000",
+		"PREPARE twice AS SELECT 1; PREPARE twice AS SELECT 1": "42P05",
+		"ALTER TABLE character_vitals ADD COLUMN mood text":    "0A000",
+	} {
+		const question = "SELECT * FROM character_vitals WHERE char_id = $1"
 		_, err := conn.Exec(t.Context(), question, 1)
 		if err == nil {
 			_, err = conn.Conn().PgConn().Exec(t.Context(), mixUp).ReadAll()
@@ -48,8 +53,8 @@ func TestPreparedStatementsOfAnotherSessionAreTransient(t *testing.T) {
 		if err == nil {
 			_, err = conn.Exec(t.Context(), question, 1)
 		}
-		if err == nil || !strings.Contains(err.Error(), "prepared statement") {
-			t.Errorf("%s: got %v", mixUp, err)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", mixUp, err, want)
 		}
 		if kind := savers.KindOf(err); kind != savers.KindTransient {
 			t.Errorf("%v is %s", err, kind)

@@ -24,8 +24,8 @@ type Config struct {
 	Baseline baseline.Runner
 	// Progress is told what is going on; it may be nil.
 	Progress func(line string)
-	// Servers is how many NATS servers there are; defaults to 1.
-	Servers int
+	// NATSServers is how many NATS servers there are; defaults to 1.
+	NATSServers int
 	// Sizes defaults to those of Quick, or of a whole run.
 	Sizes Sizes
 }

@@ -23,7 +23,7 @@ type Contender struct {
 // and Repeat how often. The ratios are to the first contender.
 func Turns(ctx context.Context, c Config, contenders []Contender) (rows []report.Row, err error) {
 	on := rig.All(c.Bin)
-	on.Servers = c.Servers
+	on.NATSServers = c.NATSServers
 	servers, err := rig.Start(ctx, on)
 	if err != nil {
 		return nil, err

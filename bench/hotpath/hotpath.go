@@ -42,8 +42,8 @@ type Config struct {
 	Quick bool
 	// Progress is told what is going on; it may be nil.
 	Progress func(line string)
-	// Servers is how many NATS servers there are; defaults to 1.
-	Servers int
+	// NATSServers is how many NATS servers there are; defaults to 1.
+	NATSServers int
 	// Sizes defaults to those of Quick, or of a whole run.
 	Sizes Sizes
 }
@@ -120,7 +120,7 @@ const startTimeout = time.Minute
 
 func (m *meter) open(ctx context.Context) (err error) {
 	on := rig.All(m.Bin)
-	on.Servers = m.Servers
+	on.NATSServers = m.NATSServers
 	if m.rig, err = rig.Start(ctx, on); err != nil {
 		return err
 	}

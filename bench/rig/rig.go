@@ -35,11 +35,11 @@ type Config struct {
 	Dir string
 	// Which servers to start. NATS gets its streams, PostgreSQL its schema.
 	Redis, NATS, Postgres bool
-	// Servers is how many NATS servers there are, and replicas of each stream: more
+	// NATSServers is how many NATS servers there are, and replicas of each stream: more
 	// than one are a cluster.
 	//
 	// Defaults to 1.
-	Servers int
+	NATSServers int
 	// Log gets what servers and programs print.
 	//
 	// Defaults to Dir/programs.log.
@@ -155,7 +155,7 @@ func (r *Rig) startRedis(ctx context.Context) (err error) {
 }
 
 func (r *Rig) startNATS(ctx context.Context) (err error) {
-	if r.nats, err = startNATS(ctx, r.servers(), r.config.Bin, filepath.Join(r.config.Dir, "nats"), r.config.Log); err != nil {
+	if r.nats, err = startNATS(ctx, r.natsServers(), r.config.Bin, filepath.Join(r.config.Dir, "nats"), r.config.Log); err != nil {
 		return err
 	}
 	if r.NC, err = nats.Connect(r.nats.url, nats.Name("bench")); err != nil {
@@ -170,14 +170,15 @@ func (r *Rig) startNATS(ctx context.Context) (err error) {
 	return r.ensure(ctx)
 }
 
-func (r *Rig) servers() int { return max(1, r.config.Servers) }
+// natsServers is how many there are, and replicas of each stream.
+func (r *Rig) natsServers() int { return max(1, r.config.NATSServers) }
 
 // ensure makes the streams and consumers of the product.
 func (r *Rig) ensure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		err := r.Bus.Ensure(ctx, bus.Topology{Replicas: r.servers()})
+		err := r.Bus.Ensure(ctx, bus.Topology{Replicas: r.natsServers()})
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -218,13 +219,13 @@ func (r *Rig) PostgresURL() string {
 // URLs are the addresses of the servers as the programs' environment.
 func (r *Rig) URLs() (env []string) {
 	for _, v := range []struct{ name, url string }{
-		{"NATS_URL", r.NATSURL()}, {"NATS_REPLICAS", strconv.Itoa(r.servers())}, {"REDIS_URL", r.RedisURL()}, {"DATABASE_URL", r.PostgresURL()},
+		{"NATS_URL", r.NATSURL()}, {"REDIS_URL", r.RedisURL()}, {"DATABASE_URL", r.PostgresURL()},
 	} {
 		if v.url != "" {
 			env = append(env, v.name+"="+v.url)
 		}
 	}
-	return env
+	return append(env, "NATS_REPLICAS="+strconv.Itoa(r.natsServers()))
 }
 
 // Pids are the processes by name: nats, redis, postgres, and the programs that

@@ -57,7 +57,7 @@ func (c *compareSavers) Run(ctx context.Context) error {
 	for _, kind := range c.Kinds {
 		sizes.Kinds = append(sizes.Kinds, workload.Kind(kind))
 	}
-	rows, err := drain.Turns(ctx, drain.Config{Bin: s.bin, Seed: s.seed, Progress: s.say, Servers: c.NATS, Sizes: sizes}, all)
+	rows, err := drain.Turns(ctx, drain.Config{Bin: s.bin, Seed: s.seed, Progress: s.say, NATSServers: c.NATS, Sizes: sizes}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
 }
 
@@ -75,7 +75,7 @@ func (c *compareGateways) Run(ctx context.Context) error {
 		return err
 	}
 	rows, err := hotpath.Turns(ctx, hotpath.Config{
-		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, Servers: c.NATS,
+		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, NATSServers: c.NATS,
 		Sizes: hotpath.Sizes{Characters: 5000, Stories: c.Stories, Open: hotpath.Window, Turns: max(1, c.Turns)},
 	}, hotpath.Turn{Rates: c.Rates, Saver: c.Saver}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
@@ -96,7 +96,7 @@ func (c *compareBeside) Run(ctx context.Context) error {
 		return err
 	}
 	rows, err := hotpath.BesideDrains(ctx, hotpath.Config{
-		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, Servers: c.NATS,
+		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, NATSServers: c.NATS,
 		Sizes: hotpath.Sizes{Characters: 5000, Turns: c.Turns, Rest: 2 * time.Second},
 	}, hotpath.Beside{Story: c.Story, Rate: c.Rate, Backlog: c.Backlog, For: c.For}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))

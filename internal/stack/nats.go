@@ -134,11 +134,11 @@ func (p NATSPeers) join(opts *server.Options) error {
 	}
 	host, text, err := net.SplitHostPort(p.Addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("address for the peers: %w", err)
 	}
 	port, err := strconv.Atoi(text)
 	if err != nil {
-		return fmt.Errorf("address %s: %w", p.Addr, err)
+		return fmt.Errorf("address for the peers: %w", err)
 	}
 	opts.ServerName = p.Name
 	opts.Cluster = server.ClusterOpts{Name: "savepoint", Host: host, Port: port, NoAdvertise: true}

@@ -1,0 +1,93 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A question is what a server is asked for.
+type question map[string]any
+
+// next asks for the messages of a subject from a place on.
+func (p place) next(subject string) question {
+	q := question{"next_by_subj": subject}
+	if p.time.IsZero() {
+		q["seq"] = max(p.sequence, 1)
+	} else {
+		q["start_time"] = p.time.UTC()
+	}
+	return q
+}
+
+// at asks for the message with a sequence.
+func at(sequence uint64) question { return question{"seq": sequence} }
+
+// last asks for the newest message of a subject.
+func last(subject string) question { return question{"last_by_subj": subject} }
+
+// get answers a question for one message; nil for none. It asks the server that leads
+// the stream: a message that has been acknowledged is there (decision 16).
+func (b *Bus) get(ctx context.Context, stream string, q question) (*jetstream.RawStreamMsg, error) {
+	if !b.nc.IsConnected() {
+		return nil, unavailable(errNotConnected)
+	}
+	request, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
+	if err != nil {
+		return nil, unavailable(b.noted(err))
+	}
+	msg, err := decodeGot(answer.Data)
+	if err != nil {
+		return nil, unavailable(b.noted(err))
+	}
+	return msg, nil
+}
+
+// errNoAnswer is the reason where a server says neither what it has nor why not.
+var errNoAnswer = errors.New("neither a message nor an error")
+
+// decodeGot reads the answer to a question for one message; nil where the server says
+// that there is none.
+func decodeGot(body []byte) (*jetstream.RawStreamMsg, error) {
+	var said struct {
+		Error   *jetstream.APIError
+		Message *struct {
+			Subject string
+			Seq     uint64
+			Hdrs    []byte
+			Data    []byte
+			Time    time.Time
+		}
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		return nil, fmt.Errorf("a stored message: %w", err)
+	}
+	switch {
+	case said.Error != nil && said.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, nil
+	case said.Error != nil:
+		return nil, said.Error
+	case said.Message == nil:
+		return nil, fmt.Errorf("a stored message: %w", errNoAnswer)
+	}
+	m := said.Message
+	msg := &jetstream.RawStreamMsg{Subject: m.Subject, Sequence: m.Seq, Time: m.Time, Data: m.Data}
+	if len(m.Hdrs) > 0 {
+		var err error
+		if msg.Header, err = nats.DecodeHeadersMsg(m.Hdrs); err != nil {
+			return nil, fmt.Errorf("headers of stored message %d: %w", m.Seq, err)
+		}
+	}
+	return msg, nil
+}
