@@ -33,8 +33,10 @@ type Config struct {
 // Sizes are what is drained: numbers of events, of each kind.
 type Sizes struct {
 	Kinds          []workload.Kind
-	Vitals, Others int    // of the backlog
-	Characters     int    // that they are about
+	Vitals, Others int     // of the backlog
+	Characters     int     // that they are about
+	Zipf           float64 // their skew; 0 is none
+	Disorder       workload.Disorder
 	One            int    // for baseline (i), which is slow; half of it for others than vitals
 	Memory         [2]int // backlogs between which the memory should not grow
 	Repeat         int    // how often the drain is measured; the median counts
@@ -118,7 +120,10 @@ func (m *meter) sayf(format string, values ...any) {
 }
 
 func (m *meter) workload(kind workload.Kind, count int) workload.Config {
-	return workload.Config{Kind: kind, Events: count, Characters: m.Sizes.Characters, Seed: m.Seed}
+	return workload.Config{
+		Kind: kind, Events: count, Characters: m.Sizes.Characters, Seed: m.Seed,
+		Zipf: m.Sizes.Zipf, Disorder: m.Sizes.Disorder,
+	}
 }
 
 // kind measures one kind of events: the product with one and with two savers,

@@ -67,7 +67,6 @@ func (m *meter) median(ctx context.Context, events workload.Config, want *worklo
 func (m *meter) drain(ctx context.Context, events workload.Config, want *workload.Final, by crew) (out measured, err error) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	out = measured{events: events.Events}
 	if err := m.rig.Reset(ctx); err != nil {
 		return out, err
 	}
@@ -82,7 +81,7 @@ func (m *meter) drain(ctx context.Context, events workload.Config, want *workloa
 	if err := m.rig.Pause(ctx, events.Kind.Scopes()...); err != nil {
 		return out, err
 	}
-	if _, err := m.rig.Fill(ctx, workload.Generate(events), nil); err != nil {
+	if out.events, err = m.rig.Fill(ctx, workload.Deliver(events), nil); err != nil {
 		return out, err
 	}
 	if err := m.letLoose(ctx, events, &out); err != nil {

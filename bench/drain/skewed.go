@@ -14,20 +14,24 @@ import (
 // than a fourth of its events: a tenth of the rate.)
 const wantedSkewed = 0.8
 
-// skewed measures backlogs that few characters make, of kinds that were measured.
+// skewed measures backlogs that few characters make, and one that arrives in
+// disorder, of kinds that were measured.
 func (m *meter) skewed(ctx context.Context) (rows []report.Row, err error) {
 	for _, kind := range []workload.Kind{workload.KindVitals, workload.KindMix} {
 		if m.even[kind] == 0 {
 			continue
 		}
-		hot, few := m.workload(kind, m.Sizes.events(kind)), m.workload(kind, m.Sizes.events(kind))
+		even := m.workload(kind, m.Sizes.events(kind))
+		hot, few, late := even, even, even
 		hot.Zipf = 1.2
 		few.Characters = max(2, few.Characters/20)
+		late.Disorder = workload.Disorder{Again: 0.1, Within: 1000}
 		for _, c := range []struct {
 			name   string
 			events workload.Config
 		}{
 			{"Zipf 1.2", hot}, {fmt.Sprintf("%d characters", few.Characters), few},
+			{"a tenth of them twice, up to 1,000 late", late},
 		} {
 			one, err := m.median(ctx, c.events, workload.FinalOf(workload.Generate(c.events)), oneSaver)
 			if err != nil {

@@ -53,6 +53,8 @@ type Config struct {
 	// events. 0 is uniform.
 	Zipf float64
 	Seed uint64
+	// Disorder is how they arrive. It does not change what happened.
+	Disorder Disorder
 	// FirstChar is the lowest character.
 	//
 	// Defaults to 1.

@@ -35,8 +35,12 @@ type comparing struct {
 
 type compareSavers struct {
 	comparing
-	Kinds  []string `default:"vitals" enum:"vitals,inventory,combat,scenario,mix" help:"Of events: ${enum}."`
-	Events int      `default:"200000" help:"Of the backlog."`
+	Kinds      []string `default:"vitals" enum:"vitals,inventory,combat,scenario,mix" help:"Of events: ${enum}."`
+	Events     int      `default:"200000" help:"Of the backlog."`
+	Characters int      `default:"10000" help:"That they are about."`
+	Zipf       float64  `help:"Skew of the characters, above 1; 0 is none."`
+	Again      float64  `help:"Share of the events that is delivered twice."`
+	Within     int      `help:"How many events may overtake one."`
 }
 
 // Run prints the table.
@@ -53,7 +57,10 @@ func (c *compareSavers) Run(ctx context.Context) error {
 		}
 		all = append(all, drain.Contender{Name: text, Savers: n, Options: options})
 	}
-	sizes := drain.Sizes{Vitals: c.Events, Others: c.Events, Characters: 10_000, Repeat: max(1, c.Turns)}
+	sizes := drain.Sizes{
+		Vitals: c.Events, Others: c.Events, Characters: c.Characters, Zipf: c.Zipf,
+		Disorder: workload.Disorder{Again: c.Again, Within: c.Within}, Repeat: max(1, c.Turns),
+	}
 	for _, kind := range c.Kinds {
 		sizes.Kinds = append(sizes.Kinds, workload.Kind(kind))
 	}
