@@ -126,6 +126,9 @@ func (s *Service) settle(ctx context.Context, a action) (*game.Change, *Answer, 
 func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
+	if a.want != nil || a.load != nil {
+		defer s.turns.take(ctx, a.char)()
+	}
 	var floor events.Version
 	for ctx.Err() == nil {
 		change, answer, err := s.try(ctx, a, floor)

@@ -87,7 +87,8 @@ type Service struct {
 	//
 	// Defaults to 50 ms.
 	PublishTimeout time.Duration
-	// ActionTimeout bounds loading, deciding and committing.
+	// ActionTimeout bounds loading, deciding and committing. For a fourth of it an
+	// action waits for those before it of the same character.
 	//
 	// Defaults to 2 s.
 	ActionTimeout time.Duration
@@ -110,6 +111,7 @@ type Service struct {
 	shownMarks *shownMarks
 	awaited    *awaitedSaves
 	copies     copies
+	turns      *turns
 	ties       *ties
 }
 
@@ -134,6 +136,7 @@ func (s Service) WithDefaults() *Service {
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)
+	s.turns = newTurns(s.ActionTimeout / 4)
 	def(&s.ColdTimeout, 5*time.Second)
 	def(&s.PublishBy, max(300*time.Millisecond, 2*s.PublishTimeout))
 	def(&s.Fence, s.PublishBy)

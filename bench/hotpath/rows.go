@@ -38,8 +38,8 @@ func cpuRow(section, label, process string, s side) report.Row {
 }
 
 // latencyRows are the latencies of each step of a story at one rate.
-func latencyRows(story string, level float64, product, bare side) (rows []report.Row) {
-	section := fmt.Sprintf("hot path %s, %.0f %%", story, 100*level)
+func latencyRows(at, story string, product, bare side) (rows []report.Row) {
+	section := "hot path " + at
 	rows = append(rows, report.Row{Section: section, Case: "answers", Value: product.result.PerSecond(), Unit: "actions/s"})
 	all := bare.result.All()
 	for _, step := range load.Steps(story) {

@@ -18,15 +18,16 @@ const bareStory = "vitals"
 // side is one of the two that take turns, with what it has answered so far.
 type side struct {
 	addr, story string
-	first       int64 // the lowest of its characters; 0 for the usual ones
+	first       int64   // the lowest of its characters; 0 for the usual ones
+	zipf        float64 // their skew; 0 is none
 	result      load.Result
 	cpu         usage.Times
 }
 
 // turns lets the product and the bare handler answer in turn; rate 0 is a
 // closed loop.
-func (m *meter) turns(ctx context.Context, story string, rate float64, turns int, length time.Duration) (product, bare side, err error) {
-	product = side{addr: m.gateway.Addr, story: story, cpu: usage.Times{}}
+func (m *meter) turns(ctx context.Context, story string, zipf, rate float64, turns int, length time.Duration) (product, bare side, err error) {
+	product = side{addr: m.gateway.Addr, story: story, zipf: zipf, cpu: usage.Times{}}
 	bare = side{addr: m.bareAddr, story: bareStory, cpu: usage.Times{}}
 	for range turns {
 		for _, s := range []*side{&product, &bare} {
@@ -39,7 +40,7 @@ func (m *meter) turns(ctx context.Context, story string, rate float64, turns int
 }
 
 func (m *meter) turn(ctx context.Context, s *side, rate float64, length time.Duration) error {
-	w := load.Window{Addr: s.addr, FirstChar: s.first, Story: s.story, Rate: rate, Conns: openConns, For: length}
+	w := load.Window{Addr: s.addr, FirstChar: s.first, Story: s.story, Rate: rate, Conns: openConns, For: length, Zipf: s.zipf}
 	if rate == 0 {
 		w.Conns = closedConns
 	}
@@ -69,6 +70,13 @@ const closedTurns = 2
 // taken.
 var levels = []float64{0.5, 0.8}
 
+// hotToo are the stories that are played by hot characters, too, whose actions do
+// not wait for each other, but depend on each other.
+var hotToo = map[string]bool{"inventory": true, "keyed": true}
+
+// hotSkew is how hot: one character has a sixth of the actions.
+const hotSkew = 1.2
+
 // savedMeanwhile are the stories that a saver goes with: a gateway reads the
 // unsaved trades of a character with its items, and waits for the saver where it
 // is asked for that.
@@ -83,7 +91,7 @@ func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err
 		}
 		defer func() { err = errors.Join(err, saver.Stop(ctx)) }()
 	}
-	product, bare, err := m.turns(ctx, story, 0, closedTurns, m.Sizes.Closed)
+	product, bare, err := m.turns(ctx, story, 0, 0, closedTurns, m.Sizes.Closed)
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +100,18 @@ func (m *meter) story(ctx context.Context, story string) (rows []report.Row, err
 	m.sayf("%s: %.0f/s, (iv) %.0f/s", story, highest, bare.result.PerSecond())
 	rows = append(rows, highestRows(story, product, bare)...)
 	for _, level := range levels {
-		product, bare, err := m.turns(ctx, story, level*highest, m.Sizes.Turns, m.Sizes.Open)
+		product, bare, err := m.turns(ctx, story, 0, level*highest, m.Sizes.Turns, m.Sizes.Open)
 		if err != nil {
 			return rows, err
 		}
-		rows = append(rows, latencyRows(story, level, product, bare)...)
+		rows = append(rows, latencyRows(fmt.Sprintf("%s, %.0f %%", story, 100*level), story, product, bare)...)
+	}
+	if hotToo[story] {
+		product, bare, err := m.turns(ctx, story, hotSkew, levels[0]*highest, m.Sizes.Turns, m.Sizes.Open)
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, latencyRows(fmt.Sprintf("%s, hot characters, %.0f %%", story, 100*levels[0]), story, product, bare)...)
 	}
 	if err := m.finish(ctx, story); err != nil {
 		return rows, err

@@ -51,7 +51,7 @@ func Turns(ctx context.Context, c Config, t Turn, contenders []Contender) (rows 
 		for _, rate := range t.Rates {
 			all := make([]side, len(sides))
 			for i, s := range sides {
-				all[i] = side{addr: s.addr, first: s.first, story: story, cpu: usage.Times{}}
+				all[i] = side{addr: s.addr, first: s.first, zipf: c.Sizes.Zipf, story: story, cpu: usage.Times{}}
 				if contenders[i].Bare {
 					all[i].story = bareStory
 				}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -29,12 +30,18 @@ func (g *Generator) Run(ctx context.Context, w Window) (_ Result, err error) {
 	if steps == nil || w.Characters < 1 || w.Conns < 1 {
 		return Result{}, fmt.Errorf("load: there is no story %q for %d characters over %d connections", w.Story, w.Characters, w.Conns)
 	}
+	if w.Zipf > 1 && slices.ContainsFunc(steps, func(s step) bool { return s.session }) {
+		return Result{}, fmt.Errorf("load: the steps of %q follow one another, so characters cannot be hot", w.Story)
+	}
 	r := &run{
 		window: w, steps: steps, characters: g.cast(w),
 		dice:   dice{rand.New(rand.NewPCG(w.Seed, 0x10ad)), w.FirstChar, w.Characters},
 		result: Result{Latencies: map[string][]time.Duration{}, Refused: map[int]int{}},
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	if w.Zipf > 1 {
+		r.zipf = rand.NewZipf(r.dice.Rand, w.Zipf, 1, uint64(w.Characters-1))
+	}
 	if err := r.open(); err != nil {
 		return Result{}, fmt.Errorf("load: %w", err)
 	}
@@ -63,6 +70,7 @@ type run struct {
 	steps      []step
 	characters []character
 	dice       dice
+	zipf       *rand.Zipf // nil for an even choice
 	result     Result
 
 	epoll, timer int // file descriptors
@@ -210,9 +218,12 @@ func (r *run) sendDue() (more bool, err error) {
 	}
 }
 
-// choose returns a character that waits for no answer; nil where none has
-// anything left to do.
+// choose returns a character that waits for no answer, or one as the skew says;
+// nil where none has anything left to do.
 func (r *run) choose() *character {
+	if r.zipf != nil {
+		return &r.characters[r.zipf.Uint64()]
+	}
 	inTurn := r.window.Each > 0 || r.window.Finish
 	if !inTurn {
 		r.cursor = r.dice.IntN(len(r.characters))

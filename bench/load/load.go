@@ -31,8 +31,14 @@ type Window struct {
 	// Story is what the characters do; see Stories.
 	Story string
 	// Characters is how many take part. Which one is next is drawn evenly from
-	// those that wait for no answer.
+	// those that wait for no answer, or as Zipf says.
 	Characters int
+	// Zipf is the skew, above 1: with 1.2 one character has a sixth of all requests.
+	// They come whether or not its earlier ones are answered, so it is for stories
+	// whose steps stand alone.
+	//
+	// Defaults to 0, an even choice.
+	Zipf float64
 	// FirstChar is the lowest of their ids, which follow one another.
 	//
 	// Defaults to 1.

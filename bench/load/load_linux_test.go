@@ -113,6 +113,41 @@ func TestOpenLoopSendsWhatTheScheduleHolds(t *testing.T) {
 	}
 }
 
+// Hot characters are asked for as often as the skew says, while earlier requests
+// of them are not answered.
+func TestHotCharactersDoNotWaitForThemselves(t *testing.T) {
+	var (
+		mu      sync.Mutex
+		asked   = map[string]int{}
+		both    = make(chan struct{})
+		hottest = "/v1/characters/1/vitals"
+	)
+	addr := stub(t, func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.URL.Path]++
+		n := asked[r.URL.Path]
+		mu.Unlock()
+		if r.URL.Path == hottest && n == 2 {
+			close(both)
+		}
+		if r.URL.Path == hottest {
+			<-both
+		}
+	})
+	w := load.Window{Addr: addr, Story: "vitals", Characters: 1000, Zipf: 1.2, Rate: 1000, Conns: 64, For: time.Second, Seed: 5}
+	result, err := load.New().Run(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := asked[hottest]; n < result.Answers()/10 || n > result.Answers()/3 {
+		t.Errorf("the hottest character has %d of %d requests", n, result.Answers())
+	}
+	w.Story = "combat"
+	if _, err := load.New().Run(t.Context(), w); err == nil {
+		t.Error("the steps of fights came in any order")
+	}
+}
+
 // The steps of a story come in order for each character, with the session that
 // its first step was told; what is left of a story is finished.
 func TestStoriesAreToldInOrder(t *testing.T) {

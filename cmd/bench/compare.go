@@ -70,9 +70,11 @@ func (c *compareSavers) Run(ctx context.Context) error {
 
 type compareGateways struct {
 	comparing
-	Stories []string  `default:"vitals" help:"As in the sections of the hot path."`
-	Rates   []float64 `default:"0,2000,4000" help:"Actions a second; 0 is a closed loop."`
-	Saver   bool      `help:"A saver runs all the time."`
+	Stories    []string  `default:"vitals" help:"As in the sections of the hot path."`
+	Rates      []float64 `default:"0,2000,4000" help:"Actions a second; 0 is a closed loop."`
+	Characters int       `default:"5000" help:"That they are about."`
+	Zipf       float64   `help:"Skew of the characters, above 1, whose actions then do not wait for each other; 0 is none."`
+	Saver      bool      `help:"A saver runs all the time."`
 }
 
 // Run prints the table.
@@ -83,7 +85,7 @@ func (c *compareGateways) Run(ctx context.Context) error {
 	}
 	rows, err := hotpath.Turns(ctx, hotpath.Config{
 		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, NATSServers: c.NATS,
-		Sizes: hotpath.Sizes{Characters: 5000, Stories: c.Stories, Open: hotpath.Window, Turns: max(1, c.Turns)},
+		Sizes: hotpath.Sizes{Characters: c.Characters, Zipf: c.Zipf, Stories: c.Stories, Open: hotpath.Window, Turns: max(1, c.Turns)},
 	}, hotpath.Turn{Rates: c.Rates, Saver: c.Saver}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
 }

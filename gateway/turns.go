@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// turns let those actions of a character that depend on its state go one after
+// the other through this gateway. Nothing rests on them: the commit finds out who
+// decided on what is outdated. But of many at once all but one would, each time
+// anew, and a character that many act on (a guild's chest, the receiver of
+// everybody's trades) would be served the slower the more is asked of it.
+type turns struct {
+	// patience is how long one waits for those before it, and then goes ahead all
+	// the same, so that nobody is kept out by an action that hangs.
+	patience time.Duration
+
+	mu sync.Mutex
+	of map[events.CharID]*turn
+}
+
+// turn is that of one character.
+type turn struct {
+	taken chan struct{} // has an element while somebody has it
+	users int           // who has it or waits for it
+}
+
+func newTurns(patience time.Duration) *turns {
+	return &turns{patience: patience, of: make(map[events.CharID]*turn)}
+}
+
+// take returns when it is the caller's turn, in the order of asking, or has
+// waited long enough. pass ends it.
+func (t *turns) take(ctx context.Context, char events.CharID) (pass func()) {
+	own := t.join(char)
+	select {
+	case own.taken <- struct{}{}:
+		return func() { t.leave(char, own, true) }
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.patience)
+	defer cancel()
+	select {
+	case own.taken <- struct{}{}:
+		return func() { t.leave(char, own, true) }
+	case <-ctx.Done():
+		return func() { t.leave(char, own, false) }
+	}
+}
+
+func (t *turns) join(char events.CharID) *turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.of[char]
+	if own == nil {
+		own = &turn{taken: make(chan struct{}, 1)}
+		t.of[char] = own
+	}
+	own.users++
+	return own
+}
+
+func (t *turns) leave(char events.CharID, own *turn, had bool) {
+	if had {
+		<-own.taken
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if own.users--; own.users == 0 {
+		delete(t.of, char)
+	}
+}
