@@ -60,18 +60,20 @@ func (b *Bus) pageOfAny(ctx context.Context, stream, subject string, from place,
 	if !b.nc.IsConnected() {
 		return nil, unavailable(errNotConnected)
 	}
-	q := from.next(subject)
-	q["batch"], q["max_bytes"] = max(2, min(limit, readMessages)), readBytes // with a batch of one the server leaves out the end
+	q, batch := from.next(subject), max(2, min(limit, readMessages)) // with one the server leaves out the end
+	q["batch"], q["max_bytes"] = batch, readBytes
 	request, err := json.Marshal(q)
 	if err != nil {
 		return nil, err
 	}
 	inbox := b.nc.NewRespInbox()
-	answers, err := b.nc.SubscribeSync(inbox)
+	// SubscribeSync would make room for 65,536 answers, half a megabyte.
+	answers := make(chan *nats.Msg, batch+1)
+	subscription, err := b.nc.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	defer func() { _ = answers.Unsubscribe() }() // the connection may be gone
+	defer func() { _ = subscription.Unsubscribe() }() // the connection may be gone
 	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
 		return nil, unavailable(err)
 	}
@@ -81,12 +83,14 @@ func (b *Bus) pageOfAny(ctx context.Context, stream, subject string, from place,
 	defer cancelFirst()
 	var page []jetstream.RawStreamMsg
 	for waiting := first; ; waiting = reading {
-		answer, err := answers.NextMsgWithContext(waiting)
-		if err != nil && waiting == first && reading.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, unavailable(err)
+		var answer *nats.Msg
+		select {
+		case answer = <-answers:
+		case <-waiting.Done():
+			if waiting == first && reading.Err() == nil {
+				return nil, nil
+			}
+			return nil, unavailable(reading.Err())
 		}
 		switch status := answer.Header.Get(statusHeader); status {
 		case statusEnd, statusNothing:

@@ -26,7 +26,7 @@ const answerMemory = time.Minute
 func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
 	begin, err := b.tailBegins(ctx)
 	if err == nil {
-		err = b.pages(ctx, StreamChanges, subjectsOf(char), place{time: begin.from}, func(msg *jetstream.RawStreamMsg) bool {
+		err = b.eachSince(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
 			if e, ok := readEvent(msg, char); ok {
 				tail.Newest = max(tail.Newest, e.Version)
 				tail.AnsweredTrades(char, e.Transfers())
@@ -44,6 +44,16 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err
 		return game.Tail{}, fmt.Errorf("tail of character %d: %w", char, err)
 	}
 	return tail, nil
+}
+
+// eachSince is pages of a character's events since a time. Most who are joined come
+// back after longer: that there is nothing takes one question.
+func (b *Bus) eachSince(ctx context.Context, char events.CharID, since time.Time, yield func(*jetstream.RawStreamMsg) bool) error {
+	first, err := b.get(ctx, StreamChanges, place{time: since}.next(subjectsOf(char)))
+	if err != nil || first == nil {
+		return err
+	}
+	return b.pages(ctx, StreamChanges, subjectsOf(char), place{sequence: first.Sequence}, yield)
 }
 
 // subjectsOf are those of a character's events of all scopes.
@@ -117,12 +127,12 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
 	state := stream.CachedInfo().State
 	from := state.LastTime.Add(-b.tail.memory)
 	if floor < state.LastSeq {
-		page, _, err := b.page(ctx, StreamChanges, "sync.*.*", place{sequence: floor + 1}, 1)
+		oldest, err := b.get(ctx, StreamChanges, place{sequence: floor + 1}.next("sync.*.*"))
 		if err != nil {
 			return begin{}, err
 		}
-		if len(page) > 0 && page[0].Time.Before(from) {
-			from = page[0].Time
+		if oldest != nil && oldest.Time.Before(from) {
+			from = oldest.Time
 		}
 	}
 	if from.Before(state.FirstTime) {
@@ -185,11 +195,7 @@ func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
 // nil. It asks what is stored: the consumer's own count of what is pending
 // follows some moments after the publisher's ack.
 func (b *Bus) unsettled(ctx context.Context, info *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
-	page, _, err := b.page(ctx, StreamChanges, info.Config.FilterSubject, place{sequence: info.AckFloor.Stream + 1}, 1)
-	if err != nil || len(page) == 0 {
-		return nil, err
-	}
-	return &page[0], nil
+	return b.get(ctx, StreamChanges, place{sequence: info.AckFloor.Stream + 1}.next(info.Config.FilterSubject))
 }
 
 // Backlog is how far the savers of one scope are behind.

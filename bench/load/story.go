@@ -32,6 +32,8 @@ type step struct {
 	keyed bool
 	// quiet: nothing is published, so that the answer is always "hot".
 	quiet bool
+	// newcomer: each request is about a character that nobody knows.
+	newcomer bool
 }
 
 // dice are what stories draw from.
@@ -47,6 +49,9 @@ const (
 	wealth = 1_000_000
 )
 
+// generations is how far apart the ids of newcomers are that one character stands for.
+const generations = 1_000_000_000
+
 // stories by name. A character begins anew when it has come to the end.
 var stories = map[string][]step{
 	StoryMake: {
@@ -56,6 +61,7 @@ var stories = map[string][]step{
 	"vitals":    {{name: "PUT vitals", method: "PUT", path: "/vitals", body: vitalsBody}},
 	"inventory": {{name: "POST inventory", method: "POST", path: "/inventory", body: inventoryBody}},
 	"view":      {{name: "GET character", method: "GET", quiet: true}},
+	"newcomers": {{name: "PUT vitals of a newcomer", method: "PUT", path: "/vitals", body: vitalsBody, newcomer: true}},
 	"keyed": {
 		{name: "PUT vitals, with a key", method: "PUT", path: "/vitals", body: vitalsBody, keyed: true},
 		{name: "POST inventory, with a key", method: "POST", path: "/inventory", body: inventoryBody, keyed: true},
@@ -110,7 +116,11 @@ func (s *step) appendPath(b []byte, c *character) []byte {
 	if s.name == "POST transfers" {
 		return append(b, s.path...)
 	}
-	b = strconv.AppendInt(append(b, "/v1/characters/"...), c.id, 10)
+	id := c.id
+	if s.newcomer {
+		id += generations * int64(1+c.visits)
+	}
+	b = strconv.AppendInt(append(b, "/v1/characters/"...), id, 10)
 	return append(b, s.path...)
 }
 
