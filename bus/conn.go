@@ -26,6 +26,7 @@ type Bus struct {
 	acks  acks
 	saves saves
 	tail  tails
+	looks looks
 	// suspect has a value when the topology may lack something. See Keep.
 	suspect chan struct{}
 

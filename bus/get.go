@@ -14,6 +14,9 @@ import (
 // A question is what a server is asked for.
 type question map[string]any
 
+// anySubject is a filter that every message passes.
+const anySubject = ">"
+
 // next asks for the messages of a subject from a place on.
 func (p place) next(subject string) question {
 	q := question{"next_by_subj": subject}

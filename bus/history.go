@@ -25,7 +25,7 @@ func (b *Bus) History(ctx context.Context, chars []events.CharID, yield func(eve
 		return fmt.Errorf("history of %d characters: %w", len(chars), err)
 	}
 	for _, char := range chars {
-		err := b.pages(ctx, StreamChanges, subjectsOf(char), place{}, func(msg *jetstream.RawStreamMsg) bool {
+		err := b.eachEvent(ctx, char, place{}, func(msg *jetstream.RawStreamMsg) bool {
 			if e, ok := readEvent(msg, char); ok {
 				yield(events.Stored{StateChanged: e, Sequence: msg.Sequence, StoredAt: msg.Time, Settled: msg.Sequence < open[e.Scope]})
 			}
@@ -65,7 +65,7 @@ func (b *Bus) firstUnsettled(ctx context.Context) (map[events.Scope]uint64, erro
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		oldest, err := b.unsettled(ctx, consumer.CachedInfo())
+		oldest, err := b.unsettled(ctx, stream.CachedInfo(), consumer.CachedInfo())
 		if err != nil {
 			return nil, err
 		}

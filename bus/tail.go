@@ -26,7 +26,7 @@ const answerMemory = time.Minute
 func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
 	begin, err := b.tailBegins(ctx)
 	if err == nil {
-		err = b.eachSince(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
+		err = b.eachEventSince(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
 			if e, ok := readEvent(msg, char); ok {
 				tail.Newest = max(tail.Newest, e.Version)
 				tail.AnsweredTrades(char, e.Transfers())
@@ -45,19 +45,6 @@ func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err
 	}
 	return tail, nil
 }
-
-// eachSince is pages of a character's events since a time. Most who are joined come
-// back after longer: that there is nothing takes one question.
-func (b *Bus) eachSince(ctx context.Context, char events.CharID, since time.Time, yield func(*jetstream.RawStreamMsg) bool) error {
-	first, err := b.get(ctx, StreamChanges, place{time: since}.next(subjectsOf(char)))
-	if err != nil || first == nil {
-		return err
-	}
-	return b.pages(ctx, StreamChanges, subjectsOf(char), place{sequence: first.Sequence}, yield)
-}
-
-// subjectsOf are those of a character's events of all scopes.
-func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
 
 // begin is where tails begin, as it was at one moment. The times are of the
 // server's clock.
@@ -127,7 +114,7 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
 	state := stream.CachedInfo().State
 	from := state.LastTime.Add(-b.tail.memory)
 	if floor < state.LastSeq {
-		oldest, err := b.get(ctx, StreamChanges, place{sequence: floor + 1}.next("sync.*.*"))
+		oldest, err := b.get(ctx, StreamChanges, place{sequence: floor + 1}.next(anySubject))
 		if err != nil {
 			return begin{}, err
 		}
@@ -165,7 +152,7 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 			return nil, 0, unavailable(err)
 		}
 		seen[name] = true
-		oldest, err := b.unsettled(ctx, consumer.CachedInfo())
+		oldest, err := b.unsettled(ctx, stream.CachedInfo(), consumer.CachedInfo())
 		if err != nil {
 			return nil, 0, err
 		}
@@ -191,13 +178,6 @@ func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
 	return stream.CachedInfo().State.LastSeq, settled, nil
 }
 
-// unsettled is the oldest event that a saver's consumer has not settled, or
-// nil. It asks what is stored: the consumer's own count of what is pending
-// follows some moments after the publisher's ack.
-func (b *Bus) unsettled(ctx context.Context, info *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
-	return b.get(ctx, StreamChanges, place{sequence: info.AckFloor.Stream + 1}.next(info.Config.FilterSubject))
-}
-
 // Backlog is how far the savers of one scope are behind.
 type Backlog struct {
 	Pending  uint64 // events not handed out yet
@@ -220,7 +200,7 @@ func (b *Bus) Backlog(ctx context.Context, scope events.Scope) (out Backlog, err
 	}
 	info := consumer.CachedInfo()
 	out.Pending, out.InFlight = info.NumPending, info.NumAckPending
-	oldest, err := b.unsettled(ctx, info)
+	oldest, err := b.unsettled(ctx, stream.CachedInfo(), info)
 	if err != nil {
 		return out, fmt.Errorf("backlog of %s: %w", scope, err)
 	}

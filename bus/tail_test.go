@@ -2,9 +2,11 @@ package bus_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -311,4 +313,39 @@ func TestQuestionsWithoutAStreamAreUnavailable(t *testing.T) {
 	isUnavailable(t, err)
 	_, err = r.bus.LastSequence(t.Context())
 	isUnavailable(t, err)
+}
+
+// For a wildcard the server looks at every message from a place on, and all publishers
+// wait. A tail asks for a wildcard's newest message alone, which it finds by its index,
+// and for nothing else where that is none.
+func TestTailAsksNothingThatMakesTheServerSearch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.publish(r.vitals(42), r.items(42), r.vitals(7), r.vitals(42))
+	asked := make(chan *nats.Msg, 100)
+	for _, api := range []string{"$JS.API.STREAM.MSG.GET.SYNC", "$JS.API.DIRECT.GET.SYNC"} {
+		_, err := r.nc.ChanSubscribe(api, asked)
+		r.must(err)
+	}
+	r.must(r.nc.Flush())
+	questions := func(char events.CharID, want int) (all []string) {
+		t.Helper()
+		tail, err := r.bus.Tail(t.Context(), char)
+		r.must(err)
+		equal(t, "events of "+char.String(), len(tail.Events), want)
+		r.must(r.nc.Flush())
+		for len(asked) > 0 {
+			question := string((<-asked).Data)
+			if strings.Contains(question, "."+char.String()) { // else it is where tails begin
+				all = append(all, question)
+			}
+		}
+		return all
+	}
+	equal(t, "questions for a character without events", questions(99, 0), []string{`{"last_by_subj":"sync.*.99"}`})
+	for _, question := range questions(42, 3)[1:] {
+		if strings.Contains(question, "*") {
+			t.Errorf("asked %s", question)
+		}
+	}
 }

@@ -14,13 +14,21 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/db"
+	"github.com/savepoint-games/savepoint/internal/gather"
 )
 
 // Store reads the cold state. It is safe for concurrent use.
-type Store struct{ pool *pgxpool.Pool }
+type Store struct {
+	pool  *pgxpool.Pool
+	loads gather.Gatherer[*loading]
+}
 
 // New reads through pool, which stays the caller's.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func New(pool *pgxpool.Pool) *Store {
+	s := &Store{pool: pool}
+	s.loads = gather.Gatherer[*loading]{Under: mostLoading, Most: mostTogether, Together: s.loadTogether}
+	return s
+}
 
 // connectTimeout bounds one attempt to reach the server.
 const connectTimeout = 3 * time.Second
@@ -45,16 +53,6 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 func (s *Store) Ping(ctx context.Context) error { return unavailable(s.pool.Ping(ctx)) }
 
 func unavailable(err error) error { return events.Unavailable("postgresql", err) }
-
-// Load reads one character. The state's version is 0 where PostgreSQL does not
-// know it.
-func (s *Store) Load(ctx context.Context, char events.CharID) (*game.State, error) {
-	states, err := s.LoadMany(ctx, []events.CharID{char})
-	if err != nil {
-		return nil, err
-	}
-	return states[char], nil
-}
 
 // LoadMany reads some characters as they were at one moment. Each of them is in
 // the answer.

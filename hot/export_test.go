@@ -17,13 +17,7 @@ const MostSending = mostSending
 
 // AwaitGathered returns when so many commands wait for their turn to be sent.
 func (s *Store) AwaitGathered(count int) {
-	for {
-		s.gather.mu.Lock()
-		waiting := len(s.gather.waiting)
-		s.gather.mu.Unlock()
-		if waiting >= count {
-			return
-		}
+	for s.gather.Waiting() < count {
 		runtime.Gosched()
 	}
 }

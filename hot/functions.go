@@ -114,7 +114,7 @@ func (s *Store) send(ctx context.Context, f function, keys, argv []string) *redi
 		_ = s.rdb.Process(ctx, cmd) // the command has the error, too
 		return cmd
 	}
-	if err := s.gather.process(ctx, cmd); err != nil && ctx.Err() != nil {
+	if err := s.gather.Do(ctx, cmd, func() { _ = s.rdb.Process(ctx, cmd) }); err != nil {
 		left := redis.NewCmd(ctx)
 		left.SetErr(err)
 		return left

@@ -13,12 +13,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/gather"
 )
 
 // Store is the hot state. It is safe for concurrent use.
 type Store struct {
 	rdb     redis.UniversalClient
-	gather  *gatherer // nil on a cluster
+	gather  *gather.Gatherer[*redis.Cmd] // nil on a cluster
 	indexes indexer
 }
 
@@ -32,7 +33,7 @@ func Open(url string) (*Store, error) {
 	}
 	s := &Store{rdb: rdb, indexes: indexer{cluster: cluster}}
 	if one, ok := rdb.(*redis.Client); ok {
-		s.gather = &gatherer{rdb: one}
+		s.gather = newGatherer(one)
 	}
 	return s, nil
 }
@@ -41,7 +42,7 @@ func Open(url string) (*Store, error) {
 func (s *Store) Close() error {
 	err := s.rdb.Close()
 	if s.gather != nil {
-		s.gather.sender.Wait()
+		s.gather.Wait()
 	}
 	return err
 }
