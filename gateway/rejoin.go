@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -122,16 +123,23 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	tail, err := s.Stream.Tail(ctx, hot.Char)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	saved, err := s.Cold.Load(ctx, hot.Char)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	shown, err := s.Mirror.Get(ctx, hot.Char)
-	if err != nil {
+	var (
+		tail  game.Tail
+		saved *game.State
+		shown game.Contexts
+	)
+	group, reading := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		shown, err = s.Mirror.Get(reading, hot.Char)
+		return err
+	})
+	group.Go(func() (err error) {
+		if tail, err = s.Stream.Tail(reading, hot.Char); err == nil {
+			saved, err = s.Cold.Load(reading, hot.Char)
+		}
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return nil, nil, nil, err
 	}
 	joined := &game.State{Char: hot.Char}
