@@ -1,7 +1,7 @@
 package cold
 
 // Waiting is how many characters wait to be read.
-func (s *Store) Waiting() int { return s.loads.Waiting() }
+func (s *Store) Waiting() int { return s.characters.gather.Waiting() }
 
-// MostLoading is how many reads may be under way before others gather.
-const MostLoading = mostLoading
+// MostAsked is how many reads of a kind may be under way before others gather.
+const MostAsked = mostAsked

@@ -14,19 +14,19 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/db"
-	"github.com/savepoint-games/savepoint/internal/gather"
 )
 
 // Store reads the cold state. It is safe for concurrent use.
 type Store struct {
-	pool  *pgxpool.Pool
-	loads gather.Gatherer[*loading]
+	pool       *pgxpool.Pool
+	characters *asking[events.CharID, *game.State]
+	trades     *asking[uuid.UUID, events.Transfer]
 }
 
 // New reads through pool, which stays the caller's.
 func New(pool *pgxpool.Pool) *Store {
 	s := &Store{pool: pool}
-	s.loads = gather.Gatherer[*loading]{Under: mostLoading, Most: mostTogether, Together: s.loadTogether}
+	s.characters, s.trades = newAsking(s.LoadMany), newAsking(s.Transfers)
 	return s
 }
 
@@ -53,6 +53,12 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 func (s *Store) Ping(ctx context.Context) error { return unavailable(s.pool.Ping(ctx)) }
 
 func unavailable(err error) error { return events.Unavailable("postgresql", err) }
+
+// Load reads one character. The state's version is 0 where PostgreSQL does not
+// know it. It is for reading: others may have the same one.
+func (s *Store) Load(ctx context.Context, char events.CharID) (*game.State, error) {
+	return s.characters.one(ctx, char)
+}
 
 // LoadMany reads some characters as they were at one moment. Each of them is in
 // the answer.

@@ -12,6 +12,13 @@ import (
 	"github.com/savepoint-games/savepoint/internal/db"
 )
 
+// Transfer reads one trade that is saved, completed or in escrow. ok is false where
+// there is none.
+func (s *Store) Transfer(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error) {
+	t, err = s.trades.one(ctx, id)
+	return t, t.ID != uuid.Nil, err
+}
+
 // Transfers reads the trades among ids that are saved, completed or in escrow.
 func (s *Store) Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error) {
 	saved := make(map[uuid.UUID]events.Transfer, len(ids))

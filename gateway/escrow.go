@@ -48,11 +48,10 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 func (s *Service) savedTrade(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()
-	saved, err := s.Cold.Transfers(ctx, []uuid.UUID{id})
+	t, ok, err = s.Cold.Transfer(ctx, id)
 	if err != nil {
 		s.Log.Debug("trade not looked up", "transfer_id", id, "err", err)
 	}
-	t, ok = saved[id]
 	return t, ok, err
 }
 

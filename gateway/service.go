@@ -63,6 +63,7 @@ type Cold interface {
 	Fights(ctx context.Context, char events.CharID, before events.Version, limit int32) ([]game.FightRecord, error)
 	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
 	Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error)
+	Transfer(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error)
 	Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error)
 }
 

@@ -30,6 +30,11 @@ func (c *cutCold) Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID
 	return c.Cold.Transfers(ctx, ids)
 }
 
+func (c *cutCold) Transfer(ctx context.Context, id uuid.UUID) (events.Transfer, bool, error) {
+	saved, err := c.Transfers(ctx, []uuid.UUID{id})
+	return saved[id], saved[id].ID != uuid.Nil, err
+}
+
 // withoutSavedTrades is the rest of a test in which the first gateway cannot ask
 // PostgreSQL about trades until back is called.
 func (s *system) withoutSavedTrades() (back func()) {

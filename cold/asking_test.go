@@ -46,7 +46,7 @@ func TestCharactersAreReadTogether(t *testing.T) {
 			}
 		})
 	}
-	stacktest.Eventually(t, "all others wait", func() bool { return store.Waiting() == characters-cold.MostLoading })
+	stacktest.Eventually(t, "all others wait", func() bool { return store.Waiting() == characters-cold.MostAsked })
 	if err := lock.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}

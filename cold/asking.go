@@ -1,0 +1,70 @@
+package cold
+
+import (
+	"context"
+	"time"
+
+	"github.com/savepoint-games/savepoint/internal/gather"
+)
+
+const (
+	// mostAsked is how many reads of a kind may be under way before others gather: at a
+	// login rush, or when Redis has lost its memory, characters are read by the thousand.
+	mostAsked = 2
+	// mostTogether bounds how many are read at once.
+	mostTogether = 64
+	// togetherTimeout bounds a read for many. Who waits for it has a deadline of its own.
+	togetherTimeout = 5 * time.Second
+)
+
+// asking reads one thing for each who asks: those that are asked for while reads are
+// under way are read together. Who asks for the same at the same time may get the same.
+type asking[K comparable, V any] struct {
+	read   func(ctx context.Context, keys []K) (map[K]V, error)
+	gather gather.Gatherer[*asked[K, V]]
+}
+
+// asked is what somebody asks for, and what was found.
+type asked[K comparable, V any] struct {
+	key   K
+	found V
+	err   error
+}
+
+func newAsking[K comparable, V any](read func(ctx context.Context, keys []K) (map[K]V, error)) *asking[K, V] {
+	a := &asking[K, V]{read: read}
+	a.gather = gather.Gatherer[*asked[K, V]]{Under: mostAsked, Most: mostTogether, Together: a.together}
+	return a
+}
+
+// one reads what there is of a key after the call began; the zero value where that is nothing.
+func (a *asking[K, V]) one(ctx context.Context, key K) (found V, err error) {
+	own := &asked[K, V]{key: key}
+	if err := a.gather.Do(ctx, own, func() { a.alone(ctx, own) }); err != nil {
+		return found, unavailable(err)
+	}
+	return own.found, own.err
+}
+
+func (a *asking[K, V]) alone(ctx context.Context, own *asked[K, V]) {
+	found, err := a.read(ctx, []K{own.key})
+	own.found, own.err = found[own.key], err
+}
+
+// together reads those that have gathered. Where that fails each is read by itself: one
+// that cannot be read must not be in the way of the others.
+func (a *asking[K, V]) together(batch []gather.One[*asked[K, V]]) {
+	ctx, cancel := context.WithTimeout(context.Background(), togetherTimeout)
+	defer cancel()
+	keys := make([]K, len(batch))
+	for i, one := range batch {
+		keys[i] = one.What.key
+	}
+	found, err := a.read(ctx, keys)
+	for _, one := range batch {
+		one.What.found, one.What.err = found[one.What.key], err
+		if err != nil && ctx.Err() == nil {
+			a.alone(one.Ctx, one.What)
+		}
+	}
+}
