@@ -25,8 +25,12 @@ const answerMemory = time.Minute
 // dead letter is no state of the character.
 func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
 	begin, err := b.tailBegins(ctx)
+	some := false
 	if err == nil {
-		err = b.eachEventSince(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
+		some, err = b.hasEventSince(ctx, char, begin.from)
+	}
+	if some {
+		err = b.eachEvent(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
 			if e, ok := readEvent(msg, char); ok {
 				tail.Newest = max(tail.Newest, e.Version)
 				tail.AnsweredTrades(char, e.Transfers())
