@@ -23,31 +23,48 @@ const answerMemory = time.Minute
 // that events of the last minute have answered, trades among them. Events published
 // without the character in their subject are not among them, nor is what is settled: a
 // dead letter is no state of the character.
-func (b *Bus) Tail(ctx context.Context, char events.CharID) (tail game.Tail, err error) {
-	begin, err := b.tailBegins(ctx)
-	some := false
-	if err == nil {
-		some, err = b.hasEventSince(ctx, char, begin.from)
-	}
-	if some {
-		err = b.eachEvent(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
-			if e, ok := readEvent(msg, char); ok {
-				tail.Newest = max(tail.Newest, e.Version)
-				tail.AnsweredTrades(char, e.Transfers())
-				if !begin.settled(msg) {
-					tail.Events = append(tail.Events, e)
-				}
-			}
-			if key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " "); ok {
-				tail.Answers = append(tail.Answers, game.Answered{Request: game.Request{Key: key, Record: record}})
-			}
-			return true
-		})
-	}
+func (b *Bus) Tail(ctx context.Context, char events.CharID) (game.Tail, error) {
+	tailOf, err := b.Tails(ctx)
 	if err != nil {
-		return game.Tail{}, fmt.Errorf("tail of character %d: %w", char, err)
+		return game.Tail{}, err
 	}
-	return tail, nil
+	return tailOf(ctx, char)
+}
+
+// Tails is Tail in two steps. All that savers had not settled when Tails returned is in
+// the tails that are read then; so what is saved may be read beside them.
+func (b *Bus) Tails(ctx context.Context) (of func(context.Context, events.CharID) (game.Tail, error), err error) {
+	begin, err := b.tailBegins(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("where tails begin: %w", err)
+	}
+	return func(ctx context.Context, char events.CharID) (game.Tail, error) {
+		tail, err := b.tailSince(ctx, char, begin)
+		if err != nil {
+			return game.Tail{}, fmt.Errorf("tail of character %d: %w", char, err)
+		}
+		return tail, nil
+	}, nil
+}
+
+func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (tail game.Tail, err error) {
+	if some, err := b.hasEventSince(ctx, char, begin.from); err != nil || !some {
+		return tail, err
+	}
+	err = b.eachEvent(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
+		if e, ok := readEvent(msg, char); ok {
+			tail.Newest = max(tail.Newest, e.Version)
+			tail.AnsweredTrades(char, e.Transfers())
+			if !begin.settled(msg) {
+				tail.Events = append(tail.Events, e)
+			}
+		}
+		if key, record, ok := strings.Cut(msg.Header.Get(HeaderRequest), " "); ok {
+			tail.Answers = append(tail.Answers, game.Answered{Request: game.Request{Key: key, Record: record}})
+		}
+		return true
+	})
+	return tail, err
 }
 
 // begin is where tails begin, as it was at one moment. The times are of the

@@ -349,3 +349,22 @@ func TestTailAsksNothingThatMakesTheServerSearch(t *testing.T) {
 		}
 	}
 }
+
+// What is saved may be read beside the tails: they have all that was not settled when
+// Tails returned, even if it is settled by the time they are read.
+func TestTailsHaveWhatWasNotSettledWhenTheyBegan(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	settled := r.publish(r.vitals(42))
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	sent := r.publish(r.vitals(42), r.items(42))
+	tailOf, err := r.bus.Tails(t.Context())
+	r.must(err)
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	r.ack(r.take(r.source(events.ScopeInventory), 1)...)
+
+	tail, err := tailOf(t.Context(), 42)
+	r.must(err)
+	equal(t, "tail", tail.Events, sent)
+	equal(t, "newest version", tail.Newest, max(sent[1].Version, settled[0].Version))
+}

@@ -28,6 +28,7 @@ type Want struct {
 	Likely  []uuid.UUID
 	Dirty   bool
 	Request string // an idempotency key, to look for its first answer
+	Born    bool   // since when the store has kept what it was told
 }
 
 // Everything wants all parts.
@@ -43,6 +44,10 @@ type Loaded struct {
 	LastSeen time.Time
 	// Record is what was kept for Want.Request, or "".
 	Record string
+	// Born, where it is wanted, is a token of the beginning since when the store has
+	// kept what it was told, another one after each loss; Age is how long ago that was.
+	Born string
+	Age  time.Duration
 }
 
 // A Request makes a repeat of the same request return the first answer.

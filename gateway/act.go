@@ -232,12 +232,26 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	var unavailable *events.UnavailableError
 	if a.want == nil && a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
 		// The copy may have lost its version, and clocks differ.
-		if tail, err := s.Stream.Tail(ctx, a.char); err == nil && tail.Newest >= change.Version {
-			return &game.MovedError{Version: tail.Newest}
+		if newest := s.newestPublished(ctx, a.char); newest >= change.Version {
+			return &game.MovedError{Version: newest}
 		}
 		return s.Hot.CommitBlind(ctx, change, request)
 	}
 	return err
+}
+
+// newestPublished is the highest version of a character that its recent events say; 0
+// where there is none, or the stream cannot be asked.
+func (s *Service) newestPublished(ctx context.Context, char events.CharID) events.Version {
+	tailOf, err := s.Stream.Tails(ctx)
+	if err != nil {
+		return 0
+	}
+	tail, err := tailOf(ctx, char)
+	if err != nil {
+		return 0
+	}
+	return tail.Newest
 }
 
 // refuse keeps a refusal: the same request may still be on its way through a

@@ -42,12 +42,16 @@ func (s *slowStream) Send(origin game.Origin, batch ...events.StateChanged) (fun
 	return s.Stream.Send(origin, batch...)
 }
 
-func (s *slowStream) Tail(ctx context.Context, char events.CharID) (game.Tail, error) {
-	tail, err := s.Stream.Tail(ctx, char)
-	if s.looked != nil {
-		s.looked()
+func (s *slowStream) Tails(ctx context.Context) (func(context.Context, events.CharID) (game.Tail, error), error) {
+	tailOf, err := s.Stream.Tails(ctx)
+	if err != nil || s.looked == nil {
+		return tailOf, err
 	}
-	return tail, err
+	return func(ctx context.Context, char events.CharID) (game.Tail, error) {
+		tail, err := tailOf(ctx, char)
+		s.looked()
+		return tail, err
+	}, nil
 }
 
 // fenced is a gateway that publishes no later than the fence of all is long.

@@ -22,18 +22,14 @@ import (
 // nobody knows is made only where create says so. It returns errJoined when the
 // copy is verified.
 func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) error {
-	begun, err := s.awaitFence(ctx, char)
-	if err != nil {
-		return err
-	}
-	loaded, err := s.Hot.Load(ctx, char, game.Everything)
+	loaded, err := s.loadFenced(ctx, char)
 	if err != nil {
 		return err
 	}
 	if loaded.Verified {
 		return errJoined // another gateway was faster
 	}
-	joined, dirty, answers, err := s.joinAll(ctx, &loaded.State, begun)
+	joined, dirty, answers, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
 	if err != nil && !loaded.Known && isAway(err, "nats") {
 		joined, dirty, err = s.newcomer(ctx, char, err)
 	}
@@ -43,7 +39,7 @@ func (s *Service) rejoin(ctx context.Context, char events.CharID, create bool) e
 	if joined.Version == 0 && !create {
 		return nil // nobody knows it
 	}
-	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: begun.token})
+	err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: loaded.Born})
 	if err == nil {
 		s.Metrics.joined()
 	}
@@ -71,19 +67,21 @@ func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error)
 // errFence is the reason for a pause after Redis has lost its memory.
 var errFence = errors.New("it was started or emptied a moment ago, and what was on its way is let through first")
 
-// awaitFence returns when nothing can be on its way any more that was committed
-// before Redis was last started, failed over or emptied: what is joined then is
-// complete. It returns that beginning.
-func (s *Service) awaitFence(ctx context.Context, char events.CharID) (beginning, error) {
+// loadFenced loads all of a character when nothing can be on its way any more that was
+// committed before Redis was last started, failed over or emptied: what is joined then
+// is complete.
+func (s *Service) loadFenced(ctx context.Context, char events.CharID) (*game.Loaded, error) {
+	want := game.Everything
+	want.Born = true
 	for {
-		token, age, err := s.Hot.Born(ctx, char)
-		if err != nil || age >= s.Fence {
-			return beginning{token, time.Now().Add(-age)}, err
+		loaded, err := s.Hot.Load(ctx, char, want)
+		if err != nil || loaded.Age >= s.Fence {
+			return loaded, err
 		}
 		select {
-		case <-time.After(s.Fence - age):
+		case <-time.After(s.Fence - loaded.Age):
 		case <-ctx.Done():
-			return beginning{}, events.Unavailable("redis", errFence)
+			return nil, events.Unavailable("redis", errFence)
 		}
 	}
 }
@@ -94,6 +92,8 @@ type beginning struct {
 	token string
 	at    time.Time // by our own clock
 }
+
+func beginningOf(l *game.Loaded) beginning { return beginning{l.Born, time.Now().Add(-l.Age)} }
 
 func isAway(err error, what string) bool {
 	var away *events.UnavailableError
@@ -117,9 +117,13 @@ func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) 
 // joinAll returns the joined state, which of its rows are not saved, and the
 // requests that recent events have answered.
 func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning) (*game.State, []events.Row, []game.Request, error) {
-	// The order matters: what is saved after the reads of the stream is in the
+	// The order matters: what is saved when the reads of the stream begin is in the
 	// read of what is saved.
 	tied, err := s.tiesOf(ctx, hot.Char, begun)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	tailOf, err := s.Stream.Tails(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -130,13 +134,15 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning)
 	)
 	group, reading := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		shown, err = s.Mirror.Get(reading, hot.Char)
+		tail, err = tailOf(reading, hot.Char)
 		return err
 	})
 	group.Go(func() (err error) {
-		if tail, err = s.Stream.Tail(reading, hot.Char); err == nil {
-			saved, err = s.Cold.Load(reading, hot.Char)
-		}
+		saved, err = s.Cold.Load(reading, hot.Char)
+		return err
+	})
+	group.Go(func() (err error) {
+		shown, err = s.Mirror.Get(reading, hot.Char)
 		return err
 	})
 	if err := group.Wait(); err != nil {

@@ -22,22 +22,18 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	for ctx.Err() == nil {
-		begun, err := s.awaitFence(ctx, char)
+		loaded, err := s.loadFenced(ctx, char)
 		if err != nil {
 			return err
 		}
-		loaded, err := s.Hot.Load(ctx, char, game.Everything)
-		if err != nil {
-			return err
-		}
-		joined, dirty, answers, err := s.joinAll(ctx, without(loaded.State, distrusted), begun)
+		joined, dirty, answers, err := s.joinAll(ctx, without(loaded.State, distrusted), beginningOf(loaded))
 		if err != nil {
 			return fmt.Errorf("join the copies of character %d: %w", char, err)
 		}
 		if joined.Version == 0 {
 			return nil // nobody knows it
 		}
-		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: begun.token})
+		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: loaded.Born})
 		var moved *game.MovedError
 		if errors.As(err, &moved) {
 			continue

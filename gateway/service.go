@@ -24,9 +24,6 @@ type Hot interface {
 	// Arrived reports for each trade whether its receiver remembers it, by its
 	// key or among the trades that are not saved.
 	Arrived(ctx context.Context, trades []events.Transfer, keys []string) ([]bool, error)
-	// Born tells how long ago the copies near a character's began, in this run of
-	// Redis, and by which token that beginning is known.
-	Born(ctx context.Context, char events.CharID) (token string, age time.Duration, err error)
 	// Complete reports whether a character that Redis does not have has nothing
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
@@ -39,9 +36,9 @@ type Hot interface {
 type Stream interface {
 	// Send puts events on their way; wait returns when all are stored.
 	Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error)
-	// Tail returns a character's events that may not be saved yet, and the
-	// requests that its recent events have answered.
-	Tail(ctx context.Context, char events.CharID) (game.Tail, error)
+	// Tails returns how to read a character's events that were not saved by now, and
+	// the requests that its recent events have answered.
+	Tails(ctx context.Context) (of func(context.Context, events.CharID) (game.Tail, error), err error)
 	// Ties returns the trades that events carry which may not be saved yet and were
 	// stored before a moment of the server's clock.
 	Ties(ctx context.Context, before time.Time) (*game.Ties, error)

@@ -72,11 +72,11 @@ type cutStream struct {
 
 var errCut = events.Unavailable("nats", errors.New("cut off by the test"))
 
-func (s *cutStream) Tail(ctx context.Context, char events.CharID) (game.Tail, error) {
+func (s *cutStream) Tails(ctx context.Context) (func(context.Context, events.CharID) (game.Tail, error), error) {
 	if s.away.Load() {
-		return game.Tail{}, errCut
+		return nil, errCut
 	}
-	return s.Stream.Tail(ctx, char)
+	return s.Stream.Tails(ctx)
 }
 
 func (s *cutStream) Send(origin game.Origin, batch ...events.StateChanged) (func(context.Context) error, error) {

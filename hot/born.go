@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/savepoint-games/savepoint/events"
 )
 
@@ -12,9 +14,24 @@ import (
 // was told, and a token that is another one after the next restart, failover or
 // FLUSHALL.
 func (s *Store) Born(ctx context.Context, char events.CharID) (token string, age time.Duration, err error) {
-	reply, err := s.call(ctx, fnBorn, []string{s.indexes.key(indexBorn, char)}).Slice()
+	token, age, err = readBorn(s.call(ctx, fnBorn, []string{s.indexes.key(indexBorn, char)}))
 	if err != nil {
-		return "", 0, fmt.Errorf("beginning of character %d: %w", char, unavailable(err))
+		return "", 0, fmt.Errorf("beginning of character %d: %w", char, err)
+	}
+	return token, age, nil
+}
+
+// askBorn is Born among other questions.
+func (s *Store) askBorn(ctx context.Context, p redis.Pipeliner, char events.CharID) *redis.Cmd {
+	cmd := command(ctx, fnBorn, []string{s.indexes.key(indexBorn, char)}, nil)
+	_ = p.Process(ctx, cmd)
+	return cmd
+}
+
+func readBorn(cmd *redis.Cmd) (token string, age time.Duration, err error) {
+	reply, err := cmd.Slice()
+	if err != nil {
+		return "", 0, unavailable(err)
 	}
 	token, _ = reply[0].(string)
 	micros, _ := reply[1].(int64)

@@ -29,7 +29,7 @@ type replies struct {
 	transfers            *redis.MapStringStringCmd
 	some                 *redis.SliceCmd
 	marks                *redis.MapStringStringCmd
-	run                  *redis.Cmd
+	run, born            *redis.Cmd
 	request, old         *redis.StringCmd
 	sessions             map[uuid.UUID]*redis.MapStringStringCmd
 }
@@ -38,7 +38,12 @@ func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*
 	var r replies
 	// Marks say something only together with the copy that they belong to: were
 	// Redis emptied in between, there would be none.
-	err := s.pipelined(ctx, want.Dirty, func(p redis.Pipeliner) { r.send(ctx, p, char, want) })
+	err := s.pipelined(ctx, want.Dirty, func(p redis.Pipeliner) {
+		if want.Born {
+			r.born = s.askBorn(ctx, p, char)
+		}
+		r.send(ctx, p, char, want)
+	})
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -100,6 +105,12 @@ func (r *replies) read(char events.CharID, want game.Want) (*game.Loaded, error)
 	out.LastSeen = ac.version("last_seen").Time()
 	if ac.err != nil {
 		return nil, ac.err
+	}
+	if want.Born {
+		var err error
+		if out.Born, out.Age, err = readBorn(r.born); err != nil {
+			return nil, err
+		}
 	}
 	if want.Request != "" {
 		out.Record = cmp.Or(r.request.Val(), r.old.Val())
