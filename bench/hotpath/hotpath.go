@@ -70,7 +70,7 @@ func sizes(quick bool) Sizes {
 		}
 	}
 	return Sizes{
-		Characters: 5000, Stories: []string{"vitals", "inventory", "combat", "scenario", "bag", "view", "keyed", "levels", "dispatch", "cold", "transfers"},
+		Characters: 5000, Stories: []string{"vitals", "inventory", "combat", "scenario", "bag", "view", "keyed", "levels", "dispatch", "newcomers", "cold", "transfers"},
 		Closed: time.Second, Open: 800 * time.Millisecond, Turns: 4, Backlog: 1_000_000, Rest: 30 * time.Second,
 	}
 }

@@ -148,6 +148,34 @@ func TestHotCharactersDoNotWaitForThemselves(t *testing.T) {
 	}
 }
 
+// Nobody has seen a newcomer before.
+func TestNewcomersAreNew(t *testing.T) {
+	var (
+		mu   sync.Mutex
+		seen = map[string]bool{}
+	)
+	addr := stub(t, func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[r.URL.Path] {
+			t.Errorf("%s was asked for again", r.URL.Path)
+		}
+		seen[r.URL.Path] = true
+	})
+	players := load.New()
+	answers := 0
+	for range 2 {
+		result, err := players.Run(t.Context(), load.Window{Addr: addr, Story: "newcomers", Characters: 5, Conns: 3, For: 50 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers += result.Answers()
+	}
+	if answers < 10 || len(seen) != answers {
+		t.Errorf("%d characters in %d answers, want one each, and more than the cast has", len(seen), answers)
+	}
+}
+
 // The steps of a story come in order for each character, with the session that
 // its first step was told; what is left of a story is finished.
 func TestStoriesAreToldInOrder(t *testing.T) {
