@@ -165,14 +165,14 @@ func TestNewcomersAreNew(t *testing.T) {
 	players := load.New()
 	answers := 0
 	for range 2 {
-		result, err := players.Run(t.Context(), load.Window{Addr: addr, Story: "newcomers", Characters: 5, Conns: 3, For: 50 * time.Millisecond})
+		result, err := players.Run(t.Context(), load.Window{Addr: addr, Story: "newcomers", Characters: 5, Conns: 3, For: time.Minute, Each: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
 		answers += result.Answers()
 	}
-	if answers < 10 || len(seen) != answers {
-		t.Errorf("%d characters in %d answers, want one each, and more than the cast has", len(seen), answers)
+	if answers != 30 || len(seen) != answers {
+		t.Errorf("%d characters in %d answers, want 30 in as many", len(seen), answers)
 	}
 }
 
