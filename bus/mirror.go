@@ -42,7 +42,7 @@ const mirrorPrefix = "$KV." + BucketMirror + "."
 const kvOperation = "KV-Operation"
 
 // mostRecent is how many characters a Mirror remembers, in about 500 bytes each.
-const mostRecent = 20_000
+const mostRecent = 65_536
 
 // Mirror returns the mirror; the bucket is looked up on first use.
 func (b *Bus) Mirror() *Mirror {

@@ -21,7 +21,7 @@ type copies struct {
 
 const (
 	// mostCopies bounds the memory of a gateway: some kilobytes each.
-	mostCopies = 16_384
+	mostCopies = 65_536
 	// mostItems bounds one copy.
 	mostItems = 256
 )
