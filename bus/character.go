@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -13,26 +12,27 @@ import (
 // subjectsOf are those of a character's events of all scopes.
 func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
 
-// hasEventSince reports whether a character has an event from a time on. Most that are
+// hasTail reports whether a character has an event that its tail has. Most that are
 // joined come back after longer: that there is nothing takes one question.
-func (b *Bus) hasEventSince(ctx context.Context, char events.CharID, since time.Time) (bool, error) {
+func (b *Bus) hasTail(ctx context.Context, char events.CharID, from begin) (bool, error) {
 	newest, err := b.get(ctx, StreamChanges, last(subjectsOf(char)))
-	return newest != nil && !newest.Time.Before(since), err
+	return newest != nil && !from.isAfter(newest), err
 }
 
 // eachEvent calls yield with each event of a character that is stored when it is called,
-// from a time on, in the order of the sequences, until yield returns false.
+// from a beginning on, the zero value for all, in the order of the sequences, until yield
+// returns false.
 //
 // Each scope is read by itself: for a subject the server knows where to look, for a
 // wildcard it looks at every message (4 to 15 ms of it in a stream of 400,000, instead of
 // 0.1), while all who publish wait.
-func (b *Bus) eachEvent(ctx context.Context, char events.CharID, since time.Time, yield func(*jetstream.RawStreamMsg) bool) error {
+func (b *Bus) eachEvent(ctx context.Context, char events.CharID, from begin, yield func(*jetstream.RawStreamMsg) bool) error {
 	var scopes []*scopeReader
 	group, beginning := errgroup.WithContext(ctx)
 	for _, scope := range events.Scopes() {
 		r := &scopeReader{b: b, subject: events.Subject(scope, char)}
 		scopes = append(scopes, r)
-		group.Go(func() error { return r.begin(beginning, since) })
+		group.Go(func() error { return r.begin(beginning, from) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -65,16 +65,16 @@ type scopeReader struct {
 }
 
 // begin asks the stream's leader how far to read, and reads the first page.
-func (r *scopeReader) begin(ctx context.Context, since time.Time) error {
+func (r *scopeReader) begin(ctx context.Context, from begin) error {
 	newest, err := r.b.get(ctx, StreamChanges, last(r.subject))
 	if err != nil {
 		return err
 	}
-	if newest == nil || newest.Time.Before(since) {
+	if newest == nil || from.isAfter(newest) {
 		r.end = true
 		return nil
 	}
-	r.from, r.newest = place{time: since}, newest.Sequence
+	r.from, r.newest = from.place(), newest.Sequence
 	return r.fill(ctx)
 }
 

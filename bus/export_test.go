@@ -15,6 +15,12 @@ func (b *Bus) SetAnswerMemory(d time.Duration) {
 	b.tail.set(begin{})
 }
 
+// SetTailBegin has tails begin at a time, with all settled up to floor, for a second.
+func (b *Bus) SetTailBegin(from time.Time, floor uint64) {
+	now := time.Now()
+	b.tail.set(begin{asked: now, from: from, floor: floor, last: now.Add(time.Hour)})
+}
+
 // Deaf makes a source read from where nothing comes: its consumer gets no request
 // from it.
 func (s *Source) Deaf(empty jetstream.Consumer) error {

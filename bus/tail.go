@@ -48,10 +48,13 @@ func (b *Bus) Tails(ctx context.Context) (of func(context.Context, events.CharID
 }
 
 func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (tail game.Tail, err error) {
-	if some, err := b.hasEventSince(ctx, char, begin.from); err != nil || !some {
+	if some, err := b.hasTail(ctx, char, begin); err != nil || !some {
 		return tail, err
 	}
-	err = b.eachEvent(ctx, char, begin.from, func(msg *jetstream.RawStreamMsg) bool {
+	err = b.eachEvent(ctx, char, begin, func(msg *jetstream.RawStreamMsg) bool {
+		if begin.isAfter(msg) {
+			return true
+		}
 		if e, ok := readEvent(msg, char); ok {
 			tail.Newest = max(tail.Newest, e.Version)
 			tail.AnsweredTrades(char, e.Transfers())
@@ -80,6 +83,25 @@ type begin struct {
 // was lost and made again sequences are small again, but times are not.
 func (b begin) settled(msg *jetstream.RawStreamMsg) bool {
 	return msg.Sequence <= b.floor && !msg.Time.After(b.last)
+}
+
+// isAfter reports whether a message, and so all before it, is left out: it is settled,
+// and too old for its answer to be asked for. The time alone does not tell: where another
+// server has come to lead the stream, it may have stored what is not settled at an earlier
+// time than what lies before it.
+func (b begin) isAfter(msg *jetstream.RawStreamMsg) bool {
+	return b.settled(msg) && msg.Time.Before(b.from)
+}
+
+// mostSkew is more than the clocks of NATS servers differ.
+const mostSkew = 10 * time.Second
+
+// place is where to read from: what isAfter leaves out is read and dropped.
+func (b begin) place() place {
+	if b.from.IsZero() {
+		return place{}
+	}
+	return place{time: b.from.Add(-mostSkew)}
 }
 
 // tails remembers where they begin.

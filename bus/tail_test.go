@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -367,4 +368,18 @@ func TestTailsHaveWhatWasNotSettledWhenTheyBegan(t *testing.T) {
 	r.must(err)
 	equal(t, "tail", tail.Events, sent)
 	equal(t, "newest version", tail.Newest, max(sent[1].Version, settled[0].Version))
+}
+
+// Clocks differ: where another server has come to lead the stream, it stores what is not
+// settled at an earlier time than what lies before it. That is in the tail all the same.
+func TestTailHasWhatAServerWithASlowClockStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	sent := r.publish(r.vitals(42))
+	for floor, want := range map[uint64][]events.StateChanged{0: sent, 1: nil} {
+		r.bus.SetTailBegin(time.Now().Add(5*time.Second), floor)
+		tail, err := r.bus.Tail(t.Context(), 42)
+		r.must(err)
+		equal(t, fmt.Sprintf("tail above %d", floor), tail.Events, want)
+	}
 }

@@ -51,7 +51,8 @@ func (a *asking[K, V]) alone(ctx context.Context, own *asked[K, V]) {
 	own.found, own.err = found[own.key], err
 }
 
-// together reads those that have gathered. Where that fails each is read by itself: one
+// together reads those that have gathered, in a goroutine that ends with its read, at the
+// latest when the pool is closed. Where that fails each is read by itself: one
 // that cannot be read must not be in the way of the others.
 func (a *asking[K, V]) together(batch []gather.One[*asked[K, V]]) {
 	ctx, cancel := context.WithTimeout(context.Background(), togetherTimeout)

@@ -51,7 +51,6 @@ type Config struct {
 // Sizes are how much is measured.
 type Sizes struct {
 	Characters int
-	Zipf       float64       // their skew in Turns; 0 is none
 	Stories    []string      // in this order
 	Closed     time.Duration // of a window of the closed loop
 	Open       time.Duration // of a window at a fixed rate

@@ -25,6 +25,7 @@ type Contender struct {
 type Turn struct {
 	Rates []float64 // actions a second; 0 is a closed loop
 	Saver bool      // one runs all the time
+	Zipf  float64   // skew of the characters; 0 is none
 }
 
 // Turns asks contenders in short windows in turn, so that the unrest of a machine
@@ -51,7 +52,7 @@ func Turns(ctx context.Context, c Config, t Turn, contenders []Contender) (rows 
 		for _, rate := range t.Rates {
 			all := make([]side, len(sides))
 			for i, s := range sides {
-				all[i] = side{addr: s.addr, first: s.first, zipf: c.Sizes.Zipf, story: story, cpu: usage.Times{}}
+				all[i] = side{addr: s.addr, first: s.first, zipf: t.Zipf, story: story, cpu: usage.Times{}}
 				if contenders[i].Bare {
 					all[i].story = bareStory
 				}

@@ -85,8 +85,8 @@ func (c *compareGateways) Run(ctx context.Context) error {
 	}
 	rows, err := hotpath.Turns(ctx, hotpath.Config{
 		Bin: s.bin, Self: s.self, Seed: s.seed, Progress: s.say, NATSServers: c.NATS,
-		Sizes: hotpath.Sizes{Characters: c.Characters, Zipf: c.Zipf, Stories: c.Stories, Open: hotpath.Window, Turns: max(1, c.Turns)},
-	}, hotpath.Turn{Rates: c.Rates, Saver: c.Saver}, all)
+		Sizes: hotpath.Sizes{Characters: c.Characters, Stories: c.Stories, Open: hotpath.Window, Turns: max(1, c.Turns)},
+	}, hotpath.Turn{Rates: c.Rates, Saver: c.Saver, Zipf: c.Zipf}, all)
 	return cmp.Or(err, report.Write(os.Stdout, rows))
 }
 
