@@ -25,20 +25,25 @@ const (
 // stored. Burying the same message twice within two minutes keeps it once. Older
 // letters of the same character go where this one says as much of their rows, so
 // that a row that is refused again and again keeps one letter. char is 0 where
-// it is not known.
+// it is not known. The error is events.ErrGone where a message was released and the
+// stream has it no more.
 func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, char events.CharID, reason string) error {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return fmt.Errorf("bury: %w", err)
 	}
+	original, err := b.original(ctx, msg, meta)
+	if err != nil {
+		return fmt.Errorf("bury: %w", err)
+	}
 	letter := nats.NewMsg(events.DeadLetterSubject(scope, char))
-	letter.Data = msg.Data()
-	if trace := msg.Headers().Get(HeaderTrace); trace != "" {
+	letter.Data = original.Data
+	if trace := original.Header.Get(HeaderTrace); trace != "" {
 		letter.Header.Set(HeaderTrace, trace)
 	}
 	sequence := strconv.FormatUint(meta.Sequence.Stream, 10)
 	letter.Header.Set(HeaderReason, headerText(reason))
-	letter.Header.Set(HeaderSubject, msg.Subject())
+	letter.Header.Set(HeaderSubject, original.Subject)
 	letter.Header.Set(HeaderSequence, sequence)
 	letter.Header.Set(HeaderTime, meta.Timestamp.UTC().Format(time.RFC3339Nano))
 	ack, err := b.js.PublishMsg(ctx, letter, jetstream.WithMsgID(letterID(meta)))

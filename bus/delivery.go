@@ -49,6 +49,18 @@ type delivery struct {
 // saver's time.
 func (d *delivery) StoredSince() time.Time { return d.part.since }
 
+// Release lets go of the message's bytes, which are two thirds of what a saver holds of
+// an event that it has decoded, and reports whether it has. What settles the message, and
+// its Metadata, work as before; Bury reads it from the stream. A message that the server
+// waits for keeps its bytes: they are as large as what settles it.
+func (d *delivery) Release() bool {
+	if d.part.acked {
+		return false
+	}
+	d.Msg = placed{reply: d.Reply()}
+	return true
+}
+
 // settle takes the message out of the part, and tells the server before where that
 // waits for it: who sees that nothing is in hand may count on every ack being on
 // its way.

@@ -52,6 +52,10 @@ var (
 	ErrOneself = errors.New("must be another character")
 )
 
+// ErrGone says that the stream does not have an event any more: it was removed by hand, or
+// the server lost its end.
+var ErrGone = errors.New("gone from the stream")
+
 // wrong returns a FieldError of one field.
 func wrong(field string, err error) error { return &FieldError{Field: field, Err: err} }
 

@@ -17,7 +17,7 @@ import (
 type batch struct {
 	events []events.StateChanged
 	msgs   []jetstream.Msg
-	bytes  int // of all messages that were added
+	bytes  int // as how many all events that were added count; see held
 }
 
 func newBatch(room int) *batch {
@@ -29,19 +29,34 @@ func (b *batch) split() (left, right *batch) {
 	return &batch{events: b.events[:half], msgs: b.msgs[:half]}, &batch{events: b.events[half:], msgs: b.msgs[half:]}
 }
 
-// batchBytes bounds what a lane lets gather, so that a saver's memory does not
-// depend on what games put into their events.
-const batchBytes = 1 << 20
+// batchBytes bounds what a lane lets gather, in bytes of JSON, so that a saver's memory
+// does not depend on what games put into their events. In memory an event of which only
+// the place of its message is left takes half as much again, one with its message three
+// times as much: such ones count twice.
+const (
+	batchBytes = 2 << 20
+	keptTimes  = 2
+)
 
-// hasRoom reports whether msg makes b no more than most events, and not too large
-// to be in memory. One message always has room.
-func (b *batch) hasRoom(msg jetstream.Msg, most int) bool {
-	return len(b.msgs) == 0 || len(b.msgs) < most && b.bytes+len(msg.Data()) <= batchBytes
+// held lets go of the bytes of a message whose event is decoded, where they are not
+// needed to settle it, and returns as how many the event counts.
+func held(msg jetstream.Msg) int {
+	n := len(msg.Data())
+	if m, ok := msg.(interface{ Release() bool }); ok && m.Release() {
+		return n
+	}
+	return keptTimes * n
 }
 
-func (b *batch) add(e *events.StateChanged, msg jetstream.Msg) {
+// hasRoom reports whether an event that counts as so many bytes makes b no more than most
+// events, and not too large to be in memory. One event always has room.
+func (b *batch) hasRoom(bytes, most int) bool {
+	return len(b.msgs) == 0 || len(b.msgs) < most && b.bytes+bytes <= batchBytes
+}
+
+func (b *batch) add(e *events.StateChanged, msg jetstream.Msg, bytes int) {
 	b.events, b.msgs = append(b.events, *e), append(b.msgs, msg)
-	b.bytes += len(msg.Data())
+	b.bytes += bytes
 }
 
 // clear lets go of all that is in b, and keeps the room.
@@ -182,7 +197,12 @@ func (w *Worker) bury(ctx context.Context, stopping <-chan struct{}, b *batch, c
 func (w *Worker) buryMessage(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, buryTimeout)
 	defer cancel()
-	if err := w.Dead.Bury(ctx, msg, w.Saver.Scope(), char, cause.Error()); err != nil {
+	err := w.Dead.Bury(ctx, msg, w.Saver.Scope(), char, cause.Error())
+	if errors.Is(err, events.ErrGone) { // nothing is left to be kept
+		w.Log.Warn("event cannot be saved, and is not in the stream any more", "char_id", char, "reason", cause, "err", err)
+		return msg.Term()
+	}
+	if err != nil {
 		return err
 	}
 	w.Metrics.buried(w.Saver.Scope())

@@ -26,8 +26,8 @@ type dealer struct {
 	// last grows. Nothing more is fetched while one has more than one.
 	waiting [][]*batch
 	decoded batch // the room to decode into
-	// filling: so much waits at the stream that a batch should be full before a
-	// transaction begins.
+	// filling: the next fetch will be full, so a batch should be before a transaction
+	// begins.
 	filling bool
 }
 
@@ -98,8 +98,9 @@ func (d *dealer) isFull() bool {
 
 // take decodes what was fetched and deals it.
 func (d *dealer) take(ctx context.Context, fetched *batch) {
+	following := fetched.following()
 	d.w.decode(ctx, fetched.msgs, &d.decoded)
-	d.deal(&d.decoded, fetched.following())
+	d.deal(&d.decoded, following)
 	d.decoded.clear()
 	d.keeper.drop(fetched)
 }
@@ -107,7 +108,7 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 // deal puts the events of b, behind which so many wait at the stream, beside what
 // waits for the lanes.
 func (d *dealer) deal(b *batch, following int) {
-	d.filling = following >= d.w.BatchSize
+	d.filling = following >= d.w.fetchSize()
 	lanes := d.w.share(len(b.events), following)
 	for _, waiting := range d.all() {
 		d.keeper.drop(waiting) // nobody looks at a batch that grows
@@ -135,12 +136,12 @@ func (d *dealer) all() iter.Seq2[int, *batch] {
 
 // put lets an event wait for a lane. About so many more are coming for it.
 func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming int) {
-	batches := d.waiting[lane]
-	if n := len(batches); n == 0 || !batches[n-1].hasRoom(msg, d.w.BatchSize) {
-		d.waiting[lane] = append(batches, newBatch(d.room(len(msg.Data()), coming)))
+	batches, bytes := d.waiting[lane], held(msg)
+	if n := len(batches); n == 0 || !batches[n-1].hasRoom(bytes, d.w.BatchSize) {
+		d.waiting[lane] = append(batches, newBatch(d.room(bytes, coming)))
 		batches = d.waiting[lane]
 	}
-	batches[len(batches)-1].add(e, msg)
+	batches[len(batches)-1].add(e, msg, bytes)
 }
 
 // room is how many events a batch gets room for at once, if they are as large as its
@@ -186,7 +187,7 @@ func (d *dealer) giveBack(b *batch) {
 // fewOf a batch are not split: less than this part of one costs more by a second
 // transaction than it gains. Should they meet a row of another lane, one waits for
 // the other, as two savers do.
-const fewOf = 16
+const fewOf = 32
 
 // share is over how many lanes so many events are shared out. How much came with one
 // fetch does not tell few events from a backlog, which comes in pieces: following is

@@ -20,6 +20,14 @@ type sized struct {
 
 func (m sized) Data() []byte { return m.body }
 
+// released is a message whose bytes can be let go of.
+type released struct{ *sized }
+
+func (m released) Release() bool {
+	m.body = nil
+	return true
+}
+
 // table is a dealer whose lanes are the test.
 type table struct {
 	*dealer
@@ -101,7 +109,7 @@ func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
 	for name, c := range map[string]struct{ size, bytes, want int }{
 		"all":           {size: 100, bytes: 100, want: 60},
 		"up to a batch": {size: 25, bytes: 100, want: 25},
-		"up to memory":  {size: 100, bytes: batchBytes / 10, want: 10},
+		"up to memory":  {size: 100, bytes: batchBytes / keptTimes / 10, want: 10},
 	} {
 		d := newTable(t, 1, c.size)
 		for d.dealt < 60 && !d.isFull() {
@@ -117,21 +125,43 @@ func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
 	}
 }
 
-// As long as a whole batch still waits at the stream, none begins half full;
+// A message whose bytes were let go of counts half as much, and its event stays.
+func TestReleasedMessagesLeaveRoomForMore(t *testing.T) {
+	d := newTable(t, 1, 100)
+	for !d.isFull() {
+		b := d.next(1, batchBytes/20)
+		b.msgs[0] = released{&sized{body: b.msgs[0].Data()}}
+		d.deal(b, 0)
+	}
+	d.handOut()
+	for _, waiting := range d.all() {
+		for _, msg := range waiting.msgs {
+			if n := len(msg.Data()); n > 0 {
+				t.Fatalf("%d bytes of a decoded message are held", n)
+			}
+		}
+	}
+	if n := d.ask(0); n != 20 {
+		t.Errorf("a transaction saves %d events, want the 20 that fit", n)
+	}
+	d.end()
+}
+
+// As long as the next fetch will be full, no batch begins half full;
 // where the rest of it does not come, or little waits, it begins at once.
 func TestBatchOfABacklogIsFilled(t *testing.T) {
 	d := newTable(t, 1, 100)
-	if d.come(1, 1, 99); d.ask(0) != 1 {
-		t.Error("what has less than a batch behind it waits")
+	if d.come(1, 1, 49); d.ask(0) != 1 {
+		t.Error("what has less than a fetch behind it waits")
 	}
 	d.asked[0] = true
 	for range 9 {
-		d.come(11, 1, 100)
+		d.come(11, 1, 50)
 	}
 	if n := d.save(0); n != 0 {
 		t.Errorf("a batch begins with %d events of 100, and there are more", n)
 	}
-	if d.come(11, 1, 100); d.save(0) != 100 {
+	if d.come(11, 1, 50); d.save(0) != 100 {
 		t.Error("a full batch does not begin")
 	}
 	d.asked[0] = true

@@ -69,7 +69,7 @@ func TestLanesAreEven(t *testing.T) {
 // A second transaction for a handful of events would cost more than they do, unless
 // they are a piece of many.
 func TestFewEventsAreOneTransaction(t *testing.T) {
-	w := &Worker{BatchSize: 160, Lanes: 2}
+	w := &Worker{BatchSize: 320, Lanes: 2}
 	for _, c := range []struct {
 		events    int
 		following uint64

@@ -2,6 +2,7 @@ package savers_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/savers"
 )
@@ -23,50 +25,86 @@ import (
 // bury exactly what is bad.
 func TestPoisonAmongFiftyThousand(t *testing.T) {
 	t.Parallel()
-	const good, chars = 50_000, 500
+	r, all := newRig(t, newPool(t)), newSoup(t, 50_000)
+	curse(t, r)
+	for _, saver := range stateSavers {
+		r.start(saver, 0)
+		r.start(saver, 0)
+	}
+	all.serve(t, r)
+	all.isSaved(t, r)
+}
+
+// The same where it waits as a backlog, which savers take without an ack of each event,
+// and without keeping what messages had in them.
+func TestPoisonInABacklog(t *testing.T) {
+	t.Parallel()
+	r, all := newRig(t, newPool(t)), newSoup(t, 20_000)
+	curse(t, r)
+	all.serve(t, r)
+	for _, saver := range stateSavers {
+		r.start(saver, 200)
+		r.start(saver, 200)
+	}
+	all.isSaved(t, r)
+}
+
+// A bad event that is removed from the stream while a saver has it, without what its
+// message had in it, is no dead letter. It holds up nothing.
+func TestPoisonThatIsGoneHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	const n, badEach = 3000, 50
 	r := newRig(t, newPool(t))
 	curse(t, r)
-	random := rand.New(rand.NewPCG(11, 11))
-	all := &soup{random: random, next: events.Version(time.Now().Add(-time.Minute).UnixMicro()), want: map[string]saved{}}
-	for range good {
-		all.addGood(t, events.CharID(1+random.IntN(chars)))
-	}
-	bad := all.addPoison(t)
-
-	for _, saver := range []savers.Saver{savers.VitalsStateSaver{}, savers.InventoryStateSaver{}, savers.CombatStateSaver{}, savers.ScenarioStateSaver{}} {
-		r.start(saver, 0)
-		r.start(saver, 0)
-	}
-	for _, m := range all.messages {
-		if _, err := r.js.PublishAsync(m.subject, m.body, jetstream.WithStallWait(time.Minute)); err != nil {
-			t.Fatal(err)
+	version := events.Version(time.Now().Add(-time.Minute).UnixMicro())
+	for i := range n {
+		name := "good"
+		if i%badEach == 0 {
+			name = "cursed"
 		}
+		e := soupEvent(events.ScopeVitals, events.CharID(i+1), version+events.Version(i), 1, name)
+		r.publish(events.Subject(e.Scope, e.CharID), encode(t, &e))
 	}
-	<-r.js.PublishAsyncComplete()
-	for _, scope := range events.Scopes() {
-		r.settled(scope)
+	stream, err := r.js.Stream(t.Context(), bus.StreamChanges)
+	if err != nil {
+		t.Fatal(err)
 	}
 
-	got := savedRows(t, r)
-	for row, want := range all.want {
-		if got[row] != want {
-			t.Errorf("%s is saved as %+v, want %+v", row, got[row], want)
-		}
+	r.startFrom(func(s savers.Source) savers.Source { return forgetful{s, stream} }, savers.VitalsStateSaver{}, 50)
+
+	r.settled(events.ScopeVitals)
+	if got := len(savedRows(t, r)); got != n-n/badEach {
+		t.Errorf("%d rows, want the %d good ones", got, n-n/badEach)
 	}
-	if len(got) != len(all.want) {
-		t.Errorf("%d rows, want %d", len(got), len(all.want))
-	}
-	letters := r.letters()
-	for body, kind := range bad {
-		if letters[body] == "" {
-			t.Errorf("%s is no dead letter: %.200s", kind, body)
-		}
-		delete(letters, body)
-	}
-	for body, reason := range letters {
-		t.Errorf("a good event is a dead letter, %s: %.200s", reason, body)
+	if letters := len(r.letters()); letters >= n/badEach {
+		t.Errorf("all %d bad events are dead letters: their messages were kept", letters)
 	}
 }
+
+// forgetful has the stream forget each cursed event that it hands out.
+type forgetful struct {
+	savers.Source
+	stream jetstream.Stream
+}
+
+func (f forgetful) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
+	msgs, err := f.Source.Fetch(ctx, limit)
+	for _, msg := range msgs {
+		if !bytes.Contains(msg.Data(), []byte("cursed")) {
+			continue
+		}
+		meta, err := msg.Metadata()
+		if err == nil {
+			err = f.stream.DeleteMsg(ctx, meta.Sequence.Stream)
+		}
+		if err != nil {
+			return msgs, err
+		}
+	}
+	return msgs, err
+}
+
+var stateSavers = []savers.Saver{savers.VitalsStateSaver{}, savers.InventoryStateSaver{}, savers.CombatStateSaver{}, savers.ScenarioStateSaver{}}
 
 // curse makes the tables refuse some values that no reader of events refuses, as
 // a constraint does that a game has added.
@@ -94,6 +132,59 @@ type soup struct {
 	next     events.Version
 	messages []message
 	want     map[string]saved
+	bad      map[string]string // the kinds of what cannot be saved, by their bodies
+}
+
+func newSoup(t *testing.T, good int) *soup {
+	const chars = 500
+	s := &soup{
+		random: rand.New(rand.NewPCG(11, 11)), next: events.Version(time.Now().Add(-time.Minute).UnixMicro()),
+		want: map[string]saved{},
+	}
+	for range good {
+		s.addGood(t, events.CharID(1+s.random.IntN(chars)))
+	}
+	s.bad = s.addPoison(t)
+	return s
+}
+
+// serve publishes all.
+func (s *soup) serve(t *testing.T, r *rig) {
+	t.Helper()
+	for _, m := range s.messages {
+		if _, err := r.js.PublishAsync(m.subject, m.body, jetstream.WithStallWait(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-r.js.PublishAsyncComplete()
+}
+
+// isSaved waits until all is settled; then what is good is saved, and what is bad is
+// among the dead letters.
+func (s *soup) isSaved(t *testing.T, r *rig) {
+	t.Helper()
+	for _, scope := range events.Scopes() {
+		r.settled(scope)
+	}
+	got := savedRows(t, r)
+	for row, want := range s.want {
+		if got[row] != want {
+			t.Errorf("%s is saved as %+v, want %+v", row, got[row], want)
+		}
+	}
+	if len(got) != len(s.want) {
+		t.Errorf("%d rows, want %d", len(got), len(s.want))
+	}
+	letters := r.letters()
+	for body, kind := range s.bad {
+		if letters[body] == "" {
+			t.Errorf("%s is no dead letter: %.200s", kind, body)
+		}
+		delete(letters, body)
+	}
+	for body, reason := range letters {
+		t.Errorf("a good event is a dead letter, %s: %.200s", reason, body)
+	}
 }
 
 type message struct {

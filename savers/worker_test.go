@@ -67,12 +67,18 @@ func newRig(t *testing.T, pool *pgxpool.Pool) *rig {
 // start runs a worker until stop is called, which waits for it.
 func (r *rig) start(saver savers.Saver, batch int) (stop func()) {
 	r.t.Helper()
+	return r.startFrom(func(s savers.Source) savers.Source { return s }, saver, batch)
+}
+
+// startFrom runs a worker whose source is disturbed.
+func (r *rig) startFrom(disturbed func(savers.Source) savers.Source, saver savers.Saver, batch int) (stop func()) {
+	r.t.Helper()
 	source, err := r.bus.Source(r.t.Context(), saver.Scope())
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	worker := &savers.Worker{
-		Saver: saver, Source: source, DB: r.pool, Dead: r.bus, Log: quiet,
+		Saver: saver, Source: disturbed(source), DB: r.pool, Dead: r.bus, Log: quiet,
 		BatchSize: batch, AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

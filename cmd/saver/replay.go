@@ -25,7 +25,7 @@ type replayCmd struct {
 	Until time.Time      `help:"End with what was stored before this time (RFC 3339)."`
 	Name  string         `default:"default" help:"A replay that was stopped goes on under its name."`
 	Fresh bool           `help:"Begin anew where a replay of this name was stopped."`
-	Batch int            `default:"5000" help:"How many events one transaction saves at most."`
+	Batch int            `default:"10000" help:"How many events one transaction saves at most."`
 }
 
 // Run saves stored events once more, beside the live ones: versions make that

@@ -32,7 +32,7 @@ type runCmd struct {
 	program.Streams
 	admin
 
-	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"5000" help:"How many events of a scope are fetched at a time, and saved by one transaction, at most."`
+	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"10000" help:"How many events of a scope one transaction saves, at most; half as many are fetched at a time."`
 	Lanes       int           `name:"lanes" env:"SAVER_LANES" default:"2" help:"Over how many transactions, under way at the same time, the characters of a scope are split."`
 	GiveWay     bool          `name:"give-way" env:"SAVER_GIVE_WAY" default:"true" negatable:"" help:"Let other processes of the machine have its processors first, and drain a backlog no faster than players can bear."`
 	CatchUp     bool          `name:"catch-up" env:"SAVER_CATCH_UP" default:"true" negatable:"" help:"Take a backlog without acknowledging each event, together with other savers."`
