@@ -353,18 +353,20 @@ func TestOutageBuriesNothing(t *testing.T) {
 func TestStopFinishesTheBatchInHand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newPool(t))
+	// So few are no backlog, of which what is given back brings others with it.
+	const batch = 20
 	history := liveVitals(30, 1)
 	r.publishAll(history)
 
 	saving, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	var hand, again atomic.Int64
-	stop := r.start(saverFunc(func(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
-		hand.Add(int64(len(batch)))
+	stop := r.start(saverFunc(func(ctx context.Context, tx pgx.Tx, part []events.StateChanged) error {
+		hand.Add(int64(len(part)))
 		once.Do(func() { close(saving) })
 		<-release
-		return savers.VitalsStateSaver{}.Save(ctx, tx, batch)
-	}), 10)
+		return savers.VitalsStateSaver{}.Save(ctx, tx, part)
+	}), batch)
 	<-saving
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
@@ -374,10 +376,10 @@ func TestStopFinishesTheBatchInHand(t *testing.T) {
 	if got := len(r.vitalsVersions()); got != int(hand.Load()) {
 		t.Errorf("%d rows after the stop, want the %d in hand", got, hand.Load())
 	}
-	r.start(saverFunc(func(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
-		again.Add(int64(len(batch)))
-		return savers.VitalsStateSaver{}.Save(ctx, tx, batch)
-	}), 10)
+	r.start(saverFunc(func(ctx context.Context, tx pgx.Tx, part []events.StateChanged) error {
+		again.Add(int64(len(part)))
+		return savers.VitalsStateSaver{}.Save(ctx, tx, part)
+	}), batch)
 	r.settled(events.ScopeVitals)
 	r.wantVitals(history)
 	if got, want := int(again.Load()), len(history)-int(hand.Load()); got != want {
