@@ -116,9 +116,8 @@ func (w *Worker) withDefaults() *Worker {
 	return &c
 }
 
-// fetchSize is how many messages are fetched at a time. With their bytes they take three
-// times as much memory as what is left of them in a batch (held), and so many more lie
-// ready.
+// fetchSize is how many messages are fetched at a time. With their bytes they take twice
+// as much memory as what is left of them in a batch (held), and as many again lie ready.
 func (w *Worker) fetchSize() int { return (w.BatchSize + 1) / 2 }
 
 // Run saves until ctx is done. Then what the lanes have in hand commits and is
