@@ -93,12 +93,8 @@ func (f forgetful) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error
 		if !bytes.Contains(msg.Data(), []byte("cursed")) {
 			continue
 		}
-		meta, err := msg.Metadata()
-		if err == nil {
-			err = f.stream.DeleteMsg(ctx, meta.Sequence.Stream)
-		}
-		if err != nil {
-			return msgs, err
+		if meta, err := msg.Metadata(); err == nil {
+			_ = f.stream.DeleteMsg(ctx, meta.Sequence.Stream) // what stays becomes a letter, and the test sees too many
 		}
 	}
 	return msgs, err
