@@ -74,7 +74,7 @@ func loopBatches(quick bool) []int {
 	if quick {
 		return []int{5000}
 	}
-	return []int{2500, 5000}
+	return []int{2500, 5000, 10_000}
 }
 
 func memorySettings(quick bool) []baseline.Config {

@@ -51,7 +51,7 @@ func (m *meter) burst(ctx context.Context) (rows []report.Row, err error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		if err := pause(groupCtx, warmUp+s.Before); err != nil {
+		if err := rig.Rest(groupCtx, warmUp+s.Before); err != nil {
 			return err
 		}
 		extra, err = live.Publish(groupCtx, live.Load{
@@ -85,7 +85,7 @@ func (m *meter) backlogGone(ctx context.Context) (time.Time, error) {
 		if b.Waiting+b.InFlight <= smallBacklog {
 			return time.Now(), nil
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := rig.Rest(ctx, 10*time.Millisecond); err != nil {
 			return time.Time{}, err
 		}
 	}

@@ -91,7 +91,7 @@ func lowestRows(own, one []time.Duration) (rows []report.Row) {
 // idle measures what each process takes while no event comes.
 func (m *meter) idle(ctx context.Context) (rows []report.Row, err error) {
 	m.sayf("fresh: no events for %s", m.Sizes.Idle)
-	if err := pause(ctx, quietDown); err != nil {
+	if err := rig.Rest(ctx, quietDown); err != nil {
 		return nil, err
 	}
 	before, err := usage.Sample(m.rig.Pids())
@@ -101,7 +101,7 @@ func (m *meter) idle(ctx context.Context) (rows []report.Row, err error) {
 		return nil, err
 	}
 	began := time.Now()
-	if err := pause(ctx, m.Sizes.Idle); err != nil {
+	if err := rig.Rest(ctx, m.Sizes.Idle); err != nil {
 		return nil, err
 	}
 	after, err := usage.Sample(m.rig.Pids())
@@ -116,13 +116,4 @@ func (m *meter) idle(ctx context.Context) (rows []report.Row, err error) {
 		}.Below(idleLimit))
 	}
 	return rows, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

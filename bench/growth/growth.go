@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,13 +38,16 @@ type Sizes struct {
 	Stored     [2]int // events that are in the stream before, settled
 	Characters [2]int // that have a row before; the second is a multiple of the first
 	Repeat     int    // how often each is measured; the least CPU time counts
+	// Rest is how long the larger stream is left alone before it is drained:
+	// what was written is on its way to the disk meanwhile, and takes processors.
+	Rest time.Duration
 }
 
 func sizes(quick bool) Sizes {
 	if quick {
 		return Sizes{Events: 20_000, Stored: [2]int{10_000, 100_000}, Characters: [2]int{10_000, 100_000}, Repeat: 1}
 	}
-	return Sizes{Events: 200_000, Stored: [2]int{10_000, 10_000_000}, Characters: [2]int{10_000, 1_000_000}, Repeat: 2}
+	return Sizes{Events: 200_000, Stored: [2]int{10_000, 10_000_000}, Characters: [2]int{10_000, 1_000_000}, Repeat: 2, Rest: 40 * time.Second}
 }
 
 // same is how much more an event may cost and still count as the same.
@@ -126,11 +131,14 @@ func (m *meter) stored(ctx context.Context) ([]report.Row, error) {
 	if err := m.store(ctx, many-few, characters); err != nil {
 		return nil, err
 	}
+	if err := rig.Rest(ctx, m.Sizes.Rest); err != nil {
+		return nil, err
+	}
 	large, err := m.best(ctx, func() iter.Seq[events.StateChanged] { return m.vitals(m.Sizes.Events, characters) })
 	if err != nil {
 		return nil, err
 	}
-	return compared("growth, events in the stream", []measured{small.usual.of(number(few)), large.usual.of(number(many))}), nil
+	return compared("growth, events in the stream", small.usual.of(number(few)), large.usual.of(number(many))), nil
 }
 
 // store publishes events that the savers shall never see.
@@ -173,12 +181,12 @@ func (m *meter) characters(ctx context.Context) ([]report.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := small.usual.of(number(few))
-	some := fmt.Sprintf("%s of %s", number(few), number(many))
-	rows := compared("growth, characters", []measured{one, large.usual.of(some)})
-	rows = append(rows, unasked(compared("growth, characters", []measured{one, all.usual.of(fmt.Sprintf("all of %s play", number(many)))})[3:])...)
-	first := []measured{small.first.of(number(few) + ", after a checkpoint"), large.first.of(some + ", after a checkpoint")}
-	return append(rows, unasked(compared("growth, characters", first))...), nil
+	const section = "growth, characters"
+	one, some := small.usual.of(number(few)), fmt.Sprintf("%s of %s", number(few), number(many))
+	rows := compared(section, one, large.usual.of(some))
+	rows = append(rows, unasked(figures(section, all.usual.of(fmt.Sprintf("all of %s play", number(many))), one))...)
+	const after = ", after a checkpoint"
+	return append(rows, unasked(compared(section, small.first.of(number(few)+after), large.first.of(some+after)))...), nil
 }
 
 // unasked are rows of which nothing is wanted.
@@ -204,9 +212,9 @@ func number(n int) string {
 type measured struct {
 	name   string
 	events int
-	rate   float64       // events a second
-	cpu    time.Duration // of all processes
-	images int64         // of whole pages in PostgreSQL's log
+	rate   float64 // events a second
+	cpu    usage.Times
+	images int64 // of whole pages in PostgreSQL's log
 }
 
 // both are the cheapest drain right after a checkpoint, when PostgreSQL writes
@@ -219,22 +227,39 @@ func (d measured) of(name string) measured {
 	return d
 }
 
-func (d measured) perMillion() float64 { return d.cpu.Seconds() / float64(d.events) * 1e6 }
+func (d measured) perMillion(cpu time.Duration) float64 {
+	return cpu.Seconds() / float64(d.events) * 1e6
+}
 
 // compared are the figures of the first, and those of the others with what is
 // wanted of them.
-func compared(section string, all []measured) (rows []report.Row) {
-	for i, d := range all {
-		cpu := report.Row{Section: section, Case: d.name, Value: d.perMillion(), Unit: "CPU s/million"}
-		rate := report.Row{Section: section, Case: d.name, Value: d.rate, Unit: "events/s"}
-		if i > 0 {
-			cpu = cpu.AtMost(same, all[0].perMillion(), all[0].name)
-			rate = rate.Against(all[0].rate, all[0].name)
-		}
-		images := report.Row{Section: section, Case: d.name, Value: float64(d.images) * 1000 / float64(d.events), Unit: "page images in the WAL per 1000 events"}
-		rows = append(rows, cpu, rate, images)
+func compared(section string, first measured, others ...measured) []report.Row {
+	rows := figures(section, first, first)
+	for _, d := range others {
+		rows = append(rows, figures(section, d, first)...)
 	}
 	return rows
+}
+
+// figures are those of one drain; unless it is the first, compared with that.
+func figures(section string, d, first measured) []report.Row {
+	row := func(name, unit string, value func(measured) float64) report.Row {
+		r := report.Row{Section: section, Case: name, Value: value(d), Unit: unit}
+		if d.name != first.name {
+			r = r.Against(value(first), first.name)
+		}
+		return r
+	}
+	cpu := row(d.name, "CPU s/million", func(m measured) float64 { return m.perMillion(m.cpu.Total()) })
+	if d.name != first.name {
+		cpu = cpu.AtMost(same, first.perMillion(first.cpu.Total()), first.name)
+	}
+	rows := []report.Row{cpu, row(d.name, "events/s", func(m measured) float64 { return m.rate })}
+	for _, process := range slices.Sorted(maps.Keys(d.cpu)) {
+		rows = append(rows, row(d.name+", "+process, "CPU s/million", func(m measured) float64 { return m.perMillion(m.cpu[process]) }))
+	}
+	images := float64(d.images) * 1000 / float64(d.events)
+	return append(rows, report.Row{Section: section, Case: d.name, Value: images, Unit: "page images in the WAL per 1000 events"})
 }
 
 // best measures as often as is asked for, and returns those that took the least.
@@ -248,8 +273,8 @@ func (m *meter) best(ctx context.Context, load func() iter.Seq[events.StateChang
 			if err != nil {
 				return best, err
 			}
-			m.sayf("growth: %.0f events/s, %.1f CPU s a million, %d page images", d.rate, d.perMillion(), d.images)
-			if least.events == 0 || d.cpu < least.cpu {
+			m.sayf("growth: %.0f events/s, %.1f CPU s a million, %d page images", d.rate, d.perMillion(d.cpu.Total()), d.images)
+			if least.events == 0 || d.cpu.Total() < least.cpu.Total() {
 				*least = d
 			}
 		}
@@ -295,7 +320,7 @@ func (m *meter) drain(ctx context.Context, load iter.Seq[events.StateChanged]) (
 	if err != nil {
 		return d, err
 	}
-	d.cpu = after - cpu
+	d.cpu = after.Since(cpu)
 	if err := saver.Stop(ctx); err != nil {
 		return d, err
 	}
@@ -304,12 +329,12 @@ func (m *meter) drain(ctx context.Context, load iter.Seq[events.StateChanged]) (
 	return d, err
 }
 
-// cpu is what the servers and the saver have taken; 0 where the system does not
-// tell.
-func (m *meter) cpu() (time.Duration, error) {
+// cpu is what the servers and the saver have taken, nothing where the system
+// does not tell.
+func (m *meter) cpu() (usage.Times, error) {
 	times, err := usage.Sample(m.rig.Pids())
 	if errors.Is(err, usage.ErrUnsupported) {
-		return 0, nil
+		return nil, nil
 	}
-	return times.Total(), err
+	return times, err
 }

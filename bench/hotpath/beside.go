@@ -8,6 +8,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bench/load"
 	"github.com/savepoint-games/savepoint/bench/report"
+	"github.com/savepoint-games/savepoint/bench/rig"
 	"github.com/savepoint-games/savepoint/bench/usage"
 	"github.com/savepoint-games/savepoint/bench/workload"
 )
@@ -57,7 +58,7 @@ func (m *meter) beside(ctx context.Context, b Beside, by Contender) ([]report.Ro
 	}), nil); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, m.Sizes.Rest); err != nil {
+	if err := rig.Rest(ctx, m.Sizes.Rest); err != nil {
 		return nil, err
 	}
 	var normal, first, later load.Result

@@ -112,7 +112,7 @@ func (m *meter) withBacklog(ctx context.Context) (rows []report.Row, err error) 
 	}), nil); err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, m.Sizes.Rest); err != nil {
+	if err := rig.Rest(ctx, m.Sizes.Rest); err != nil {
 		return nil, err
 	}
 	if err := m.sample(ctx, waiting, 2*m.Sizes.Turns, always); err != nil {

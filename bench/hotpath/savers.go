@@ -39,7 +39,7 @@ func (m *meter) awaitSettled(ctx context.Context) error {
 		if quiet++; waiting > 0 {
 			quiet = 0
 		}
-		if err := pause(ctx, settlePoll); err != nil {
+		if err := rig.Rest(ctx, settlePoll); err != nil {
 			return fmt.Errorf("wait until all is saved: %w; %d events are left", err, waiting)
 		}
 	}
@@ -49,15 +49,4 @@ func (m *meter) awaitSettled(ctx context.Context) error {
 func (m *meter) waiting(ctx context.Context) (int, error) {
 	b, err := m.rig.Backlog(ctx)
 	return b.Waiting + b.InFlight, err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -59,11 +59,10 @@ func (r *Rig) AwaitSettled(ctx context.Context, scopes ...events.Scope) error {
 				return err
 			}
 		}
-		if ctx.Err() != nil {
+		if late := Rest(ctx, settlePoll); late != nil {
 			b, err := r.Backlog(context.WithoutCancel(ctx), scopes...)
-			return fmt.Errorf("wait until all events are settled: %w; the backlog is %+v (%v)", ctx.Err(), b, err)
+			return fmt.Errorf("wait until all events are settled: %w; the backlog is %+v (%v)", late, b, err)
 		}
-		pause(ctx, settlePoll)
 	}
 }
 
@@ -149,8 +148,7 @@ func (r *Rig) Resume(ctx context.Context, scopes ...events.Scope) (at time.Time,
 	if late := time.Since(at); late > 0 {
 		return at, fmt.Errorf("resume the consumers: told the last of them %v too late", late)
 	}
-	pause(ctx, time.Until(at))
-	return at, ctx.Err()
+	return at, Rest(ctx, time.Until(at))
 }
 
 func (r *Rig) pauseUntil(ctx context.Context, until time.Time, scopes []events.Scope) error {

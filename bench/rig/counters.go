@@ -78,8 +78,8 @@ func (r *Rig) awaitAlone(ctx context.Context) error {
 		if others == 0 {
 			return nil
 		}
-		if pause(ctx, pollEvery); ctx.Err() != nil {
-			return fmt.Errorf("%d connections of programs are open: %w", others, ctx.Err())
+		if err := Rest(ctx, pollEvery); err != nil {
+			return fmt.Errorf("%d connections of programs are open: %w", others, err)
 		}
 	}
 }

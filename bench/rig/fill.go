@@ -67,7 +67,7 @@ func (r *Rig) awaitStored(ctx context.Context, before uint64, want int) error {
 		if int(now-before) == want {
 			return nil
 		}
-		if pause(ctx, pollEvery); ctx.Err() != nil {
+		if err := Rest(ctx, pollEvery); err != nil {
 			return fmt.Errorf("fill the stream: %d events published, %d stored", want, now-before)
 		}
 	}

@@ -179,10 +179,9 @@ func (r *Rig) ensure(ctx context.Context) error {
 	defer cancel()
 	for {
 		err := r.Bus.Ensure(ctx, bus.Topology{Replicas: r.natsServers()})
-		if err == nil || ctx.Err() != nil {
+		if err == nil || Rest(ctx, pollEvery) != nil {
 			return err
 		}
-		pause(ctx, pollEvery)
 	}
 }
 
@@ -298,11 +297,14 @@ func (r *Rig) Close() error {
 
 const pollEvery = 5 * time.Millisecond
 
-func pause(ctx context.Context, d time.Duration) {
+// Rest waits so long, or until ctx ends, which is then its error.
+func Rest(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
