@@ -27,7 +27,9 @@ type catchUp struct {
 
 	reader  jetstream.Consumer
 	reading *reading
-	last    uint64 // consumer sequence of the newest message that was handed out
+	last    uint64          // consumer sequence of the newest message that was handed out
+	drained bool            // nothing more comes but what is in rest
+	rest    []jetstream.Msg // what had come when others had read the last of the backlog
 
 	mu    sync.Mutex
 	parts []*part // handed out, and nobody was told of them
@@ -62,18 +64,15 @@ func (b *Bus) newCatchUp(of jetstream.Consumer) *catchUp {
 func (c *catchUp) isConnected() bool { return c.b.nc.Stats().Reconnects == c.connects }
 
 // fetch returns what has come, as Source.Fetch does. After the last of the
-// backlog, or where the catch-up makes no sense any more, it waits until what was
-// handed out is settled, and returns errCaughtUp.
+// backlog, or where the catch-up makes no sense any more, it returns nothing, once;
+// then it waits until what was handed out is settled, and returns errCaughtUp.
 func (c *catchUp) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	if !c.ended {
 		msgs, all := c.receive(ctx, limit)
-		if len(msgs) > 0 {
-			return msgs, nil
+		if len(msgs) == 0 {
+			c.end(all)
 		}
-		c.end(all)
-	}
-	if ctx.Err() != nil {
-		return nil, nil
+		return msgs, nil
 	}
 	select {
 	case <-c.done:
@@ -95,7 +94,7 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 		case <-c.done:
 			return nil, true
 		case <-c.enough:
-			return nil, true
+			return c.receiveRest(limit), true
 		default:
 		}
 		select {
@@ -112,6 +111,28 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 		case <-ctx.Done():
 		}
 	}
+}
+
+// receiveRest returns what this saver had got, or was on its way here, when another one
+// read the last of the backlog: nobody else will get it.
+func (c *catchUp) receiveRest(limit int) []jetstream.Msg {
+	if !c.drained {
+		c.drained = true
+		flushed := false
+		c.reading.drain(func(msg jetstream.Msg) { c.rest = append(c.rest, msg) }, func() bool {
+			// An answer comes behind all that was on its way here.
+			arrived := flushed
+			flushed = c.b.nc.FlushTimeout(settleTimeout) == nil
+			return arrived
+		})
+	}
+	n := min(limit, len(c.rest))
+	if n == 0 {
+		return nil
+	}
+	msgs := c.rest[:n]
+	c.rest = c.rest[n:]
+	return c.handOut(msgs)
 }
 
 // handOut returns the messages, unless some before or between them were lost on

@@ -54,8 +54,7 @@ func TestNothingIsSettledAfterAnotherConnection(t *testing.T) {
 	r.ack(msgs...)
 
 	stacktest.Eventually(t, "acks of each event", func() bool {
-		msgs, err := source.Fetch(t.Context(), at)
-		r.must(err)
+		msgs := r.next(source, at)
 		if floor := r.floor(); floor > begun && !source.CatchesUp() && sequence(t, msgs[0]) > begun+1 {
 			t.Fatalf("the consumer is at %d, was at %d before the connection broke", floor, begun)
 		}

@@ -61,6 +61,17 @@ func (s *Source) Reader() string {
 // Helps reports whether the source helps another one to catch up.
 func (s *Source) Helps() bool { return s.catchUp != nil && s.catchUp.help != nil }
 
+// HeardEnough reports whether a source that catches up knows that another one has read
+// the last of the backlog.
+func (s *Source) HeardEnough() bool {
+	select {
+	case <-s.catchUp.enough:
+		return true
+	default:
+		return false
+	}
+}
+
 // MostUnacked is how many publishes may wait for their ack.
 const MostUnacked = mostUnacked
 

@@ -55,7 +55,7 @@ func TestSaversShareABacklog(t *testing.T) {
 		savers.Go(func() error {
 			for {
 				msgs, err := source.Fetch(ctx, at)
-				if err != nil || len(msgs) == 0 {
+				if err != nil || ctx.Err() != nil {
 					return err
 				}
 				mu.Lock()
@@ -158,6 +158,78 @@ func TestWhatOneOfManyDoesNotSaveComesAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// When another saver has read the last of a backlog, a saver gets what was handed out
+// to it before, and then hears that nothing more comes: it may hold back what it has
+// for more. None of it comes again.
+func TestSaverGetsTheRestWhereAnotherHasReadTheLast(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		if getsTheRest(t) {
+			return
+		}
+	}
+	t.Fatal("the leader never read the last")
+}
+
+// getsTheRest reports whether it came to that: once in fifty times the client of the
+// one that leads forgets to ask for more (see Source.askAgain).
+func getsTheRest(t *testing.T) bool {
+	t.Helper()
+	r := newRig(t, seldom)
+	last := r.fill(3000)
+	_, leader := r.crew()
+	r.ack(r.catchUp(leader)...)
+	_, helper := r.crew()
+	held := r.catchUp(helper) // up to some thousand more lie ready, not the last
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	seen := make(map[uint64]int)
+	lead := func(until func() bool) {
+		for ctx.Err() == nil && !until() {
+			msgs, err := leader.Fetch(ctx, at)
+			r.must(err)
+			for _, seq := range sequences(t, msgs) {
+				seen[seq]++
+			}
+			for _, msg := range msgs {
+				_ = msg.Ack() // the server does not answer where the consumer was moved
+			}
+		}
+	}
+	reader := leader.Reader()
+	lead(func() bool { return seen[last] > 0 || leader.Reader() != reader })
+	if leader.Reader() != reader {
+		return false
+	}
+	stacktest.Eventually(t, "it is told", helper.HeardEnough)
+	for {
+		msgs, err := helper.Fetch(ctx, at)
+		r.must(err)
+		if len(msgs) == 0 {
+			break
+		}
+		held = append(held, msgs...)
+	}
+	if ctx.Err() != nil {
+		t.Fatal("nobody told it that nothing more comes")
+	}
+	begun := slices.Min(sequences(t, held))
+	for _, seq := range sequences(t, held) {
+		seen[seq]++
+	}
+	for _, msg := range held {
+		_ = msg.Ack()
+	}
+	lead(func() bool { return r.floor() == last })
+	for seq := begun; seq <= last; seq++ {
+		if seen[seq] != 1 {
+			t.Fatalf("message %d came %d times", seq, seen[seq])
+		}
+	}
+	return true
 }
 
 // A leader without connection hears nothing; whoever asks finds that nobody leads, and

@@ -52,7 +52,9 @@ func streamOf(scope events.Scope) string {
 
 // Fetch returns what has come, at most limit messages. When nothing has, it blocks
 // until something does, or ctx is done; it never waits for more than there is.
-// What it returns is the caller's to acknowledge.
+// What it returns is the caller's to acknowledge. It returns nothing, once, where what
+// was waiting behind the last message does not come: others have taken it, or it
+// takes its time.
 //
 // The server hands out up to limit messages ahead, as they come: a saver asks
 // for the next ones while it saves the last, and a single event costs no request
@@ -73,9 +75,6 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 			s.endCatchUp()
 		}
 		msgs, err := s.fetch(ctx, limit)
-		if errors.Is(err, errSilent) {
-			continue
-		}
 		if len(msgs) == 0 {
 			return nil, err
 		}
@@ -112,9 +111,6 @@ func (s *Source) handOutAhead(ctx context.Context, limit int) []jetstream.Msg {
 
 // silence is how long nothing comes of a backlog before it is asked why.
 const silence = 100 * time.Millisecond
-
-// errSilent means that the reading brought nothing, though more is waiting.
-var errSilent = errors.New("silent")
 
 func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
 	if s.reading == nil {
@@ -157,7 +153,7 @@ func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		return nil, s.wrap(errEnded)
 	case <-silent:
 		s.askAgain(ctx)
-		return nil, errSilent
+		return nil, nil
 	case <-ctx.Done():
 		s.giveUp()
 		return nil, nil

@@ -341,8 +341,7 @@ func TestSourceAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
 	r.must(source.Deaf(empty.Consumer()))
 	r.put("sync.vitals.42", "waits")
 
-	msgs, err := source.Fetch(t.Context(), 10)
-	r.must(err)
+	msgs := r.next(source, 10)
 	if len(msgs) != 1 || string(msgs[0].Data()) != "waits" {
 		t.Errorf("%d messages", len(msgs))
 	}

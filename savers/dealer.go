@@ -26,9 +26,9 @@ type dealer struct {
 	// last grows. Nothing more is fetched while one has more than one.
 	waiting [][]*batch
 	decoded batch // the room to decode into
-	// filling: the next fetch will be full, so a batch should be before a transaction
-	// begins.
-	filling bool
+	// patience ends when what waits has waited long enough to become full; nil unless
+	// it should.
+	patience <-chan time.Time
 }
 
 func newDealer(w *Worker, k *keeper) *dealer {
@@ -43,10 +43,11 @@ func newDealer(w *Worker, k *keeper) *dealer {
 	return d
 }
 
-// fillWait is how long a batch that should become full waits for the next fetch.
-// A backlog brings it at once, unless others have taken the rest of it, or the
-// pace holds it back.
-const fillWait = 10 * time.Millisecond
+// fillWait is how long a batch that should become full waits at most. Where several
+// savers and scopes take turns at the stream, the next fetch comes only every some
+// tens of milliseconds, and a pace may let few events through; what waited as long as
+// a backlog may wait for this as well.
+const fillWait = 500 * time.Millisecond
 
 // run deals until ctx is done, or fetched is closed. What has not begun then goes
 // back for another saver, and so does all that is still fetched, until that is closed.
@@ -54,12 +55,8 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 	defer d.end(fetched)
 	for {
 		var next <-chan *batch
-		var patience <-chan time.Time
 		if !d.isFull() {
 			next = fetched
-			if d.filling {
-				patience = time.After(fillWait)
-			}
 		}
 		select {
 		case b, ok := <-next:
@@ -69,14 +66,27 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 			d.take(ctx, b)
 		case lane := <-d.asking:
 			d.asked[lane] = true
-		case <-patience:
-			d.filling = false
+		case <-d.patience:
+			d.fill(false)
 		case <-ctx.Done():
 			return
 		}
 		d.handOut()
 	}
 }
+
+// fill says whether a batch that begins now should be full.
+func (d *dealer) fill(filling bool) {
+	if !filling {
+		d.patience = nil
+	} else if d.patience == nil {
+		d.patience = time.After(fillWait)
+	}
+}
+
+// filling: the next fetch will be full, so a batch should be before a transaction
+// begins.
+func (d *dealer) filling() bool { return d.patience != nil }
 
 // batches is what a lane saves, one after the other: each is asked for when the
 // one before is done.
@@ -108,7 +118,7 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 // deal puts the events of b, behind which so many wait at the stream, beside what
 // waits for the lanes.
 func (d *dealer) deal(b *batch, following int) {
-	d.filling = following >= d.w.fetchSize()
+	d.fill(following >= d.w.fetchSize())
 	lanes := d.w.share(len(b.events), following)
 	for _, waiting := range d.all() {
 		d.keeper.drop(waiting) // nobody looks at a batch that grows
@@ -147,22 +157,25 @@ func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming
 // room is how many events a batch gets room for at once, if they are as large as its
 // first and so many are coming.
 func (d *dealer) room(bytes, coming int) int {
-	if d.filling {
+	if d.filling() {
 		return min(d.w.BatchSize, batchBytes/max(bytes, 1)+1)
 	}
 	return coming + coming/8 + 1 // lanes are not quite even
 }
 
 // handOut gives the lanes that ask what is ready for them: what should become
-// full waits only while more can come.
+// full waits only while more can come, and not for longer than fillWait.
 func (d *dealer) handOut() {
 	for lane, batches := range d.waiting {
-		if !d.asked[lane] || len(batches) == 0 || d.filling && !d.isFull() {
+		if !d.asked[lane] || len(batches) == 0 || d.filling() && !d.isFull() {
 			continue
 		}
 		d.lanes[lane] <- batches[0]
 		d.asked[lane] = false
 		d.waiting[lane] = slices.Delete(batches, 0, 1)
+		if d.filling() { // the next one has as long
+			d.patience = time.After(fillWait)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func (t *table) save(lane int) int {
 // is saved, once.
 func (t *table) end() {
 	t.t.Helper()
-	t.filling = false
+	t.fill(false)
 	for range 3 {
 		for lane := range t.lanes {
 			t.ask(lane)
@@ -175,7 +175,7 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 // another lane has more than it can take.
 func TestFullLaneHoldsUpNoOther(t *testing.T) {
 	d := newTable(t, 2, 10)
-	d.filling = true
+	d.fill(true)
 	for lane, count := range []int{11, 3} {
 		b := d.next(count, 1)
 		for i := range b.events {

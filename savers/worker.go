@@ -17,7 +17,8 @@ import (
 // Source hands out messages that nobody has settled; see bus.Source.
 type Source interface {
 	// Fetch returns what is waiting, at most limit messages, and blocks while
-	// nothing is. The caller settles each of them.
+	// nothing is. The caller settles each of them. It returns none where what was
+	// said to wait does not come, because others have taken it.
 	Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error)
 }
 
@@ -189,11 +190,9 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 	}
 }
 
-// handOver waits until the next stage takes b.
+// handOver waits until the next stage takes b, of which nothing but its end may be
+// there: then no batch waits to become full.
 func handOver(ctx context.Context, b *batch, next chan<- *batch, keeper *keeper) {
-	if len(b.msgs) == 0 {
-		return
-	}
 	keeper.add(b)
 	select {
 	case next <- b:
