@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/savepoint-games/savepoint/bench/live"
 	"github.com/savepoint-games/savepoint/bench/rig"
 	"github.com/savepoint-games/savepoint/bench/usage"
 	"github.com/savepoint-games/savepoint/bench/workload"
@@ -18,6 +19,7 @@ type measured struct {
 	elapsed time.Duration
 	cpu     usage.Times // saver, nats, redis, postgres
 	pg      rig.Counters
+	saved   int // events that were saved, those that came again as often
 }
 
 func (m measured) rate() float64 { return float64(m.events) / m.elapsed.Seconds() }
@@ -88,6 +90,11 @@ func (m *meter) drain(ctx context.Context, events workload.Config, want *workloa
 		return out, err
 	}
 	for _, p := range running {
+		saved, err := live.Metric(ctx, p.AdminAddr, "savepoint_saver_events_total")
+		if err != nil {
+			return out, err
+		}
+		out.saved += int(saved)
 		if err := p.Stop(ctx); err != nil {
 			return out, err
 		}

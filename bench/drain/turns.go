@@ -69,6 +69,7 @@ func turnsRows(kind workload.Kind, contenders []Contender, all [][]measured) (ro
 		}
 		add(i, "all CPU s/million", func(m measured) float64 { return m.perMillion(m.cpu.Total()) })
 		add(i, "commits/1000", func(m measured) float64 { return 1000 * m.perEvent(m.pg.Commits) })
+		add(i, "saves of an event", func(m measured) float64 { return m.perEvent(int64(m.saved)) })
 	}
 	return rows
 }
