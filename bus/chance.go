@@ -17,7 +17,7 @@ const (
 	// unless that was since nothing could be settled.
 	trySoon    = time.Second
 	trySeldom  = 10 * time.Second
-	tryTimeout = time.Second
+	tryTimeout = 2 * time.Second
 )
 
 // A chance is when a source tries to catch up.

@@ -35,6 +35,7 @@ type Bus struct {
 	close       func()
 	catchUps    sync.WaitGroup
 	settleEvery time.Duration
+	silentAfter time.Duration
 }
 
 const (
@@ -51,7 +52,7 @@ const (
 func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
 		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory},
-		closing: make(chan struct{}), settleEvery: settleEvery,
+		closing: make(chan struct{}), settleEvery: settleEvery, silentAfter: silentAfter,
 	}
 	b.close = sync.OnceFunc(func() { close(b.closing) })
 	nc, err := nats.Connect(url,

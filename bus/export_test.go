@@ -36,6 +36,10 @@ var UsedUp = usedUp
 // SetSettleEvery changes how long what a catch-up has saved may stay unsettled.
 func (b *Bus) SetSettleEvery(d time.Duration) { b.settleEvery = d }
 
+// SetSilentAfter changes for how long nothing is heard of a saver before it is taken
+// for gone.
+func (b *Bus) SetSilentAfter(d time.Duration) { b.silentAfter = d }
+
 // CatchesUp reports whether the source reads a backlog without acks, and has handed
 // out all that it had read before.
 func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.ahead) == 0 }

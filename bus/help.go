@@ -24,7 +24,7 @@ const (
 	// tellEvery is how often a helper tells what it has saved, and hears whether the
 	// backlog is at its end.
 	tellEvery   = 50 * time.Millisecond
-	tellTimeout = 500 * time.Millisecond
+	tellTimeout = 2 * time.Second
 )
 
 // errLeaderGone means that nobody listens to what helpers tell.
@@ -109,7 +109,7 @@ func (c *catchUp) tellAll() error {
 			return errGivenBack
 		case closing:
 			return nil
-		case time.Since(c.help.heard) > silentAfter:
+		case time.Since(c.help.heard) > c.b.silentAfter:
 			return errLeaderGone
 		case answer == heardEnough:
 			c.ask()

@@ -3,8 +3,10 @@ package bus
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +17,7 @@ import (
 // consumer.
 type lead struct {
 	tells *nats.Subscription
+	calls *nats.Subscription // what comes of calls
 
 	board   *board
 	helpers map[string]*helper
@@ -27,6 +30,9 @@ type lead struct {
 // A helper is another saver that reads from the same reader.
 type helper struct {
 	heard      time.Time
+	called     time.Time
+	answers    string // where it gets its answers, as long as its connection lives
+	gone       bool   // nobody listens there any more
 	over, lost bool
 }
 
@@ -37,11 +43,16 @@ const (
 	// is away must leave time to make another one.
 	readerTimeout = tryTimeout / 5
 	// silentAfter is for how long nothing is heard of a saver before it is taken for
-	// gone: a tell is due every tellEvery.
-	silentAfter = 2 * time.Second
+	// gone. A tell is due every tellEvery, but where many savers share few processors
+	// one takes half a second and more, and all that they have in hand is saved again
+	// where one is taken for gone that is not.
+	silentAfter = 5 * time.Second
+	// callAfter is for how long nothing is heard of a saver before it is asked whether
+	// its connection is still there: of one that was killed the server knows at once.
+	callAfter = 500 * time.Millisecond
 	// patience is for how long savers that are done wait for the others: fresh events
-	// wait meanwhile.
-	patience = time.Second
+	// wait meanwhile, but so they would behind what is saved again.
+	patience = 3 * time.Second
 	// mostStrangers is how many moves in a row may find that somebody who takes no part
 	// has drawn from the consumer: a saver that comes does, before it takes part.
 	mostStrangers = 3
@@ -96,7 +107,7 @@ func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine hold
 	c.lead = &lead{settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
 	name := readerPrefix(of) + rand.Text()[:readerName]
 	// Whoever finds the reader finds somebody who listens.
-	if c.lead.tells, err = b.nc.Subscribe(tellSubject(name), c.hear); err == nil {
+	if err = c.listen(name); err == nil {
 		err = c.openReader(ctx, name, limit)
 	}
 	if err != nil {
@@ -145,9 +156,19 @@ func (c *catchUp) openReader(ctx context.Context, name string, limit int) error 
 	return err
 }
 
+func (c *catchUp) listen(reader string) (err error) {
+	if c.lead.tells, err = c.b.nc.Subscribe(tellSubject(reader), c.hear); err != nil {
+		return err
+	}
+	c.lead.calls, err = c.b.nc.Subscribe(c.b.nc.NewRespInbox()+".*", c.called)
+	return err
+}
+
 func (c *catchUp) stopListening() {
-	if c.lead.tells != nil {
-		_ = c.lead.tells.Unsubscribe() // of a connection that is closed, nothing is left
+	for _, s := range []*nats.Subscription{c.lead.tells, c.lead.calls} {
+		if s != nil {
+			_ = s.Unsubscribe() // of a connection that is closed, nothing is left
+		}
 	}
 }
 
@@ -167,7 +188,7 @@ func (c *catchUp) hear(msg *nats.Msg) {
 	t, err := decodeTold(msg.Data)
 	var answer string
 	if err == nil {
-		answer, err = c.heard(t, time.Now())
+		answer, err = c.heard(t, msg.Reply, time.Now())
 	}
 	if err != nil {
 		c.b.log.Warn("not understood", "subject", msg.Subject, "err", err)
@@ -181,7 +202,7 @@ func (c *catchUp) hear(msg *nats.Msg) {
 }
 
 // heard notes what a helper has told, and returns the answer.
-func (c *catchUp) heard(t *told, now time.Time) (answer string, err error) {
+func (c *catchUp) heard(t *told, answers string, now time.Time) (answer string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.lead.board.note(t); err != nil {
@@ -192,7 +213,7 @@ func (c *catchUp) heard(t *told, now time.Time) (answer string, err error) {
 		h = new(helper)
 		c.lead.helpers[t.saver] = h
 	}
-	h.heard, h.over, h.lost = now, t.over, h.lost || t.lost
+	h.heard, h.answers, h.over, h.lost = now, answers, t.over, h.lost || t.lost
 	if c.ended {
 		return heardEnough, nil
 	}
@@ -205,6 +226,33 @@ const (
 	heardEnough = "enough"
 )
 
+// call asks the server for the connections of helpers of which nothing is heard.
+func (c *catchUp) call(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	inbox := strings.TrimSuffix(c.lead.calls.Subject, "*")
+	for name, h := range c.lead.helpers {
+		if !h.over && now.Sub(h.heard) > callAfter && now.Sub(h.called) > callAfter {
+			h.called = now // what it cannot ask now it asks the next time
+			_ = c.b.nc.PublishRequest(h.answers, inbox+hex.EncodeToString([]byte(name)), nil)
+		}
+	}
+}
+
+// called hears that a call found nobody; a client drops one that finds it.
+func (c *catchUp) called(msg *nats.Msg) {
+	name, err := hex.DecodeString(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
+	if err != nil || msg.Header.Get(statusHeader) != noResponders {
+		return
+	}
+	c.mu.Lock()
+	if h := c.lead.helpers[string(name)]; h != nil {
+		h.gone = true
+	}
+	c.mu.Unlock()
+	c.look()
+}
+
 // others says how far the helpers are: whether all are done, and whether one of them
 // will never be.
 func (c *catchUp) others(now time.Time) (over bool, err error) {
@@ -215,7 +263,7 @@ func (c *catchUp) others(now time.Time) (over bool, err error) {
 		switch {
 		case h.lost:
 			return false, errGivenBack
-		case !h.over && now.Sub(h.heard) > silentAfter:
+		case !h.over && (h.gone || now.Sub(h.heard) > c.b.silentAfter):
 			return false, errGone
 		}
 		over = over && h.over

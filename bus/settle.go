@@ -54,6 +54,7 @@ func (c *catchUp) settleAll() error {
 		case <-c.b.closing:
 			last = true // whoever fetched has settled what there was
 		}
+		c.call(time.Now())
 		saved, over, err := c.progress(time.Now())
 		err = errors.Join(c.settle(saved), err)
 		wait := c.b.settleEvery
@@ -68,7 +69,7 @@ func (c *catchUp) settleAll() error {
 		default:
 			tries = 0
 			if c.isIdle() { // it waits for others, not for ever
-				wait = min(wait, patience)
+				wait = min(wait, callAfter)
 			}
 		}
 		timer.Reset(wait)

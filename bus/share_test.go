@@ -2,12 +2,14 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
@@ -158,6 +160,41 @@ func TestWhatOneOfManyDoesNotSaveComesAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A saver of which nothing is heard may be slow: it is gone when its connection is.
+func TestSaverIsGoneWhenItsConnectionIs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.fill(1000)
+	b, leader := r.crew()
+	b.SetSilentAfter(time.Hour)
+	r.catchUp(leader)
+	reader := leader.Reader()
+	nc, err := nats.Connect(r.server.URL())
+	r.must(err)
+	t.Cleanup(nc.Close)
+	const answers = "where.it.hears"
+	heard, err := nc.SubscribeSync(answers)
+	r.must(err)
+
+	r.must(nc.PublishRequest("savepoint."+reader, answers, []byte(`{"schema":1,"saver":"of.few words"}`)))
+
+	for _, want := range []string{"more", "", ""} { // the answer, and then it is called
+		msg, err := heard.NextMsg(patience)
+		r.must(err)
+		if string(msg.Data) != want {
+			t.Fatalf("it heard %q, want %q", msg.Data, want)
+		}
+	}
+	if _, err := r.js.Consumer(t.Context(), bus.StreamChanges, reader); err != nil {
+		t.Fatal("the catch-up ended, though the saver is there:", err)
+	}
+	nc.Close()
+	stacktest.Eventually(t, "the catch-up ends", func() bool {
+		_, err := r.js.Consumer(t.Context(), bus.StreamChanges, reader)
+		return errors.Is(err, jetstream.ErrConsumerNotFound)
+	})
 }
 
 // When another saver has read the last of a backlog, a saver gets what was handed out
