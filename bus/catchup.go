@@ -26,15 +26,15 @@ type catchUp struct {
 	begun    uint64             // sequence in the stream after which the reader begins
 
 	reader  jetstream.Consumer
-	reading *reading
 	last    uint64          // consumer sequence of the newest message that was handed out
-	drained bool            // nothing more comes but what is in rest
-	rest    []jetstream.Msg // what had come when others had read the last of the backlog
+	ahead   []jetstream.Msg // what the reading had brought when it ended
+	drained bool            // it has ended, and nothing more comes
 
-	mu    sync.Mutex
-	parts []*part // handed out, and nobody was told of them
-	ended bool    // nothing more is handed out
-	all   bool    // because this saver has got all that it should have
+	mu      sync.Mutex
+	reading *reading // it changes under mu, by who fetches
+	parts   []*part  // handed out, and nobody was told of them
+	ended   bool     // nothing more is handed out
+	all     bool     // because this saver has got all that it should have
 
 	lead *lead // nil for a helper
 	help *help // nil for the leader
@@ -82,20 +82,35 @@ func (c *catchUp) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error)
 	}
 }
 
+const (
+	// askEvery is how long nothing comes of a catch-up before the server is asked whether
+	// there is more.
+	askEvery = 300 * time.Millisecond
+	// mostAsked is how many times in a row there is not, before nothing is expected.
+	mostAsked = 3
+)
+
 // receive returns nothing where nothing more is to be expected; and whether that is
 // because this saver has all that it should have, and not because of an error.
 func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg, all bool) {
-	silent := time.NewTimer(time.Second)
+	silent := time.NewTicker(askEvery)
 	defer silent.Stop()
-	for {
+	for asked := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil, false
 		case <-c.done:
 			return nil, true
 		case <-c.enough:
-			return c.receiveRest(limit), true
+			c.drain()
 		default:
+		}
+		if n := min(limit, len(c.ahead)); n > 0 {
+			msgs, c.ahead = c.ahead[:n], c.ahead[n:]
+			return c.handOut(msgs), false
+		}
+		if c.drained {
+			return nil, true
 		}
 		select {
 		case msg := <-c.reading.msgs:
@@ -105,7 +120,15 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 		case <-c.reading.ended:
 			return nil, false
 		case <-silent.C:
-			return nil, true
+			if asked++; c.hasMore(ctx) {
+				asked = 0
+				if c.readAgain(limit) != nil {
+					return nil, false
+				}
+			}
+			if asked == mostAsked {
+				return nil, true
+			}
 		case <-c.done:
 		case <-c.enough:
 		case <-ctx.Done():
@@ -113,26 +136,47 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 	}
 }
 
-// receiveRest returns what this saver had got, or was on its way here, when another one
-// read the last of the backlog: nobody else will get it.
-func (c *catchUp) receiveRest(limit int) []jetstream.Msg {
-	if !c.drained {
-		c.drained = true
-		flushed := false
-		c.reading.drain(func(msg jetstream.Msg) { c.rest = append(c.rest, msg) }, func() bool {
-			// An answer comes behind all that was on its way here.
-			arrived := flushed
-			flushed = c.b.nc.FlushTimeout(settleTimeout) == nil
-			return arrived
-		})
+// hasMore reports whether the reader has messages that it has handed out to nobody.
+func (c *catchUp) hasMore(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, askEvery)
+	defer cancel()
+	info, err := c.reader.Info(ctx)
+	return err == nil && info.NumPending > 0
+}
+
+// readAgain makes the reading anew: the server has more, and perhaps no request of
+// this saver (see Source.askAgain).
+func (c *catchUp) readAgain(limit int) error {
+	c.drain()
+	r, err := read(c.reader, limit)
+	if err != nil {
+		return err
 	}
-	n := min(limit, len(c.rest))
-	if n == 0 {
-		return nil
+	c.mu.Lock()
+	c.reading, c.drained = r, false
+	c.mu.Unlock()
+	select {
+	case <-c.done: // and the reading of before was stopped
+		r.stop()
+	default:
 	}
-	msgs := c.rest[:n]
-	c.rest = c.rest[n:]
-	return c.handOut(msgs)
+	return nil
+}
+
+// drain ends the reading. What this saver has got, or what was on its way here, is
+// ahead then: nobody else will get it.
+func (c *catchUp) drain() {
+	if c.drained {
+		return
+	}
+	c.drained = true
+	flushed := false
+	c.reading.drain(func(msg jetstream.Msg) { c.ahead = append(c.ahead, msg) }, func() bool {
+		// An answer comes behind all that was on its way here.
+		arrived := flushed
+		flushed = c.b.nc.FlushTimeout(settleTimeout) == nil
+		return arrived
+	})
 }
 
 // handOut returns the messages, unless some before or between them were lost on
@@ -238,9 +282,12 @@ func (c *catchUp) tell() (*told, error) {
 
 // finish ends a catch-up, for a reason unless all is done.
 func (c *catchUp) finish(early error) {
-	c.reading.stop()
 	c.early = early
 	close(c.done)
+	c.mu.Lock()
+	r := c.reading
+	c.mu.Unlock()
+	r.stop()
 	what := "caught up"
 	if c.help != nil {
 		what = "helped to catch up"

@@ -89,6 +89,37 @@ func TestNothingIsSettledInAnotherStream(t *testing.T) {
 	}
 }
 
+// The reader has more, and the server has no request of this saver: it finds out and
+// asks again, and the catch-up goes on.
+func TestCatchUpAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	last := r.fill(3000)
+	empty, err := r.bus.Source(t.Context(), events.ScopeCombat)
+	r.must(err)
+	source := r.source(events.ScopeVitals)
+	msgs := r.catchUp(source)
+	reader, next := source.Reader(), sequence(t, msgs[0])
+
+	r.must(source.DeafToReader(empty.Consumer()))
+
+	for {
+		for _, seq := range sequences(t, msgs) {
+			if seq != next {
+				t.Fatalf("%d came, want %d", seq, next)
+			}
+			next++
+		}
+		r.ack(msgs...)
+		if next > last {
+			return
+		}
+		if msgs = r.next(source, at); source.Reader() != reader {
+			t.Fatalf("the catch-up has ended before %d", next)
+		}
+	}
+}
+
 // A saver that ends leaves nothing unsettled that it has saved.
 func TestCatchUpIsSettledWhenItsSaverEnds(t *testing.T) {
 	t.Parallel()

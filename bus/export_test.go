@@ -30,6 +30,14 @@ func (s *Source) Deaf(empty jetstream.Consumer) error {
 	return err
 }
 
+// DeafToReader does so while it catches up. What was on its way to it comes before.
+func (s *Source) DeafToReader(empty jetstream.Consumer) (err error) {
+	s.catchUp.drain()
+	s.catchUp.reading, err = read(empty, 10)
+	s.catchUp.drained = false
+	return err
+}
+
 // UsedUp tells of a reading that the server knows nothing of any more.
 var UsedUp = usedUp
 
@@ -64,6 +72,9 @@ func (s *Source) Reader() string {
 
 // Helps reports whether the source helps another one to catch up.
 func (s *Source) Helps() bool { return s.catchUp != nil && s.catchUp.help != nil }
+
+// IsFull reports whether as many messages of a backlog lie ready as may.
+func (s *Source) IsFull() bool { return len(s.catchUp.reading.msgs) == readAhead }
 
 // HeardEnough reports whether a source that catches up knows that another one has read
 // the last of the backlog.

@@ -47,9 +47,9 @@ type Case struct {
 	Zipf      float64       // skew of the characters, 0 is uniform
 	RoundTrip time.Duration // between savers and PostgreSQL
 	// Batch is SAVER_BATCH. A saver has at most two transactions under way, so
-	// with batches of 100 and 50 ms it saves at most some 2,000 events a second
-	// and leaves the cores idle. With its own batches it would save 50,000 or
-	// more, and one would fill two cores. 0 is the saver's own.
+	// with batches of 100 and 50 ms it saves at most some 4,000 events a second
+	// and leaves the cores idle. With its own batches it saves 150,000, and two fill
+	// two cores. 0 is the saver's own.
 	Batch int
 	// PerSaver is the backlog of each saver.
 	PerSaver int
@@ -69,8 +69,8 @@ func sizes(quick bool) Sizes {
 			{RoundTrip: 50 * time.Millisecond, Batch: 100, PerSaver: 6000},
 			{RoundTrip: 50 * time.Millisecond, Batch: 100, PerSaver: 6000, Zipf: 1.2},
 			{RoundTrip: 10 * time.Millisecond, Batch: 100, PerSaver: 20_000},
-			{RoundTrip: 50 * time.Millisecond, PerSaver: 50_000},
-			{RoundTrip: 50 * time.Millisecond, PerSaver: 50_000, Zipf: 1.2},
+			{RoundTrip: 50 * time.Millisecond, PerSaver: 150_000},
+			{RoundTrip: 50 * time.Millisecond, PerSaver: 150_000, Zipf: 1.2},
 		},
 		Joining: 20 * time.Second, JoinEvery: time.Second, JoinRate: 2000,
 	}
