@@ -40,7 +40,7 @@ var table = map[string][]string{
 	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
 	"internal/archtest":        {},
 	"bench/baseline":           {"bench/usage", "bench/workload", "bus", "events", "internal/db", "internal/stack", "savers"},
-	"bench/drain":              {"bench/baseline", "bench/report", "bench/rig", "bench/usage", "bench/workload"},
+	"bench/drain":              {"bench/baseline", "bench/live", "bench/report", "bench/rig", "bench/usage", "bench/workload"},
 	"bench/report":             {},
 	"bench/usage":              {},
 	"bench/workload":           {"events"},
