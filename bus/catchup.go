@@ -120,11 +120,12 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 		case <-c.reading.ended:
 			return nil, false
 		case <-silent.C:
-			if asked++; c.hasMore(ctx) {
+			more, unasked := c.hasMore(ctx)
+			if unasked && c.readAgain(limit) != nil {
+				return nil, false
+			}
+			if asked++; more {
 				asked = 0
-				if c.readAgain(limit) != nil {
-					return nil, false
-				}
 			}
 			if asked == mostAsked {
 				return nil, true
@@ -136,16 +137,19 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 	}
 }
 
-// hasMore reports whether the reader has messages that it has handed out to nobody.
-func (c *catchUp) hasMore(ctx context.Context) bool {
+// hasMore reports whether the reader has messages that it has handed out to nobody, and
+// whether nobody asks for them: then the request of this saver is lost (see
+// Source.askAgain). Where others ask, it may only have to wait for its turn; should it
+// be lost, the client finds out after requestExpiry.
+func (c *catchUp) hasMore(ctx context.Context) (more, unasked bool) {
 	ctx, cancel := context.WithTimeout(ctx, askEvery)
 	defer cancel()
 	info, err := c.reader.Info(ctx)
-	return err == nil && info.NumPending > 0
+	more = err == nil && info.NumPending > 0
+	return more, more && info.NumWaiting == 0
 }
 
-// readAgain makes the reading anew: the server has more, and perhaps no request of
-// this saver (see Source.askAgain).
+// readAgain makes the reading anew.
 func (c *catchUp) readAgain(limit int) error {
 	c.drain()
 	r, err := read(c.reader, limit)
@@ -163,20 +167,13 @@ func (c *catchUp) readAgain(limit int) error {
 	return nil
 }
 
-// drain ends the reading. What this saver has got, or what was on its way here, is
-// ahead then: nobody else will get it.
+// drain ends the reading, for which the client takes a tenth of a second. What this
+// saver has got, or what was on its way here, is ahead then: nobody else will get it.
 func (c *catchUp) drain() {
-	if c.drained {
-		return
+	if !c.drained {
+		c.drained = true
+		c.reading.drain(func(msg jetstream.Msg) { c.ahead = append(c.ahead, msg) }, func() bool { return false })
 	}
-	c.drained = true
-	flushed := false
-	c.reading.drain(func(msg jetstream.Msg) { c.ahead = append(c.ahead, msg) }, func() bool {
-		// An answer comes behind all that was on its way here.
-		arrived := flushed
-		flushed = c.b.nc.FlushTimeout(settleTimeout) == nil
-		return arrived
-	})
 }
 
 // handOut returns the messages, unless some before or between them were lost on
