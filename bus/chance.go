@@ -13,21 +13,29 @@ const (
 	// backlogFrom is how many times what is fetched at a time has to wait, to be
 	// worth a catch-up.
 	backlogFrom = 4
-	// A catch-up that could not begin is tried again seldom, one that ended early soon,
-	// unless that was since nothing could be settled.
+	// A catch-up that could not begin, or ended early, is tried again soon, and the more
+	// seldom the more often it could not begin: a saver that may not takes tryTimeout to
+	// find out, each time. Where nothing could be settled it is tried seldom.
 	trySoon    = time.Second
 	trySeldom  = 10 * time.Second
-	tryTimeout = 2 * time.Second
+	tryTimeout = 3 * time.Second
 )
 
 // A chance is when a source tries to catch up.
 type chance struct {
-	tried time.Time
-	pause time.Duration // until the next time
+	tried  time.Time
+	pause  time.Duration // until the next time
+	failed int           // so often in a row it could not begin
 }
 
 // due reports whether it is time to try.
 func (c *chance) due() bool { return time.Since(c.tried) >= c.pause }
+
+// fail notes that a catch-up could not begin.
+func (c *chance) fail() {
+	c.tried, c.pause = time.Now(), min(trySoon<<c.failed, trySeldom)
+	c.failed = min(c.failed+1, 4)
+}
 
 // consider takes part in a catch-up, or begins one, after what was fetched, and what
 // has come ahead, where it is worth it.
@@ -35,15 +43,14 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 	if !backlog(last, limit) || !s.chance.due() {
 		return
 	}
-	s.chance = chance{time.Now(), trySeldom}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	if last = s.readAhead(ctx, last); !backlog(last, limit) {
-		s.chance.pause = 0
 		return
 	}
 	var err error
 	if s.catchUp, err = s.b.join(ctx, s.consumer, s.holds(last), limit); err != nil {
+		s.chance.fail()
 		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
 		return
 	}
@@ -92,7 +99,7 @@ func (s *Source) readAhead(ctx context.Context, last *jetstream.MsgMetadata) *je
 func (s *Source) endCatchUp() {
 	s.chance = chance{}
 	if early := s.catchUp.early; early != nil {
-		s.chance = chance{time.Now(), trySoon}
+		s.chance = chance{tried: time.Now(), pause: trySoon}
 		if errors.Is(early, errNotMoved) {
 			s.chance.pause = trySeldom
 		}
