@@ -63,32 +63,30 @@ func streamOf(scope events.Scope) string {
 // Where many wait, they are not acknowledged one by one: see catchUp. The caller sees
 // no difference.
 func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) {
-	for {
-		if msgs := s.handOutAhead(ctx, limit); len(msgs) > 0 {
-			return msgs, nil
-		}
-		if s.catchUp != nil {
-			msgs, err := s.catchUp.fetch(ctx, limit)
-			if !errors.Is(err, errCaughtUp) {
-				return msgs, err
-			}
-			s.endCatchUp()
-		}
-		msgs, err := s.fetch(ctx, limit)
-		if len(msgs) == 0 {
-			return nil, err
-		}
-		out := s.hand.handOut(msgs)
-		_, last, err := ends(msgs)
-		if err != nil {
-			return out, nil // the caller finds out
-		}
-		s.behind, s.last, s.doubt = last.NumPending > 0, last.Sequence.Consumer, false
-		if !s.AckEach {
-			s.consider(ctx, last, limit)
-		}
-		return out, nil
+	if msgs := s.handOutAhead(ctx, limit); len(msgs) > 0 {
+		return msgs, nil
 	}
+	if s.catchUp != nil {
+		msgs, err := s.catchUp.fetch(ctx, limit)
+		if !errors.Is(err, errCaughtUp) {
+			return msgs, err
+		}
+		s.endCatchUp()
+	}
+	msgs, err := s.fetch(ctx, limit)
+	if len(msgs) == 0 {
+		return nil, err
+	}
+	out := s.hand.handOut(msgs)
+	_, last, err := ends(msgs)
+	if err != nil {
+		return out, nil // the caller finds out
+	}
+	s.behind, s.last, s.doubt = last.NumPending > 0, last.Sequence.Consumer, false
+	if !s.AckEach {
+		s.consider(ctx, last, limit)
+	}
+	return out, nil
 }
 
 // handOutAhead hands out what was read ahead of a catch-up, or gives it back where
