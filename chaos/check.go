@@ -110,10 +110,12 @@ func (r *run) settle(ctx context.Context, end *mended) error {
 	var pending uint64
 	for {
 		var err error
-		if dirty, pending, err = unsettled(ctx, end); err != nil {
+		dirty, pending, err = unsettled(ctx, end)
+		if err != nil && waiting.Err() != nil {
 			return fmt.Errorf("wait until all is saved: %w", err)
 		}
-		if dirty == 0 && pending == 0 || waiting.Err() != nil {
+		// Servers that were emptied last may not have their streams again yet.
+		if err == nil && (dirty == 0 && pending == 0 || waiting.Err() != nil) {
 			break
 		}
 		pause(waiting, 100*time.Millisecond)
