@@ -168,6 +168,13 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 	if d.come(1, 1, 0); d.save(0) != 11 {
 		t.Error("the end of a backlog does not begin at once")
 	}
+	d.asked[0] = true
+	if d.come(3, 1, 50); d.save(0) != 0 {
+		t.Error("a batch begins with 3 events of 100, and there are more")
+	}
+	if d.come(0, 1, 0); d.save(0) != 3 {
+		t.Error("what others have taken the rest of does not begin at once")
+	}
 	d.end()
 }
 
