@@ -263,3 +263,12 @@ func TestDealerEndsWithTheFetching(t *testing.T) {
 		}
 	}
 }
+
+// A fetch that brought nothing says that nothing more comes: the dealer hears of it.
+func TestEmptyFetchIsHandedOver(t *testing.T) {
+	next := make(chan *batch, 1)
+	handOver(t.Context(), new(batch), next, newKeeper(time.Hour))
+	if len(next) != 1 {
+		t.Error("nobody is told")
+	}
+}
