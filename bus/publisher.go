@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -68,13 +69,22 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 }
 
 func (b *Bus) send(e *events.StateChanged, header nats.Header) (pending, error) {
-	body, err := events.Encode(e)
+	room := bodies.Get().(*[]byte)
+	defer bodies.Put(room) // the connection has copied what it was given
+	body, err := events.Append((*room)[:0], e)
 	if err != nil {
 		return pending{}, err
 	}
+	*room = body
 	sent, err := b.acks.request(b.nc, &nats.Msg{Subject: events.Subject(e.Scope, e.CharID), Header: header, Data: body})
 	return sent, unavailable(err)
 }
+
+// bodies has the room of events that were sent.
+var bodies = sync.Pool{New: func() any {
+	room := make([]byte, 0, 512)
+	return &room
+}}
 
 // headerOf is nil for nothing; most events have none.
 func headerOf(origin game.Origin) nats.Header {

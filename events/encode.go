@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/go-faster/jx"
@@ -11,12 +12,18 @@ import (
 
 // Encode returns the JSON form. It refuses what Decode would refuse, so that
 // nothing leaves a publisher that a saver could not save.
-func Encode(e *StateChanged) ([]byte, error) {
+func Encode(e *StateChanged) ([]byte, error) { return Append(make([]byte, 0, 512), e) }
+
+// Append is Encode at the end of to.
+func Append(to []byte, e *StateChanged) ([]byte, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	var w writer
-	w.SetBytes(make([]byte, 0, 512))
+	w := writers.Get().(*writer)
+	defer writers.Put(w)
+	w.Reset()
+	w.SetBytes(to)
+	w.err = nil
 	w.ObjStart()
 	w.int("schema", Schema)
 	w.uuid("id", e.ID)
@@ -32,10 +39,11 @@ func Encode(e *StateChanged) ([]byte, error) {
 	w.data(e.Data)
 	w.ObjEnd()
 	body := w.Bytes()
+	w.SetBytes(nil)
 	switch {
 	case w.err != nil:
 		return nil, wrong("data", w.err)
-	case len(body) > MaxBytes:
+	case len(body)-len(to) > MaxBytes:
 		return nil, wrong("", ErrTooLarge)
 	}
 	return body, nil
@@ -57,6 +65,8 @@ type writer struct {
 	jx.Encoder
 	err error
 }
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
 
 // writable is the data of this package's own scopes.
 type writable interface{ write(w *writer) }

@@ -1,10 +1,12 @@
 package events_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +109,11 @@ func TestAnyEventSurvivesTheWire(t *testing.T) {
 		}
 		if diff := cmp.Diff(e, again); diff != "" {
 			t.Fatalf("(-said +understood)\n%s", diff)
+		}
+		before := rapid.SliceOf(rapid.Byte()).Draw(t, "before")
+		all, err := events.Append(slices.Clone(before), &e)
+		if err != nil || !bytes.Equal(all, append(before, body...)) {
+			t.Fatalf("appended to %q: %q, %v", before, all, err)
 		}
 	})
 }

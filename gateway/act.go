@@ -114,8 +114,7 @@ func (s *Service) settle(ctx context.Context, a action) (*game.Change, *Answer, 
 	if a.opts.Key != "" && errors.Is(err, game.ErrConflict) {
 		err = s.refuse(ctx, a, err)
 	}
-	var replay *game.ReplayError
-	if errors.As(err, &replay) {
+	if replay, ok := errors.AsType[*game.ReplayError](err); ok {
 		answer, err = a.kept(replay.Record)
 		return nil, answer, err
 	}
@@ -132,12 +131,11 @@ func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, 
 	var floor events.Version
 	for ctx.Err() == nil {
 		change, answer, err := s.try(ctx, a, floor)
-		var moved *game.MovedError
-		switch {
-		case errors.As(err, &moved):
+		if moved, ok := errors.AsType[*game.MovedError](err); ok {
 			floor = moved.Version
 			continue
-		case errors.Is(err, errJoined), errors.Is(err, errOutdated):
+		}
+		if errors.Is(err, errJoined) || errors.Is(err, errOutdated) {
 			continue
 		}
 		return change, answer, err
@@ -171,7 +169,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	}
 	answer.begun, answer.request = time.Now(), request
 	err = s.Hot.Commit(ctx, change, request)
-	var moved *game.MovedError
+	_, moved := errors.AsType[*game.MovedError](err)
 	switch {
 	case err == nil && a.want != nil:
 		s.copies.put(m, change)
@@ -179,7 +177,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 		s.copies.forget(a.char)
 	case errors.Is(err, game.ErrUnverified):
 		err = s.commitUnverified(ctx, a, change, request)
-	case m.recalled && errors.As(err, &moved):
+	case moved && m.recalled:
 		s.copies.contest(a.char)
 	}
 	if err != nil {
@@ -191,24 +189,21 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 // look returns what an action is decided on: nothing for a blind write, else
 // what is remembered or, where that is not enough, what is loaded now.
 func (s *Service) look(ctx context.Context, a action) (*game.Loaded, *remembered, error) {
-	m := new(remembered)
-	switch {
-	case a.want != nil:
+	var m *remembered
+	load := a.load
+	if a.want != nil {
 		if m = s.copies.take(a.char, a.want); m.recalled {
-			return &game.Loaded{State: m.state}, m, nil
+			return &m.loaded, m, nil
 		}
-		a.load = func(ctx context.Context) (*game.Loaded, error) {
-			want := *a.want
-			want.Request = a.opts.Key
-			if a.likely != nil {
-				want.Likely = a.likely(ctx)
-			}
-			return s.Hot.Load(ctx, a.char, want)
-		}
-	case a.load == nil:
-		return &game.Loaded{State: game.State{Char: a.char}}, m, nil
+		load = s.loaderOf(a)
+	} else {
+		m = new(remembered)
 	}
-	l, err := a.load(ctx)
+	if load == nil {
+		m.loaded.Char = a.char
+		return &m.loaded, m, nil
+	}
+	l, err := load(ctx)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -219,9 +214,21 @@ func (s *Service) look(ctx context.Context, a action) (*game.Loaded, *remembered
 	}
 	if a.want != nil {
 		m.learn(l, a.want)
-		l.State = m.state
+		l.State = m.loaded.State
 	}
 	return l, m, nil
+}
+
+// loaderOf loads what an action wants.
+func (s *Service) loaderOf(a action) func(context.Context) (*game.Loaded, error) {
+	return func(ctx context.Context) (*game.Loaded, error) {
+		want := *a.want
+		want.Request = a.opts.Key
+		if a.likely != nil {
+			want.Likely = a.likely(ctx)
+		}
+		return s.Hot.Load(ctx, a.char, want)
+	}
 }
 
 // commitUnverified joins the copy and asks for another round. Where that cannot

@@ -33,8 +33,9 @@ func newCopies() copies {
 // remembered is a copy in one pair of hands: who takes it from the map has it
 // alone, and puts it back after a commit, or not at all.
 type remembered struct {
-	state game.State
-	// has tells which parts the state has. Of the items it has those in the map, an
+	// loaded is what a load would return now.
+	loaded game.Loaded
+	// has tells which parts it has. Of the items it has those in the map, an
 	// item that the character does not have among them; with has.AllItems the map is
 	// the bag.
 	has game.Want
@@ -58,11 +59,11 @@ func (c copies) take(char events.CharID, want *game.Want) *remembered {
 
 // put remembers where a commit has brought a copy.
 func (c copies) put(m *remembered, change *game.Change) {
-	m.state.Apply(change)
-	maps.DeleteFunc(m.state.Sessions, func(_ uuid.UUID, s game.Session) bool { return !s.Open() })
+	m.loaded.Apply(change)
+	maps.DeleteFunc(m.loaded.Sessions, func(_ uuid.UUID, s game.Session) bool { return !s.Open() })
 	// A copy without a name cannot be expected. Trades that are not saved are known
 	// to Redis alone: it forgets them when they are saved.
-	if m.state.Copy != "" && len(m.state.Transfers) == 0 && len(m.state.Items) <= mostItems {
+	if m.loaded.Copy != "" && len(m.loaded.Transfers) == 0 && len(m.loaded.Items) <= mostItems {
 		c.known.Put(change.Char, m)
 	}
 }
@@ -78,7 +79,7 @@ func (c copies) contest(char events.CharID) {
 
 func (m *remembered) covers(want *game.Want) bool {
 	for _, id := range want.Items {
-		if _, ok := m.state.Items[id]; !ok && !m.has.AllItems {
+		if _, ok := m.loaded.Items[id]; !ok && !m.has.AllItems {
 			return false
 		}
 	}
@@ -91,30 +92,30 @@ func (m *remembered) covers(want *game.Want) bool {
 // the same versions, else instead of it.
 func (m *remembered) learn(l *game.Loaded, want *game.Want) {
 	if !m.isAt(&l.State) {
-		m.contested = m.contested || m.state.Copy != ""
-		m.state = game.State{Char: l.Char, Copy: l.Copy, Parts: l.Parts, Contexts: l.Contexts}
+		m.contested = m.contested || m.loaded.Copy != ""
+		m.loaded.State = game.State{Char: l.Char, Copy: l.Copy, Parts: l.Parts, Contexts: l.Contexts}
 		m.has = game.Want{}
 	} else {
 		m.contested = false
 	}
-	m.state.Version = l.Version
-	if m.state.Items == nil {
-		m.state.Items = make(map[string]game.Item, len(want.Items))
+	m.loaded.Version = l.Version
+	if m.loaded.Items == nil {
+		m.loaded.Items = make(map[string]game.Item, len(want.Items))
 	}
 	for _, id := range want.Items {
-		m.state.Items[id] = l.Items[id]
+		m.loaded.Items[id] = l.Items[id]
 	}
 	if want.Progress {
-		m.has.Progress, m.state.Progress = true, l.Progress
+		m.has.Progress, m.loaded.Progress = true, l.Progress
 	}
 	if want.Scenarios {
-		m.has.Scenarios, m.state.Scenarios = true, l.Scenarios
+		m.has.Scenarios, m.loaded.Scenarios = true, l.Scenarios
 	}
 	if want.Sessions {
-		m.has.Sessions, m.state.Sessions = true, l.Sessions
+		m.has.Sessions, m.loaded.Sessions = true, l.Sessions
 	}
 	if want.Transfers {
-		m.has.Transfers, m.state.Transfers = true, l.Transfers
+		m.has.Transfers, m.loaded.Transfers = true, l.Transfers
 	}
 	m.knowEmpty()
 }
@@ -122,7 +123,7 @@ func (m *remembered) learn(l *game.Loaded, want *game.Want) {
 // knowEmpty takes in that a part which has no version has nothing in it: nobody
 // has to load the fights of a character that never fought.
 func (m *remembered) knowEmpty() {
-	never := func(p game.Part) bool { return m.state.Parts[p] == 0 }
+	never := func(p game.Part) bool { return m.loaded.Parts[p] == 0 }
 	m.has.AllItems = m.has.AllItems || never(game.PartItems)
 	m.has.Progress = m.has.Progress || never(game.PartProgress)
 	m.has.Scenarios = m.has.Scenarios || never(game.PartScenarios)
@@ -132,11 +133,11 @@ func (m *remembered) knowEmpty() {
 // isAt reports whether nobody has changed the character since it was left so.
 // Vitals do not count: they depend on nothing, and nothing depends on them.
 func (m *remembered) isAt(s *game.State) bool {
-	if m.state.Copy != s.Copy {
+	if m.loaded.Copy != s.Copy {
 		return false
 	}
 	for _, part := range game.Parts {
-		if part != game.PartVitals && m.state.Parts[part] != s.Parts[part] {
+		if part != game.PartVitals && m.loaded.Parts[part] != s.Parts[part] {
 			return false
 		}
 	}

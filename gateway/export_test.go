@@ -12,5 +12,5 @@ func (s *Service) Remembered(char events.CharID) (*game.State, game.Want) {
 	if !ok || m.contested {
 		return nil, game.Want{}
 	}
-	return &m.state, m.has
+	return &m.loaded.State, m.has
 }

@@ -1,12 +1,12 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -187,26 +187,24 @@ func (c *call) flag(name string) (bool, error) {
 type written interface{ write(e *jx.Encoder) }
 
 func reply(r *fasthttp.RequestCtx, status int, body any) {
-	text, err := bodyText(body)
-	if err != nil {
-		writeProblem(r, plainProblem(fasthttp.StatusInternalServerError, err))
-		return
-	}
 	r.SetStatusCode(status)
 	r.SetContentType("application/json")
-	r.SetBody(text)
+	if err := writeBody(r.Response.BodyWriter(), body); err != nil {
+		r.Response.ResetBody()
+		writeProblem(r, plainProblem(fasthttp.StatusInternalServerError, err))
+	}
 }
 
-func bodyText(body any) ([]byte, error) {
+// writeBody writes the text of a body, which is whole or an error.
+func writeBody(to io.Writer, body any) error {
 	if body, ok := body.(written); ok {
-		var e jx.Encoder
-		e.SetBytes(make([]byte, 0, 256))
-		body.write(&e)
-		return append(e.Bytes(), '\n'), nil
+		e := jx.GetEncoder()
+		defer jx.PutEncoder(e)
+		body.write(e)
+		_, err := to.Write(append(e.Bytes(), '\n'))
+		return err
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
+	enc := json.NewEncoder(to)
 	enc.SetEscapeHTML(false) // free-form data goes back as it came
-	err := enc.Encode(body)
-	return out.Bytes(), err
+	return enc.Encode(body)
 }

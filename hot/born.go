@@ -23,7 +23,7 @@ func (s *Store) Born(ctx context.Context, char events.CharID) (token string, age
 
 // askBorn is Born among other questions.
 func (s *Store) askBorn(ctx context.Context, p redis.Pipeliner, char events.CharID) *redis.Cmd {
-	cmd := command(ctx, fnBorn, []string{s.indexes.key(indexBorn, char)}, nil)
+	cmd := command(ctx, nil, fnBorn, []string{s.indexes.key(indexBorn, char)}, nil)
 	_ = p.Process(ctx, cmd)
 	return cmd
 }

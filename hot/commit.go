@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -77,6 +78,14 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 }
 
 func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Request) error {
+	args, err := s.commitArgs(mode, c, r)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, args)
+}
+
+func (s *Store) commitArgs(mode byte, c *game.Change, r game.Request) (*args, error) {
 	args := newArgs(s, mode, c, r, "")
 	for _, part := range slices.Sorted(maps.Keys(c.Expect)) {
 		args.expectVersion(partField(part), c.Expect[part])
@@ -86,17 +95,18 @@ func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Re
 	}
 	args.marks(c.Marks())
 	if err := args.writes(); err != nil {
-		return fmt.Errorf("commit version %d of character %d: %w", c.Version, c.Char, err)
+		return nil, fmt.Errorf("commit version %d of character %d: %w", c.Version, c.Char, err)
 	}
-	return s.run(ctx, args)
+	return args, nil
 }
 
 func (s *Store) run(ctx context.Context, a *args) error {
 	keys, argv := a.all()
-	reply, err := s.call(ctx, fnCommit, keys, argv...).Result()
+	reply, err := s.callIn(ctx, a.sent[:], fnCommit, keys, argv).Result()
 	if err != nil {
 		return fmt.Errorf("commit version %d of character %d: %w", a.change.Version, a.change.Char, unavailable(err))
 	}
+	usedArgs.Put(a)
 	return readReply(reply)
 }
 
@@ -138,9 +148,16 @@ type args struct {
 	rows, hashes             section
 	into                     []string // the keys of the hashes
 	commands                 []string
-	// room is where most of the texts are: one piece of memory for all.
+	// What most changes need is in one piece of memory, which is used again: the texts
+	// of above, the list of them, and the command.
 	room [64]string
+	argv [64]string
+	sent [80]any // as command points to them
 }
+
+// usedArgs has those whose command was answered. One without an answer may still be
+// on its way.
+var usedArgs = sync.Pool{New: func() any { return new(args) }}
 
 // A section is a counted part of the function's arguments.
 type section struct {
@@ -156,7 +173,9 @@ func (s *section) add(texts ...string) {
 // newArgs begins the arguments; born is the beginning that must be the one of
 // the copies near this one, "" for any.
 func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *args {
-	a := &args{change: c, version: itoa(c.Version), flags: [7]byte{mode, '-', '-', '-', '-'}}
+	a := usedArgs.Get().(*args)
+	a.change, a.version, a.flags = c, itoa(c.Version), [7]byte{mode, '-', '-', '-', '-'}
+	a.rows, a.hashes, a.commands = section{}, section{}, nil
 	a.keys, a.head, a.into = a.room[:0:8], a.room[8:8:14], a.room[14:14:18]
 	a.expected, a.values, a.fields = a.room[18:18:22], a.room[22:22:26], a.room[26:26:32]
 	a.rows.texts, a.hashes.texts = a.room[32:32:40], a.room[40:40]
@@ -187,8 +206,7 @@ func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *
 func (a *args) all() (keys, argv []string) {
 	a.flags[5] = '0' + byte(len(a.expected))
 	a.flags[6] = '0' + byte(len(a.fields)/2)
-	argv = make([]string, 0, 3+len(a.head)+2*len(a.expected)+len(a.fields)+len(a.rows.texts)+len(a.hashes.texts)+len(a.commands))
-	argv = append(append(argv, string(a.flags[:])), a.head...)
+	argv = append(append(a.argv[:0], string(a.flags[:])), a.head...)
 	argv = append(append(append(argv, a.expected...), a.values...), a.fields...)
 	for _, s := range []*section{&a.rows, &a.hashes} {
 		argv = append(append(argv, strconv.Itoa(s.count)), s.texts...)

@@ -1,9 +1,11 @@
 package hot
 
 import (
+	"context"
 	"runtime"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 )
 
 // IndexKey is the key of an index that lists the character.
@@ -20,4 +22,16 @@ func (s *Store) AwaitGathered(count int) {
 	for s.gather.Waiting() < count {
 		runtime.Gosched()
 	}
+}
+
+// Prepare makes the command of a commit, as Commit does, and does not send it.
+func (s *Store) Prepare(ctx context.Context, c *game.Change) error {
+	a, err := s.commitArgs(modeCommit, c, game.Request{})
+	if err != nil {
+		return err
+	}
+	keys, argv := a.all()
+	command(ctx, a.sent[:], fnCommit, keys, argv)
+	usedArgs.Put(a)
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -94,7 +95,13 @@ func (s *Store) define(ctx context.Context) error {
 
 // call runs a function.
 func (s *Store) call(ctx context.Context, f function, keys []string, argv ...string) *redis.Cmd {
-	reply := s.send(ctx, f, keys, argv)
+	return s.callIn(ctx, nil, f, keys, argv)
+}
+
+// callIn is call with room for the command. Where the reply has no error, nothing
+// holds the texts or the room any more.
+func (s *Store) callIn(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
+	reply := s.send(ctx, room, f, keys, argv)
 	if !isUnknown(reply.Err()) {
 		return reply
 	}
@@ -102,14 +109,14 @@ func (s *Store) call(ctx context.Context, f function, keys []string, argv ...str
 		reply.SetErr(err)
 		return reply
 	}
-	return s.send(ctx, f, keys, argv)
+	return s.send(ctx, nil, f, keys, argv)
 }
 
 // send runs a function on a server that should know it: together with others,
 // where there is one server. On a cluster one that is away would hold up what
 // others wait for.
-func (s *Store) send(ctx context.Context, f function, keys, argv []string) *redis.Cmd {
-	cmd := command(ctx, f, keys, argv)
+func (s *Store) send(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
+	cmd := command(ctx, room, f, keys, argv)
 	if s.gather == nil {
 		_ = s.rdb.Process(ctx, cmd) // the command has the error, too
 		return cmd
@@ -122,10 +129,10 @@ func (s *Store) send(ctx context.Context, f function, keys, argv []string) *redi
 	return cmd
 }
 
-// command is a call that is not sent yet. It points to the texts: to make a value
-// of each costs an allocation.
-func command(ctx context.Context, f function, keys, argv []string) *redis.Cmd {
-	args := make([]any, 0, 3+len(keys)+len(argv))
+// command is a call that is not sent yet, in room if that is large enough. It points
+// to the texts: to make a value of each costs an allocation.
+func command(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
+	args := slices.Grow(room[:0], 3+len(keys)+len(argv))
 	args = append(args, "fcall", fullNames[f], len(keys))
 	for i := range keys {
 		args = append(args, &keys[i])
@@ -148,7 +155,7 @@ func (s *Store) callEach(ctx context.Context, f function, calls []call) ([]*redi
 	replies := make([]*redis.Cmd, len(calls))
 	err := s.pipelined(ctx, false, func(p redis.Pipeliner) {
 		for i, c := range calls {
-			replies[i] = command(ctx, f, c.keys, c.argv)
+			replies[i] = command(ctx, nil, f, c.keys, c.argv)
 			_ = p.Process(ctx, replies[i])
 		}
 	})
@@ -185,7 +192,7 @@ func (s *Store) pipelined(ctx context.Context, transaction bool, fill func(redis
 
 // askRun asks the server that holds a key for the identity of its run.
 func askRun(ctx context.Context, p redis.Pipeliner, key string) *redis.Cmd {
-	cmd := command(ctx, fnRun, []string{key}, nil)
+	cmd := command(ctx, nil, fnRun, []string{key}, nil)
 	_ = p.Process(ctx, cmd)
 	return cmd
 }

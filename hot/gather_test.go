@@ -138,6 +138,72 @@ func TestCallerThatLeavesHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// hold keeps the first pipeline back until it is let go.
+type hold struct {
+	held                atomic.Bool
+	reached, open, sent chan struct{}
+}
+
+func (h *hold) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *hold) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *hold) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !h.held.CompareAndSwap(false, true) {
+			return next(ctx, cmds)
+		}
+		defer close(h.sent)
+		close(h.reached)
+		<-h.open
+		return next(ctx, cmds)
+	}
+}
+
+// A commit that nobody waits for any more still is on its way with what it changes,
+// whatever is committed meanwhile.
+func TestCommitThatIsLeftBehindChangesWhatItWasToldTo(t *testing.T) {
+	r := newRig(t, stacktest.Redis(t))
+	const count = 50
+	_, chars, finish := gated(t, r, 2*count)
+	left, later := chars[:count], chars[count:]
+	hold := &hold{reached: make(chan struct{}), open: make(chan struct{}), sent: make(chan struct{})}
+	r.store.Client().AddHook(hold)
+	leaving, leave := context.WithCancel(r.ctx)
+	var commits sync.WaitGroup
+	for i, char := range left {
+		change := r.vitals(char, int32(i))
+		commits.Go(func() {
+			if err := r.store.Commit(leaving, change, game.Request{}); !errors.Is(err, context.Canceled) {
+				t.Errorf("who left got %v", err)
+			}
+		})
+	}
+	r.store.AwaitGathered(count)
+	finish()
+	<-hold.reached
+	leave()
+	commits.Wait()
+	for i, char := range later {
+		change := r.vitals(char, int32(1000+i))
+		commits.Go(func() {
+			if err := r.store.Commit(r.ctx, change, game.Request{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	commits.Wait()
+	close(hold.open)
+	<-hold.sent
+	for i := range count {
+		for char, hp := range map[events.CharID]int{left[i]: i, later[i]: 1000 + i} {
+			if v := r.load(char).Vitals; v == nil || v.HP != int32(hp) {
+				t.Errorf("character %d has vitals %+v, want hp %d", char, v, hp)
+			}
+		}
+	}
+}
+
 func TestAllThatWaitAreToldThatRedisIsGone(t *testing.T) {
 	server := stacktest.OwnRedis(t)
 	r := newRig(t, server.URL())
