@@ -141,6 +141,10 @@ const resumeAhead = 150 * time.Millisecond
 // at the requests that wait for events when the next one comes, or some seconds
 // later; one whose pause has run out looks at once.
 func (r *Rig) Resume(ctx context.Context, scopes ...events.Scope) (at time.Time, err error) {
+	// The first call after much was published waits for the disk, up to a second and more.
+	if err := r.Pause(ctx, scopes...); err != nil {
+		return at, err
+	}
 	at = time.Now().Add(resumeAhead)
 	if err := r.pauseUntil(ctx, at, scopes); err != nil {
 		return at, err
