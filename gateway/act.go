@@ -123,7 +123,7 @@ func (s *Service) settle(ctx context.Context, a action) (*game.Change, *Answer, 
 
 // commit returns a change where it is committed, and none with an error.
 func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	ctx, cancel := s.acting.within(ctx)
 	defer cancel()
 	if a.want != nil || a.load != nil {
 		defer s.turns.take(ctx, a.char)()
@@ -264,7 +264,7 @@ func (s *Service) newestPublished(ctx context.Context, char events.CharID) event
 // refuse keeps a refusal: the same request may still be on its way through a
 // gateway that sleeps, and must not be taken when the state has changed.
 func (s *Service) refuse(ctx context.Context, a action, refusal error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	ctx, cancel := s.acting.within(ctx)
 	defer cancel()
 	request, err := a.keep(record{Refusal: newProblem(refusal)})
 	if err == nil {

@@ -44,7 +44,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 		return DurabilityHot
 	}
 	if len(c.Contexts) > 0 {
-		short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+		short, cancel := s.publishing.within(ctx)
 		defer cancel()
 		put := s.Mirror.Put
 		if c.Expect[game.PartContexts] == 0 {
@@ -86,7 +86,7 @@ func (s *Service) send(ctx context.Context, begun time.Time, origin game.Origin,
 	if err != nil {
 		return nil, err
 	}
-	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	short, cancel := s.publishing.within(ctx)
 	return func() error {
 		defer cancel()
 		if err := wait(short); err != nil {

@@ -106,6 +106,9 @@ type Service struct {
 	// Defaults to 5 s.
 	ColdTimeout time.Duration
 
+	// acting has the deadlines of commits, publishing those of acks.
+	acting, publishing *deadlines
+
 	shownMarks *shownMarks
 	awaited    *awaitedSaves
 	copies     copies
@@ -134,6 +137,7 @@ func (s Service) WithDefaults() *Service {
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)
+	s.acting, s.publishing = &deadlines{timeout: s.ActionTimeout}, &deadlines{timeout: s.PublishTimeout}
 	s.turns = newTurns(s.ActionTimeout / 4)
 	def(&s.ColdTimeout, 5*time.Second)
 	def(&s.PublishBy, max(300*time.Millisecond, 2*s.PublishTimeout))
