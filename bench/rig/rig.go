@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -104,6 +105,10 @@ func Start(ctx context.Context, c Config) (_ *Rig, err error) {
 			return nil, err
 		}
 	}
+	// What was written before, by earlier sections too, is not paid for by what is
+	// measured now: fresh events right after a drain of five million were committed a
+	// second late.
+	syscall.Sync()
 	return r, nil
 }
 
