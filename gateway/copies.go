@@ -33,9 +33,10 @@ func newCopies() copies {
 // remembered is a copy in one pair of hands: who takes it from the map has it
 // alone, and puts it back after a commit, or not at all.
 type remembered struct {
-	// loaded is what a load would return now.
+	// loaded is the copy, in the form that actions are decided on; of it the State alone
+	// is remembered.
 	loaded game.Loaded
-	// has tells which parts it has. Of the items it has those in the map, an
+	// has tells which parts the state has. Of the items it has those in the map, an
 	// item that the character does not have among them; with has.AllItems the map is
 	// the bag.
 	has game.Want

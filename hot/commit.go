@@ -85,6 +85,7 @@ func (s *Store) commit(ctx context.Context, mode byte, c *game.Change, r game.Re
 	return s.run(ctx, args)
 }
 
+// commitArgs collects the arguments of a change.
 func (s *Store) commitArgs(mode byte, c *game.Change, r game.Request) (*args, error) {
 	args := newArgs(s, mode, c, r, "")
 	for _, part := range slices.Sorted(maps.Keys(c.Expect)) {
@@ -148,11 +149,11 @@ type args struct {
 	rows, hashes             section
 	into                     []string // the keys of the hashes
 	commands                 []string
-	// What most changes need is in one piece of memory, which is used again: the texts
-	// of above, the list of them, and the command.
-	room [64]string
-	argv [64]string
-	sent [80]any // as command points to them
+	// What most changes need is in one piece of memory, which is used again; more goes
+	// beside it.
+	room [64]string // the texts of all the above
+	argv [64]string // these in their order, the keys aside
+	sent [80]any    // the command, which points to keys and argv
 }
 
 // usedArgs has those whose command was answered. One without an answer may still be
