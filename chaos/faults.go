@@ -33,6 +33,7 @@ var faults = map[string]fault{
 	"nats-kill":       natsKill,
 	"nats-pause":      func(ctx context.Context, r *rig, x *rand.Rand) error { return paused(ctx, r.nats.any1(x), x) },
 	"nats-empty":      natsEmpty,
+	"nats-split":      natsSplit,
 	"redis-restart":   redisRestart,
 	"redis-empty":     redisEmptied,
 	"redis-older":     redisOlder,
@@ -58,13 +59,18 @@ var losesHot = []string{"redis-empty", "redis-older", "redis-failover"}
 // takesLong names the faults that a short run has no time for.
 var takesLong = []string{"postgres-minute"}
 
+// needsCluster names the faults of which a single NATS server knows nothing.
+var needsCluster = []string{"nats-split"}
+
 // LongFaults lists the faults that take a minute each.
 func LongFaults() []string { return slices.Clone(takesLong) }
 
-// DefaultFaults lists the faults that may be mixed at will: all but those that
-// take a minute.
-func DefaultFaults() []string {
-	return slices.DeleteFunc(Faults(), func(name string) bool { return slices.Contains(takesLong, name) })
+// DefaultFaults lists the faults that may be mixed at will, on so many NATS servers: all
+// but those that take a minute.
+func DefaultFaults(servers int) []string {
+	return slices.DeleteFunc(Faults(), func(name string) bool {
+		return slices.Contains(takesLong, name) || servers == 1 && slices.Contains(needsCluster, name)
+	})
 }
 
 func any1[T any](x *rand.Rand, list []T) T { return list[x.IntN(len(list))] }

@@ -32,17 +32,19 @@ type natsServer struct {
 type natsServers []*natsServer
 
 // startNATS starts so many servers with their storage below dir, from the program
-// savepoint.
-func startNATS(ctx context.Context, bin, dir string, n int, log io.Writer) (natsServers, error) {
+// savepoint, and the ways between them.
+func startNATS(ctx context.Context, bin, dir string, n int, log io.Writer) (all natsServers, ways routes, err error) {
 	configs, err := stack.NATSProcesses(n, bin, dir, log)
+	if err == nil {
+		ways, err = openRoutes(configs)
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	all := make(natsServers, n)
-	for i, cfg := range configs {
-		all[i] = &natsServer{cfg: cfg}
+	for _, cfg := range configs {
+		all = append(all, &natsServer{cfg: cfg})
 	}
-	return all, all.each((*natsServer).start)(ctx)
+	return all, ways, all.each((*natsServer).start)(ctx)
 }
 
 // each does something with all servers side by side: of a cluster, most have to be

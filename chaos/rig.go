@@ -28,6 +28,7 @@ type rig struct {
 	postgres *stack.Postgres
 	redis    *stack.Redis
 	nats     natsServers
+	routes   routes   // between the servers of NATS
 	network  *network // between the programs and the servers
 	gateways []*part
 	savers   []*part
@@ -63,7 +64,7 @@ func startRig(ctx context.Context, dir string, cfg Config, log io.Writer) (_ *ri
 	if r.redis, err = stack.StartRedis(ctx, stack.RedisConfig{Dir: filepath.Join(dir, "redis")}); err != nil {
 		return r, err
 	}
-	if r.nats, err = startNATS(ctx, cfg.Bin, filepath.Join(dir, "nats"), cfg.NATS, log); err != nil {
+	if r.nats, r.routes, err = startNATS(ctx, cfg.Bin, filepath.Join(dir, "nats"), cfg.NATS, log); err != nil {
 		return r, err
 	}
 	if _, err = migrate.Up(ctx, r.postgres.URL()); err != nil {
@@ -221,7 +222,7 @@ func (r *rig) close() error {
 	if r.redis != nil {
 		errs = append(errs, r.redis.Stop(ctx))
 	}
-	errs = append(errs, r.nats.each((*natsServer).stop)(ctx))
+	errs = append(errs, r.nats.each((*natsServer).stop)(ctx), r.routes.close())
 	if r.postgres != nil {
 		errs = append(errs, r.postgres.Stop(ctx))
 	}

@@ -72,7 +72,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Clients, 8)
 	def(&c.Characters, 5)
 	if len(c.Faults) == 0 {
-		c.Faults = DefaultFaults()
+		c.Faults = DefaultFaults(c.NATS)
 	}
 	if c.Pause <= 0 {
 		c.Pause = 500 * time.Millisecond
@@ -153,6 +153,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	for _, name := range cfg.Faults {
 		if faults[name] == nil {
 			return nil, fmt.Errorf("no fault %q; there are %v", name, Faults())
+		}
+		if cfg.NATS == 1 && slices.Contains(needsCluster, name) {
+			return nil, fmt.Errorf("fault %s takes a cluster of NATS servers: NATS=3", name)
 		}
 	}
 	// PostgreSQL's own user must be able to enter.

@@ -31,7 +31,7 @@ type cli struct {
 
 func main() {
 	var c cli
-	kong.Parse(&c, kong.Name("chaos"), kong.Description(fmt.Sprintf("Faults: %v. Only when named, since they take a minute: %v.", chaos.DefaultFaults(), chaos.LongFaults())))
+	kong.Parse(&c, kong.Name("chaos"), kong.Description(fmt.Sprintf("Faults: %v, with NATS=3. Only when named, since they take a minute: %v.", chaos.DefaultFaults(3), chaos.LongFaults())))
 	program.Main(c.run)
 }
 

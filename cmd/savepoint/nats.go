@@ -13,9 +13,10 @@ type natsCmd struct {
 	StoreDir string `name:"store-dir" required:"" help:"Where the server keeps its data."`
 	Addr     string `required:"" help:"Where it listens."`
 
-	Name     string   `help:"The server's own name in a cluster; none: it is alone."`
-	PeerAddr string   `help:"Where it listens for the others of the cluster."`
-	Peers    []string `help:"Where the servers of the cluster listen for each other."`
+	Name          string   `help:"The server's own name in a cluster; none: it is alone."`
+	PeerAddr      string   `help:"Where it listens for the others of the cluster."`
+	Peers         []string `help:"Where it finds the others."`
+	PeerAdvertise string   `help:"Where the others tell each other to find it; none: where it listens."`
 }
 
 // Run serves until ctx is done.
@@ -26,7 +27,7 @@ func (n *natsCmd) Run(ctx context.Context) error {
 	}
 	server, err := stack.StartNATS(ctx, stack.NATSConfig{
 		StoreDir: n.StoreDir, Host: host, Port: port,
-		Peers: stack.NATSPeers{Name: n.Name, Addr: n.PeerAddr, All: n.Peers},
+		Peers: stack.NATSPeers{Name: n.Name, Addr: n.PeerAddr, All: n.Peers, Advertise: n.PeerAdvertise},
 	})
 	if err != nil {
 		return err

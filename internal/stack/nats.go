@@ -48,9 +48,13 @@ type NATSPeers struct {
 	Name string
 	// Addr is where it listens for the others.
 	Addr string
-	// All are the addresses where the servers listen for each other; its own may be
-	// among them.
+	// All are the addresses where this one finds the others; its own may be among them.
 	All []string
+	// Advertise is where the others tell each other to find this one, who do not have it
+	// in All. Where they go by proxies that is nowhere, or they would go past them.
+	//
+	// Defaults to Addr.
+	Advertise string
 }
 
 // A NATS is a NATS server with JetStream inside this process. What it
@@ -141,7 +145,7 @@ func (p NATSPeers) join(opts *server.Options) error {
 		return fmt.Errorf("address for the peers: %w", err)
 	}
 	opts.ServerName = p.Name
-	opts.Cluster = server.ClusterOpts{Name: "savepoint", Host: host, Port: port, NoAdvertise: true}
+	opts.Cluster = server.ClusterOpts{Name: "savepoint", Host: host, Port: port, NoAdvertise: true, Advertise: p.Advertise}
 	for _, addr := range p.All {
 		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats", Host: addr})
 	}

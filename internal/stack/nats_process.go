@@ -55,7 +55,7 @@ func NATSURL(all []NATSProcessConfig) string {
 func StartNATSProcess(ctx context.Context, cfg NATSProcessConfig) (*Process, error) {
 	args := []string{"nats", "--store-dir", cfg.Dir, "--addr", cfg.Addr}
 	if cfg.Peers.Name != "" {
-		args = append(args, "--name", cfg.Peers.Name, "--peer-addr", cfg.Peers.Addr, "--peers", strings.Join(cfg.Peers.All, ","))
+		args = append(args, "--name", cfg.Peers.Name, "--peer-addr", cfg.Peers.Addr, "--peers", strings.Join(cfg.Peers.All, ","), "--peer-advertise", cfg.Peers.Advertise)
 	}
 	p, err := StartProcess(ctx, ProcessConfig{
 		Name: "NATS", Path: filepath.Join(cfg.Bin, "savepoint"), Stdout: cfg.Log, Stderr: cfg.Log, Args: args,
