@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,9 +26,42 @@ func newBatch(room int) *batch {
 	return &batch{events: make([]events.StateChanged, 0, room), msgs: make([]jetstream.Msg, 0, room)}
 }
 
+// ofOne reports whether all events of b are of one character.
+func (b *batch) ofOne() bool {
+	return !slices.ContainsFunc(b.events, func(e events.StateChanged) bool { return e.CharID != b.events[0].CharID })
+}
+
+// split cuts b in half: between two characters as long as there are two, else between
+// two events.
 func (b *batch) split() (left, right *batch) {
 	half := len(b.events) / 2
+	if !b.ofOne() {
+		sort.Sort(byCharacter{b})
+		half = b.nearestChange(half)
+	}
 	return &batch{events: b.events[:half], msgs: b.msgs[:half]}, &batch{events: b.events[half:], msgs: b.msgs[half:]}
+}
+
+// nearestChange is the place nearest to another where a character ends and the next one
+// begins. The events of b are by character, of two at least.
+func (b *batch) nearestChange(to int) int {
+	for d := 0; ; d++ {
+		for _, at := range [...]int{to - d, to + d} {
+			if at > 0 && at < len(b.events) && b.events[at-1].CharID != b.events[at].CharID {
+				return at
+			}
+		}
+	}
+}
+
+// byCharacter sorts a batch. The order of its events does not matter.
+type byCharacter struct{ *batch }
+
+func (b byCharacter) Len() int           { return len(b.events) }
+func (b byCharacter) Less(i, j int) bool { return b.events[i].CharID < b.events[j].CharID }
+func (b byCharacter) Swap(i, j int) {
+	b.events[i], b.events[j] = b.events[j], b.events[i]
+	b.msgs[i], b.msgs[j] = b.msgs[j], b.msgs[i]
 }
 
 // batchBytes bounds what a lane lets gather, in bytes of JSON, so that a saver's memory
@@ -105,6 +140,13 @@ func (b *batch) giveBack() {
 	}
 }
 
+// giveBackLater lets nobody have the messages for a while.
+func (b *batch) giveBackLater(delay time.Duration) {
+	for _, msg := range b.msgs {
+		_ = msg.NakWithDelay(delay) // if it is lost, the ack wait does the same
+	}
+}
+
 func (b *batch) alive() {
 	for _, msg := range b.msgs {
 		_ = msg.InProgress() // if it is lost, the event comes a second time
@@ -113,10 +155,12 @@ func (b *batch) alive() {
 
 // newerDelay and newerTries are for events of a newer build: another saver gets
 // them, or this one after its upgrade; after some minutes they go to the dead
-// letters, from where they can be retried.
+// letters, from where they can be retried. So they do where many come: what waits counts
+// as handed out, and the server hands out no more than so much (maxAckPending of the bus).
 const (
 	newerDelay = 5 * time.Second
 	newerTries = 60
+	mostNewer  = 1000
 )
 
 // decode reads the messages into b. What is no event of this scope goes to the dead
@@ -170,31 +214,38 @@ func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharI
 // refuse buries a message that cannot be read, or lets it wait for a newer saver.
 func (w *Worker) refuse(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
 	meta, err := msg.Metadata()
-	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && meta.NumDelivered < newerTries {
+	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && meta.NumDelivered < newerTries && w.newer.mayWait(time.Now()) {
 		_ = msg.NakWithDelay(newerDelay)
 		return
 	}
-	if err := w.buryMessage(ctx, msg, char, cause); err != nil {
-		w.Log.Warn("dead letter not kept; the event will come again", "err", err)
+	w.bury(ctx, msg, char, cause)
+}
+
+// newer counts the events of newer builds that wait, of the last newerDelay.
+type newer struct {
+	since time.Time
+	count int
+}
+
+// mayWait reports whether one more may wait.
+func (n *newer) mayWait(now time.Time) bool {
+	if now.Sub(n.since) > newerDelay {
+		n.since, n.count = now, 0
+	}
+	n.count++
+	return n.count <= mostNewer
+}
+
+// bury puts an event among the dead letters. Where that does not work now, as when they
+// are full, the event comes again, and holds up nobody meanwhile.
+func (w *Worker) bury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
+	if err := w.tryToBury(ctx, msg, char, cause); err != nil {
+		w.Log.Warn("dead letter not kept; the event will come again", "char_id", char, "reason", cause, "err", err)
 		_ = msg.NakWithDelay(newerDelay)
 	}
 }
 
-// bury keeps trying to put the one event of b among the dead letters.
-func (w *Worker) bury(ctx context.Context, stopping <-chan struct{}, b *batch, cause error) error {
-	for try := 1; ; try++ {
-		err := w.buryMessage(ctx, b.msgs[0], b.events[0].CharID, cause)
-		if err == nil {
-			return nil
-		}
-		w.Log.Warn("dead letter not kept", "attempt", try, "err", err)
-		if err := w.waitToRetry(ctx, stopping, try, err); err != nil {
-			return err
-		}
-	}
-}
-
-func (w *Worker) buryMessage(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
+func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, buryTimeout)
 	defer cancel()
 	err := w.Dead.Bury(ctx, msg, w.Saver.Scope(), char, cause.Error())

@@ -32,10 +32,11 @@ type dealer struct {
 }
 
 func newDealer(w *Worker, k *keeper) *dealer {
+	lanes := w.Lanes + 1
 	d := &dealer{
 		w: w, keeper: k,
-		asking: make(chan int, w.Lanes), lanes: make([]chan *batch, w.Lanes),
-		asked: make([]bool, w.Lanes), waiting: make([][]*batch, w.Lanes),
+		asking: make(chan int, lanes), lanes: make([]chan *batch, lanes),
+		asked: make([]bool, lanes), waiting: make([][]*batch, lanes),
 	}
 	for i := range d.lanes {
 		d.lanes[i] = make(chan *batch, 1) // a lane that has asked has room
@@ -124,7 +125,7 @@ func (d *dealer) deal(b *batch, following int) {
 		d.keeper.drop(waiting) // nobody looks at a batch that grows
 	}
 	for i := range b.events {
-		d.put(laneOf(b.events[i].CharID, lanes), &b.events[i], b.msgs[i], (len(b.events)-i)/lanes)
+		d.put(d.laneOf(b.events[i].CharID, lanes), &b.events[i], b.msgs[i], (len(b.events)-i)/lanes)
 	}
 	for _, waiting := range d.all() {
 		d.keeper.add(waiting)
@@ -144,10 +145,23 @@ func (d *dealer) all() iter.Seq2[int, *batch] {
 	}
 }
 
-// put lets an event wait for a lane. About so many more are coming for it.
+// laneOf is the lane of a character, where they are shared out over so many.
+func (d *dealer) laneOf(char events.CharID, lanes int) int {
+	if d.w.aside.has(char) {
+		return d.w.asideLane()
+	}
+	return laneOf(char, lanes)
+}
+
+// put lets an event wait for a lane. About so many more are coming for it. Of those set
+// aside no more wait than one batch: what is behind them must not wait for them.
 func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming int) {
 	batches, bytes := d.waiting[lane], held(msg)
 	if n := len(batches); n == 0 || !batches[n-1].hasRoom(bytes, d.w.BatchSize) {
+		if n > 0 && lane == d.w.asideLane() {
+			_ = msg.NakWithDelay(asideDelay)
+			return
+		}
 		d.waiting[lane] = append(batches, newBatch(d.room(bytes, coming)))
 		batches = d.waiting[lane]
 	}
@@ -167,7 +181,8 @@ func (d *dealer) room(bytes, coming int) int {
 // full waits only while more can come, and not for longer than fillWait.
 func (d *dealer) handOut() {
 	for lane, batches := range d.waiting {
-		if !d.asked[lane] || len(batches) == 0 || d.filling() && !d.isFull() {
+		waits := d.filling() && !d.isFull() && lane != d.w.asideLane()
+		if !d.asked[lane] || len(batches) == 0 || waits {
 			continue
 		}
 		d.lanes[lane] <- batches[0]

@@ -26,10 +26,16 @@ const (
 	// KindTransient says nothing about the events: the same batch will be
 	// saved when the database is back. It is retried for ever.
 	KindTransient
+	// KindStuck means that this batch does not get through for now, and parts of
+	// it may: somebody has locked a row, it takes longer than it may, a block
+	// cannot be read. It is divided until the characters that it is stuck on are
+	// alone. None of their events is bad: they are tried again for ever, where
+	// they hold up nobody.
+	KindStuck
 )
 
 func (k Kind) String() string {
-	return [...]string{"bug", "bad event", "transient"}[k]
+	return [...]string{"bug", "bad event", "transient", "stuck"}[k]
 }
 
 // badEvent marks an error as the event's own fault.
@@ -56,6 +62,8 @@ func KindOf(err error) Kind {
 		return KindBad
 	case errors.As(err, &server):
 		return kindOfCode(server.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return KindStuck
 	case isConnection(err):
 		return KindTransient
 	}
@@ -67,8 +75,16 @@ func KindOf(err error) Kind {
 // mend them (a missing table or permission, class 42 and 28): to retry loudly
 // loses nothing, to bury every event would.
 func kindOfCode(code string) Kind {
+	switch code {
+	case "25P04", "53200", "55P03", "57014", "58030":
+		// transaction timeout, out of memory, lock not available, statement timeout or
+		// canceled, I/O error: what the whole meets, parts may not
+		return KindStuck
+	}
 	switch class := code[:min(2, len(code))]; class {
-	case "22", "23": // data exception, integrity constraint violation
+	case "21", "22", "23", "44", "54", "P0":
+		// what the statement itself does wrong, with these values: cardinality, data,
+		// integrity constraint, check option, a limit of the program, a trigger's refusal
 		return KindBad
 	case "08", "0A", "25", "26", "28", "3D", "40", "42", "53", "55", "57", "58":
 		// connection, a statement that was prepared for another schema, read-only
@@ -93,6 +109,6 @@ func isConnection(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) ||
 		pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")
 }

@@ -112,3 +112,44 @@ func (m followed) Data() []byte { return nil }
 func (m followed) Metadata() (*jetstream.MsgMetadata, error) {
 	return &jetstream.MsgMetadata{NumPending: m.by}, nil
 }
+
+// A batch is cut between two characters as long as it has two, so that what one of them
+// is stuck on is found by dividing, however many events it has. Nothing is lost, and each
+// message stays with its event.
+func TestSplitParts(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 300 {
+		whole, chars := new(batch), 1+r.IntN(6)
+		origin := make(map[jetstream.Msg]events.Version)
+		for i := range 2 + r.IntN(100) {
+			msg := &sized{}
+			whole.add(&events.StateChanged{CharID: events.CharID(r.IntN(chars)), Version: events.Version(i + 1)}, msg, 1)
+			origin[msg] = events.Version(i + 1)
+		}
+		one := whole.ofOne()
+		left, right := whole.split()
+		in := make(map[events.CharID]bool)
+		for _, e := range left.events {
+			in[e.CharID] = true
+		}
+		for _, e := range right.events {
+			if in[e.CharID] && !one {
+				t.Fatalf("character %d of %d is in both halves", e.CharID, chars)
+			}
+		}
+		if len(left.events) == 0 || len(right.events) == 0 {
+			t.Fatalf("halves of %d and %d events", len(left.events), len(right.events))
+		}
+		for _, part := range []*batch{left, right} {
+			for i, e := range part.events {
+				if origin[part.msgs[i]] != e.Version {
+					t.Fatalf("version %d has the message of %d, or came twice", e.Version, origin[part.msgs[i]])
+				}
+				delete(origin, part.msgs[i])
+			}
+		}
+		if len(origin) != 0 {
+			t.Fatalf("%d messages are lost", len(origin))
+		}
+	}
+}

@@ -45,7 +45,7 @@ type DB interface {
 // saver of the scope, commit, acknowledge, after-commit. What is fetched is split
 // by character into lanes, each with a transaction of its own: two lanes have no
 // row in common, so that neither waits for the other's locks. Few events are one
-// transaction. While batches commit, the next are fetched and decoded (dealer), and
+// transaction. A lane more is for those who hold up others (aside). While batches commit, the next are fetched and decoded (dealer), and
 // what follows the last ones' commit is done.
 type Worker struct {
 	// Saver stores the batches.
@@ -80,9 +80,10 @@ type Worker struct {
 	//
 	// Defaults to 10 s.
 	AckWait time.Duration
-	// SaveTimeout bounds one transaction.
+	// SaveTimeout bounds one transaction. What takes longer is divided: each half may
+	// take half as long, but not less than a second.
 	//
-	// Defaults to 30 s.
+	// Defaults to 10 s.
 	SaveTimeout time.Duration
 	// ShutdownTimeout is how long the batch in hand may take to commit once
 	// Run's context is done.
@@ -94,10 +95,14 @@ type Worker struct {
 	//
 	// Defaults to 100 ms.
 	Backoff time.Duration
+
+	aside *aside
+	newer *newer
 }
 
 func (w *Worker) withDefaults() *Worker {
 	c := *w
+	c.aside, c.newer = new(aside), new(newer)
 	if c.BatchSize < 1 {
 		c.BatchSize = 10_000
 	}
@@ -110,7 +115,7 @@ func (w *Worker) withDefaults() *Worker {
 		}
 	}
 	def(&c.AckWait, 10*time.Second)
-	def(&c.SaveTimeout, 30*time.Second)
+	def(&c.SaveTimeout, 10*time.Second)
 	def(&c.ShutdownTimeout, 10*time.Second)
 	def(&c.Backoff, 100*time.Millisecond)
 	c.Log = c.Log.With("scope", c.Saver.Scope())
@@ -133,12 +138,16 @@ func (w *Worker) Run(ctx context.Context) error {
 	keeper := newKeeper(w.AckWait / 3)
 	dealer := newDealer(w, keeper)
 	var saving, group errgroup.Group
-	for lane := range w.Lanes {
+	for lane := range w.Lanes + 1 {
+		timeout := w.SaveTimeout
+		if lane == w.asideLane() {
+			timeout = asideTimeout
+		}
 		saved := make(chan *batch)
 		saving.Go(func() error {
 			defer close(saved)
 			for b := range dealer.batches(lane) {
-				w.saveInHand(hand, ctx.Done(), b, saved)
+				w.saveInHand(hand, ctx.Done(), b, timeout, saved)
 				keeper.drop(b)
 			}
 			return nil
@@ -202,16 +211,20 @@ func handOver(ctx context.Context, b *batch, next chan<- *batch, keeper *keeper)
 	}
 }
 
+// asideLane is the lane of those who hold up others.
+func (w *Worker) asideLane() int { return w.Lanes }
+
 // saveInHand saves a batch to the end: each event is stored and acknowledged, or
-// buried, or given back because the worker stops. What is stored goes to saved.
-func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *batch, saved chan<- *batch) {
+// buried, or given back because the worker stops or it does not get through. What is
+// stored goes to saved.
+func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *batch, timeout time.Duration, saved chan<- *batch) {
 	select {
 	case <-stopping:
 		b.giveBack()
 		return
 	default:
 	}
-	if err := w.save(ctx, stopping, b, saved); err != nil {
+	if err := w.save(ctx, stopping, b, timeout, saved); err != nil {
 		b.giveBack()
 		w.Log.Warn("batch given back", "events", len(b.events), "err", err)
 	}
@@ -219,12 +232,12 @@ func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *ba
 
 const maxTries = 5 // of one event alone, before an unknown error makes it a bad one
 
-// save stores b, or the parts of it that can be stored: a batch with an event
-// that cannot is cut in half until that event is alone. The error means that
-// the worker stops.
-func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, saved chan<- *batch) error {
+// save stores b, or the parts of it that can be stored now: a batch with an event
+// that cannot is cut in half until that event is alone, and one that is stuck until
+// the character is. The error means that the worker stops.
+func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, timeout time.Duration, saved chan<- *batch) error {
 	for try := 1; ; try++ {
-		err := w.transact(ctx, b.events)
+		err := w.transact(ctx, b.events, timeout)
 		if err == nil {
 			w.settle(b, saved)
 			return nil
@@ -234,11 +247,18 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, s
 		switch {
 		case kind == KindTransient:
 			w.Log.Warn("batch not saved", "events", len(b.events), "attempt", try, "err", err)
+		case kind == KindStuck && b.ofOne():
+			w.setAside(b, err)
+			return nil
 		case len(b.events) > 1:
+			if kind == KindStuck {
+				timeout = max(timeout/2, asideTimeout)
+			}
 			left, right := b.split()
-			return errors.Join(w.save(ctx, stopping, left, saved), w.save(ctx, stopping, right, saved))
+			return errors.Join(w.save(ctx, stopping, left, timeout, saved), w.save(ctx, stopping, right, timeout, saved))
 		case kind == KindBad || try >= maxTries:
-			return w.bury(ctx, stopping, b, err)
+			w.bury(ctx, b.msgs[0], b.events[0].CharID, err)
+			return nil
 		}
 		if err := w.waitToRetry(ctx, stopping, try, err); err != nil {
 			return err
@@ -246,9 +266,18 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, s
 	}
 }
 
+// setAside lets the events of one character wait, and those of it that come meanwhile be
+// saved where they hold up nobody.
+func (w *Worker) setAside(b *batch, cause error) {
+	char := b.events[0].CharID
+	w.Log.Warn("character set aside: its events do not get through, and are tried again", "char_id", char, "events", len(b.events), "err", cause)
+	w.aside.add(char)
+	b.giveBackLater(asideDelay)
+}
+
 // transact saves events in one transaction. A saver that panics has a bug.
-func (w *Worker) transact(ctx context.Context, batch []events.StateChanged) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.SaveTimeout)
+func (w *Worker) transact(ctx context.Context, batch []events.StateChanged, timeout time.Duration) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	started := time.Now()
 	defer func() {
@@ -299,6 +328,7 @@ func (w *Worker) saveIn(ctx context.Context, batch []events.StateChanged) error 
 // From here on nothing can be lost: an ack that is lost makes the event come again.
 func (w *Worker) settle(b *batch, saved chan<- *batch) {
 	b.ack(w.Log)
+	w.aside.drop(b.events)
 	saved <- b
 }
 

@@ -1,0 +1,224 @@
+package savers_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
+	"github.com/savepoint-games/savepoint/savers"
+)
+
+// startImpatient runs a worker whose transactions may take a second.
+func (r *rig) startImpatient() (stop func()) {
+	r.t.Helper()
+	source, err := r.bus.Source(r.t.Context(), events.ScopeVitals)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	w := &savers.Worker{
+		Saver: savers.VitalsStateSaver{}, Source: source, DB: r.pool, Dead: r.bus, Log: quiet,
+		AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, SaveTimeout: time.Second, ShutdownTimeout: 5 * time.Second,
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Errorf("worker: %v", err)
+		}
+	})
+	r.t.Cleanup(stop)
+	return stop
+}
+
+// lock keeps a character's row from everybody until it is let go of.
+func (r *rig) lock(char events.CharID) (release func()) {
+	r.t.Helper()
+	tx, err := r.pool.BeginTx(r.t.Context(), pgx.TxOptions{})
+	if err == nil {
+		_, err = tx.Exec(r.t.Context(), "SELECT FROM character_vitals WHERE char_id = $1 FOR UPDATE", int64(char))
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() { _ = tx.Rollback(context.Background()) })
+	r.t.Cleanup(release)
+	return release
+}
+
+// savedAll waits until a history is saved.
+func (r *rig) savedAll(what string, history []events.StateChanged) {
+	r.t.Helper()
+	want := make(map[events.CharID]events.Version)
+	for _, e := range history {
+		want[e.CharID] = max(want[e.CharID], e.Version)
+	}
+	stacktest.Eventually(r.t, what, func() bool {
+		got := r.vitalsVersions()
+		for char, version := range want {
+			if got[char] != version {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// A row that somebody has locked, as in a forgotten session, holds up its character and
+// nobody else: what comes before and after it is saved, by one saver and by two. When it
+// is let go of, the character is saved, too, and no event was taken for a bad one.
+func TestLockedRowHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 2} {
+		r := newRig(t, newPool(t))
+		history := liveVitals(300, 3)
+		first, more, last := history[:300], history[300:600], history[600:]
+		locked := func(e events.StateChanged) bool { return e.CharID == 1 }
+		r.publishAll(first)
+		for range n {
+			r.startImpatient()
+		}
+		r.settled(events.ScopeVitals)
+		release := r.lock(1)
+
+		r.publishAll(more)
+		r.savedAll("all others are saved", slices.DeleteFunc(slices.Clone(more), locked))
+		r.publishAll(last)
+		r.savedAll("and what comes then", slices.DeleteFunc(slices.Clone(last), locked))
+		if got := r.vitalsVersions()[1]; got != first[0].Version {
+			t.Fatalf("the locked row is at %d: it was not locked", got)
+		}
+		release()
+		r.savedAll("the character is saved when its row is let go of", history)
+		r.settled(events.ScopeVitals)
+		if letters := r.letters(); len(letters) > 0 {
+			t.Errorf("%d savers: dead letters %v", n, letters)
+		}
+	}
+}
+
+// A backlog of a character whose row is locked waits where it holds up nobody, however
+// long it is.
+func TestBacklogOfALockedRowHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	others := liveVitals(50, 1)[1:]
+	r.publishAll(liveVitals(1, 1))
+	r.startImpatient()
+	r.settled(events.ScopeVitals)
+	release := r.lock(1)
+	own := liveVitals(1, 3000)
+	r.publishAll(own)
+	r.publishAll(others)
+
+	r.savedAll("the others are saved", others)
+	release()
+	r.savedAll("the character is saved when its row is let go of", own)
+	r.settled(events.ScopeVitals)
+}
+
+// Where a transaction of all that waits takes longer than the server allows, smaller
+// ones save it.
+func TestBatchThatTakesTooLongIsSavedInParts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	history := liveVitals(1000, 1)
+	for _, sql := range []string{
+		`CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END $$`,
+		`CREATE TRIGGER linger BEFORE INSERT ON character_vitals FOR EACH ROW EXECUTE FUNCTION linger()`,
+		`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET statement_timeout = ''200ms''', current_database()); END $$`,
+	} {
+		if _, err := r.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.pool.Reset() // a new session has the new timeout
+	r.publishAll(history)
+	r.start(savers.VitalsStateSaver{}, 0)
+
+	r.savedAll("all is saved", history)
+	r.settled(events.ScopeVitals)
+	if letters := r.letters(); len(letters) > 0 {
+		t.Errorf("dead letters %v", letters)
+	}
+}
+
+// Where the dead letters are full, an event that cannot be saved holds up nobody, and
+// is kept when there is room.
+func TestBadEventWithoutRoomForItHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	curse(t, r)
+	room := func(bytes int64) {
+		stream, err := r.js.Stream(t.Context(), bus.StreamDead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := stream.CachedInfo().Config
+		cfg.MaxBytes = bytes
+		if _, err := r.js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room(100)
+	history := liveVitals(300, 1)
+	bad := soupEvent(events.ScopeVitals, 5000, history[0].Version, 1, "cursed")
+	r.publish(events.Subject(bad.Scope, bad.CharID), encode(t, &bad))
+	r.publishAll(history[:150])
+	r.start(savers.VitalsStateSaver{}, 0)
+
+	r.savedAll("what came with it is saved", history[:150])
+	r.publishAll(history[150:])
+	r.savedAll("and what comes then", history)
+	if n := len(r.letters()); n > 0 {
+		t.Fatalf("%d dead letters: there was room", n)
+	}
+	room(1 << 20)
+	stacktest.Eventually(t, "the bad one is kept", func() bool { return len(r.letters()) == 1 })
+	r.settled(events.ScopeVitals)
+}
+
+// Events of a newer build wait for a newer saver, but not so many that the server hands
+// out nothing more: those go to the dead letters.
+func TestManyNewerEventsHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	const most = 1200 // waiting, of one consumer
+	consumer, err := r.js.Consumer(t.Context(), bus.StreamChanges, "saver-vitals")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := consumer.CachedInfo().Config
+	cfg.MaxAckPending = most
+	if _, err := r.js.UpdateConsumer(t.Context(), bus.StreamChanges, cfg); err != nil {
+		t.Fatal(err)
+	}
+	history := liveVitals(50, 1)
+	for range most + 200 {
+		if _, err := r.js.PublishAsync("sync.vitals.9", []byte(`{"schema":9}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-r.js.PublishAsyncComplete()
+	r.publishAll(history)
+	r.startFrom(func(s savers.Source) savers.Source {
+		s.(*bus.Source).AckEach = true
+		return s
+	}, savers.VitalsStateSaver{}, 0)
+
+	r.savedAll("the others are saved", history)
+	for _, reason := range r.letters() {
+		if !strings.Contains(reason, events.ErrSchemaNewer.Error()) {
+			t.Errorf("dead letter: %s", reason)
+		}
+	}
+}
