@@ -155,7 +155,12 @@ func (r *Rig) startPostgres(ctx context.Context) (err error) {
 }
 
 func (r *Rig) startRedis(ctx context.Context) (err error) {
-	r.redis, err = stack.StartRedis(ctx, stack.RedisConfig{Dir: filepath.Join(r.config.Dir, "redis")})
+	r.redis, err = stack.StartRedis(ctx, stack.RedisConfig{
+		Dir: filepath.Join(r.config.Dir, "redis"),
+		// As docs/operations.md recommends. By default the log is rewritten every ten to
+		// twenty seconds of a benchmark, in windows of whichever contender has its turn.
+		Args: []string{"--auto-aof-rewrite-min-size", "4gb"},
+	})
 	return err
 }
 
