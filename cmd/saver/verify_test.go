@@ -93,7 +93,7 @@ func TestDamageIsNamedAndMended(t *testing.T) {
 			if err != nil || !strings.Contains(out, "repair: character 1, "+string(d.row)) {
 				t.Errorf("repair: %v\n%s", err, out)
 			}
-			if out, err := r.verify(verifyCmd{Char: 1, Stream: true}); err != nil || !strings.Contains(out, "all equal") {
+			if out, err := r.verify(verifyCmd{Char: 1, Wait: patience, Stream: true}); err != nil || !strings.Contains(out, "all equal") {
 				t.Errorf("after the repair: %v\n%s", err, out)
 			}
 			state, err := r.conns.cold.Load(t.Context(), 1)
