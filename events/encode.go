@@ -106,9 +106,15 @@ func (w *writer) str(field, text string) {
 
 func (w *writer) uuid(field string, id uuid.UUID) { w.str(field, id.String()) }
 
+// microseconds is RFC 3339 with all six digits: some readers take three or six.
+const microseconds = "2006-01-02T15:04:05.000000Z07:00"
+
 func (w *writer) time(field string, t time.Time) {
 	text, err := t.AppendText(make([]byte, 0, len(time.RFC3339Nano)))
 	w.fail(err)
+	if t.Nanosecond()%1000 == 0 {
+		text = t.AppendFormat(text[:0], microseconds)
+	}
 	w.FieldStart(field)
 	w.ByteStr(text)
 }

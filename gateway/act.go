@@ -100,7 +100,7 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	case change != nil:
 		answer.Durability = s.publish(ctx, change, answer, a.opts)
 		s.Metrics.acted(answer.Durability)
-	case answer != nil && answer.Replayed:
+	case answer != nil && answer.Replayed && answer.Durability != DurabilityHot:
 		// The first may have died before it published.
 		answer.Durability = s.publishAgain(ctx, a, answer.Version)
 	}
@@ -163,6 +163,9 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 		return nil, answer, err
 	}
 	answer.CharID, answer.Version = a.char, change.Version
+	if !change.IsSaid() {
+		answer.Durability = DurabilityHot // a repeat says so, too
+	}
 	request, err := a.request(answer)
 	if err != nil {
 		return nil, nil, err

@@ -29,8 +29,8 @@ func (d Durability) Valid() bool {
 // the change has come. It cannot fail: what it does not reach, the dirty marks
 // make up for.
 func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, opts Options) Durability {
-	if len(c.Events)+len(c.Contexts) == 0 {
-		return DurabilityHot // the state of an open fight lives in Redis only
+	if !c.IsSaid() {
+		return DurabilityHot
 	}
 	origin := game.Origin{Trace: opts.Trace, Request: answer.request}
 	var save *awaitedSave

@@ -24,7 +24,8 @@ import (
 // (RFC 9457).
 func (s *Service) Handler() fasthttp.RequestHandler {
 	r := router.New()
-	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
+	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
+	r.GlobalOPTIONS = func(r *fasthttp.RequestCtx) { r.SetStatusCode(fasthttp.StatusNoContent) } // beside Allow
 	r.PanicHandler = s.panicked
 	r.NotFound = unknown(fasthttp.StatusNotFound)
 	r.MethodNotAllowed = unknown(fasthttp.StatusMethodNotAllowed)
@@ -69,7 +70,7 @@ func (s *Service) route(handle handler) fasthttp.RequestHandler {
 		// A caller that hangs up ends nothing: every step has its own deadline.
 		status, body, err := handle(context.Background(), c)
 		if err != nil {
-			s.problem(r, err)
+			s.problem(r, c.syntaxFirst(err))
 			return
 		}
 		if answer, ok := body.(interface{ replayed() bool }); ok && answer.replayed() {
@@ -91,6 +92,15 @@ func newCall(r *fasthttp.RequestCtx) (*call, error) {
 		return nil, &events.FieldError{Err: events.ErrTooLarge}
 	}
 	return c, c.readOptions()
+}
+
+// syntaxFirst says of a body that is no JSON that it is none, whatever was wrong before
+// its fault was met.
+func (c *call) syntaxFirst(err error) error {
+	if _, ok := errors.AsType[*events.FieldError](err); ok && len(c.body) > 0 && !json.Valid(c.body) && !errors.Is(err, events.ErrSyntax) {
+		return &events.FieldError{Err: events.ErrSyntax}
+	}
+	return err
 }
 
 // path returns a parameter of the path, a copy.
@@ -128,7 +138,11 @@ func (c *call) readOptions() error {
 			return badParameter("Idempotency-Key", err)
 		}
 		c.opts.Key = id.String()
-		c.opts.Fingerprint = fingerprint(string(c.request.Method()), string(c.request.Path()), c.query("force"), string(c.body))
+		force := ""
+		if on, _ := c.flag("force"); on { // who does not know what it is, is told later
+			force = "true"
+		}
+		c.opts.Fingerprint = fingerprint(string(c.request.Method()), string(c.request.Path()), force, string(c.body))
 	}
 	return nil
 }

@@ -126,6 +126,42 @@ func edit(body, old, now string) string {
 	return strings.Replace(body, old, now, 1)
 }
 
+// A body that is no JSON is told so, whatever else is wrong before its fault; the fault is
+// named once.
+func TestBodyThatIsNoJSONIsToldSo(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for body, want := range map[string]string{
+		edit(harbor, "80", "08"):               "body: not valid JSON",
+		edit(harbor, `"x":1.5`, `"x":1.5x`):    "not valid JSON",
+		edit(harbor, "80", "8x"):               "not valid JSON",
+		`{"mana":1,`:                           "body: not valid JSON",
+		edit(harbor, `"zone"`, `"z":1,"zone"`): "location.z: unknown field",
+	} {
+		r := s.do(0, "PUT", "5/vitals", body)
+		var p gateway.Problem
+		if err := json.Unmarshal([]byte(r.Body), &p); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(p.Detail, want) || strings.Contains(p.Detail, "\n") || strings.Contains(p.Detail, "location.x: location.x") ||
+			(p.Status == 400) != strings.Contains(want, "JSON") {
+			t.Errorf("%s: %d %q, want %q", body, p.Status, p.Detail, want)
+		}
+	}
+}
+
+// What a path can be asked for is told by OPTIONS, and by who refuses another method.
+func TestMethodsOfAPath(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	for method, status := range map[string]int{"OPTIONS": 204, "DELETE": 405} {
+		r := s.do(0, method, "5", "")
+		if allow := r.Header.Get("Allow"); r.Status != status || !strings.Contains(allow, "GET") || !strings.Contains(allow, "OPTIONS") {
+			t.Errorf("%s: %d, Allow %q", method, r.Status, allow)
+		}
+	}
+}
+
 // A repeat with the same key returns the first answer and changes nothing; the
 // key of one request is no key for another.
 func TestRepeatReturnsTheFirstAnswer(t *testing.T) {
@@ -133,6 +169,7 @@ func TestRepeatReturnsTheFirstAnswer(t *testing.T) {
 	s := newSystem(t)
 	s.save()
 	fight := s.want(201, "POST", "9/contexts/combat", "").SessionID
+	open := s.want(201, "POST", "10/contexts/combat", "").SessionID
 	for name, c := range map[string]struct {
 		method, path, body, other string
 		status                    int
@@ -140,6 +177,7 @@ func TestRepeatReturnsTheFirstAnswer(t *testing.T) {
 		"vitals":    {"PUT", "8/vitals", harbor, edit(harbor, "80", "81"), 200},
 		"inventory": {"POST", "8/inventory", `{"changes":[{"item_id":"gem","delta":5}]}`, `{"changes":[{"item_id":"gem","delta":6}]}`, 200},
 		"enter":     {"POST", "8/contexts/scenario", `{"scenario_id":"a"}`, `{"scenario_id":"b"}`, 201},
+		"round":     {"PATCH", "10/contexts/combat", sessionBody(open, `,"round":1`), sessionBody(open, `,"round":2`), 200},
 		"finish":    {"POST", "9/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":7`), sessionBody(fight, `,"outcome":"victory","xp":8`), 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,6 +200,11 @@ func TestRepeatReturnsTheFirstAnswer(t *testing.T) {
 	}
 	if view := s.look(9, "hot"); view.Progress.XP != 7 {
 		t.Errorf("xp: %+v", view.Progress)
+	}
+	key := uuid.NewString()
+	bag := s.do(0, "POST", "8/contexts/inventory", "", "Idempotency-Key", key)
+	if again := s.do(0, "POST", "8/contexts/inventory?force=false", "", "Idempotency-Key", key); again.Body != bag.Body {
+		t.Errorf("the same, said in other words: %d %s", again.Status, again.Body)
 	}
 	if r := s.do(0, "PUT", "8/vitals", harbor, "Idempotency-Key", "not-a-uuid"); r.Status != 400 {
 		t.Errorf("bad key: %d %s", r.Status, r.Body)

@@ -60,7 +60,10 @@ func newProblem(err error) *Problem {
 	case errors.Is(err, events.ErrTooLarge):
 		return fieldProblem(http.StatusRequestEntityTooLarge, "", err)
 	case errors.Is(err, events.ErrSyntax):
-		return fieldProblem(http.StatusBadRequest, fieldOf(err), err)
+		if errors.As(err, &field) {
+			return fieldProblem(http.StatusBadRequest, field.Field, field.Err)
+		}
+		return fieldProblem(http.StatusBadRequest, "", err)
 	case errors.As(err, &field):
 		return fieldProblem(http.StatusUnprocessableEntity, field.Field, field.Err)
 	case errors.Is(err, ErrKeyReused):
@@ -74,14 +77,6 @@ func newProblem(err error) *Problem {
 		return plainProblem(http.StatusServiceUnavailable, err)
 	}
 	return plainProblem(http.StatusInternalServerError, err)
-}
-
-func fieldOf(err error) string {
-	var field *events.FieldError
-	if errors.As(err, &field) {
-		return field.Field
-	}
-	return ""
 }
 
 func plainProblem(status int, err error) *Problem {

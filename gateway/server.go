@@ -21,8 +21,8 @@ const (
 	// mostHeaders bounds the first line and the headers of a request, in bytes. Each
 	// connection holds as much.
 	mostHeaders = 8 << 10
-	// mostRead is the largest body that is read to its end, in bytes. One that is too
-	// large and still read gets an answer for certain; beyond it the connection is cut.
+	// mostRead is the largest body that is kept until its end, in bytes. Of a larger one
+	// the rest is dropped.
 	mostRead     = 4 * events.MaxBytes
 	drainTimeout = 10 * time.Second
 )
@@ -44,7 +44,7 @@ func Serve(ctx context.Context, listener net.Listener, log *slog.Logger, h fasth
 		_ = listener.Close() // the server knows nothing of it where it has not begun yet
 		stopped <- err
 	})
-	err := server.Serve(listener)
+	err := server.Serve(lingerers{listener})
 	if !stop() {
 		return <-stopped
 	}
@@ -60,6 +60,9 @@ func unreadable(r *fasthttp.RequestCtx, err error) {
 	)
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		if conn, ok := r.Conn().(*lingering); ok {
+			conn.unread.Store(true)
+		}
 		writeProblem(r, newProblem(&events.FieldError{Err: events.ErrTooLarge}))
 	case errors.As(err, &small):
 		writeProblem(r, plainProblem(fasthttp.StatusRequestHeaderFieldsTooLarge, fmt.Errorf("the headers are over %d bytes", mostHeaders)))

@@ -102,6 +102,30 @@ func TestUnreadableRequestsGetAProblem(t *testing.T) {
 	}
 }
 
+// Who sends a body that is too large gets an answer, though it sends on: the connection is
+// closed when it has ended.
+func TestTooLargeBodyGetsAnAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	server := serve(t, s.service().Handler())
+	for _, size := range []int{1<<20 + 1, 2 << 20, 20 << 20} {
+		for range 10 {
+			request, err := http.NewRequest("PUT", server.URL+"/v1/characters/5/vitals", strings.NewReader(strings.Repeat(" ", size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatalf("%d bytes: %v", size, err)
+			}
+			_ = r.Body.Close()
+			if r.StatusCode != 413 {
+				t.Fatalf("%d bytes: %s", size, r.Status)
+			}
+		}
+	}
+}
+
 // The mistake in one request is its own.
 func TestPanicEndsOneRequestAlone(t *testing.T) {
 	t.Parallel()

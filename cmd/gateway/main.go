@@ -116,11 +116,11 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
+		log.Info("gateway is up", "addr", cfg.GatewayAddr, "admin", cfg.AdminAddr)
 		players := metrics.Measured(gateway.Limited(max(1, cfg.MaxInFlight), service.Handler()))
 		return gateway.Serve(ctx, listener, log, public(players, checks))
 	})
 	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, program.Admin(reg, checks)) })
-	log.Info("gateway is up", "addr", cfg.GatewayAddr, "admin", cfg.AdminAddr)
 	return group.Wait()
 }
 

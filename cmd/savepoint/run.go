@@ -43,6 +43,9 @@ func (r *runCmd) Run(ctx context.Context, out io.Writer) error {
 		ctx, cancel = context.WithTimeout(ctx, r.Duration)
 		defer cancel()
 	}
+	if err := findPrograms(); err != nil {
+		return err
+	}
 	servers, err := r.startServers(ctx, out)
 	if err != nil {
 		return err
@@ -128,17 +131,38 @@ const (
 	restartPause = time.Second
 )
 
+// programPath is where a program of this build is: beside this one.
+func programPath(name string) (string, error) {
+	self, err := os.Executable()
+	return filepath.Join(filepath.Dir(self), name), err
+}
+
+// findPrograms is an error where the other programs are not beside this one, as under
+// go run.
+func findPrograms() error {
+	for _, name := range []string{"gateway", "saver"} {
+		path, err := programPath(name)
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if err != nil {
+			return fmt.Errorf("the program %s has to be beside this one: make run builds all, and so does go build -o bin/ ./cmd/... (%w)", name, err)
+		}
+	}
+	return nil
+}
+
 // supervise runs a program of this build and starts it again when it dies, so
 // that a saver may be killed to see what happens.
 func supervise(ctx context.Context, out io.Writer, name string, args, env []string) error {
-	self, err := os.Executable()
+	path, err := programPath(name)
 	if err != nil {
 		return err
 	}
 	for {
 		started := time.Now()
 		child, err := stack.StartProcess(ctx, stack.ProcessConfig{
-			Name: name, Path: filepath.Join(filepath.Dir(self), name), Args: args, Env: env, Stdout: out, Stderr: out,
+			Name: name, Path: path, Args: args, Env: env, Stdout: out, Stderr: out,
 		})
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ package strictjson
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/go-faster/jx"
@@ -126,5 +127,5 @@ func asFieldError(err error) error {
 	if errors.As(err, &field) {
 		return field
 	}
-	return &FieldError{Err: errors.Join(ErrSyntax, err)}
+	return &FieldError{Err: fmt.Errorf("%w: %w", ErrSyntax, err)}
 }

@@ -30,24 +30,23 @@ func Document(body []byte, read func(d *jx.Decoder) error) error {
 }
 
 // Int64 reads an integer; 1.0 and 1e3 are not integers here.
-func Int64(d *jx.Decoder) (int64, error) {
+func Int64(d *jx.Decoder) (int64, error) { return integer(d, 64) }
+
+// Int32 reads an integer of 32 bits.
+func Int32(d *jx.Decoder) (int32, error) {
+	n, err := integer(d, 32)
+	return int32(n), err
+}
+
+func integer(d *jx.Decoder, bits int) (int64, error) {
 	if d.Next() != jx.Number {
 		return 0, wrongType(d, "must be an integer")
 	}
 	n, err := d.Int64()
-	if err != nil {
-		return 0, &FieldError{Err: fmt.Errorf("%w: must be an integer of 64 bits", ErrType)}
+	if unused := 64 - bits; err != nil || n<<unused>>unused != n {
+		return 0, &FieldError{Err: fmt.Errorf("%w: must be an integer of %d bits", ErrType, bits)}
 	}
 	return n, nil
-}
-
-// Int32 reads an integer of 32 bits.
-func Int32(d *jx.Decoder) (int32, error) {
-	n, err := Int64(d)
-	if err == nil && int64(int32(n)) != n {
-		err = &FieldError{Err: fmt.Errorf("%w: must be an integer of 32 bits", ErrType)}
-	}
-	return int32(n), err
 }
 
 // Float64 reads a number that a float64 can hold.
