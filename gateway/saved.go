@@ -38,54 +38,63 @@ func (s *SavedView) reached(v events.Version, scopes ...events.Scope) bool {
 // SavedUpTo says up to which version each scope of a character is saved. It
 // returns ErrUnknown for a character that nobody knows.
 func (s *Service) SavedUpTo(ctx context.Context, char events.CharID) (*SavedView, error) {
+	version, marks, err := s.marksOf(ctx, char)
+	if err != nil {
+		return nil, err
+	}
+	return newSavedView(char, version, marks), nil
+}
+
+// marksOf returns the newest version of a character, and what of it is not saved.
+func (s *Service) marksOf(ctx context.Context, char events.CharID) (events.Version, map[events.RowKey]events.Version, error) {
 	// The copy has to be verified: one that Redis brought back older may lack
 	// marks.
 	loaded, err := s.load(ctx, char, game.Want{Dirty: true})
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if loaded.Version == 0 {
-		return nil, ErrUnknown
+		return 0, nil, ErrUnknown
 	}
-	view := &SavedView{CharID: char, Version: loaded.Version, UpTo: make(map[events.Scope]events.Version)}
+	return loaded.Version, loaded.Dirty, nil
+}
+
+func newSavedView(char events.CharID, version events.Version, marks map[events.RowKey]events.Version) *SavedView {
+	view := &SavedView{CharID: char, Version: version, UpTo: make(map[events.Scope]events.Version)}
 	for _, scope := range events.Scopes() {
-		view.UpTo[scope] = loaded.Version
+		view.UpTo[scope] = version
 	}
-	for row, mark := range loaded.Dirty {
+	for row, mark := range marks {
 		if upTo, ok := view.UpTo[row.Scope()]; ok {
 			view.UpTo[row.Scope()] = min(upTo, mark-1)
 		}
 	}
-	return view, nil
+	return view
 }
-
-// savedPoll is how often AwaitSaved looks. A saver needs 1 to 10 ms.
-const savedPoll = 2 * time.Millisecond
 
 // AwaitSaved returns when PostgreSQL has every change of a character up to
 // version v, in these scopes or in all, or when ctx is done; Saved in the answer
 // says which. Whatever is killed after Saved, the rows are there.
 func (s *Service) AwaitSaved(ctx context.Context, char events.CharID, v events.Version, scopes ...events.Scope) (*SavedView, error) {
-	ticker := time.NewTicker(savedPoll)
-	defer ticker.Stop()
-	var last *SavedView
-	for {
-		view, err := s.SavedUpTo(ctx, char)
-		switch {
-		case err == nil:
-			if view.Saved = view.reached(v, scopes...); view.Saved {
-				return view, nil
-			}
-			last = view
-		case ctx.Err() == nil || last == nil:
-			return nil, err
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return last, nil
+	version, marks, err := s.marksOf(ctx, char)
+	if err != nil {
+		return nil, err
+	}
+	var rows []events.Row
+	for row, mark := range marks {
+		scope := row.Scope()
+		if scope != "" && mark <= v && (len(scopes) == 0 || slices.Contains(scopes, scope)) {
+			rows = append(rows, events.Row{Key: row, Version: mark})
 		}
 	}
+	if s.awaitSaved(ctx, newAwaitedSave(map[events.CharID][]events.Row{char: rows})) {
+		for _, row := range rows {
+			delete(marks, row.Key) // it goes in a moment, if it has not
+		}
+	}
+	view := newSavedView(char, version, marks)
+	view.Saved = view.reached(v, scopes...)
+	return view, nil
 }
 
 var (

@@ -127,11 +127,21 @@ func TestAllWhoWaitForTheirSaveAreLookedForTogether(t *testing.T) {
 	var group errgroup.Group
 	for char := range events.CharID(waiting) {
 		group.Go(func() error {
-			answer, err := service.SetVitals(t.Context(), char+1, events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}}, gateway.Options{Durability: gateway.DurabilityCold})
-			if err == nil && answer.Durability != gateway.DurabilityCold {
-				err = fmt.Errorf("character %d: %s", char+1, answer.Durability)
+			durability := gateway.DurabilityCold
+			if char%2 == 0 {
+				durability = gateway.DurabilityStream
 			}
-			return err
+			answer, err := service.SetVitals(t.Context(), char+1, events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}}, gateway.Options{Durability: durability})
+			if err != nil || answer.Durability != durability {
+				return fmt.Errorf("character %d: %v, %w", char+1, answer, err)
+			}
+			if char%2 == 0 { // half of them ask afterwards
+				view, err := service.AwaitSaved(t.Context(), char+1, answer.Version)
+				if err != nil || !view.Saved || view.UpTo[events.ScopeVitals] != answer.Version {
+					return fmt.Errorf("character %d: %+v, %w", char+1, view, err)
+				}
+			}
+			return nil
 		})
 	}
 	stacktest.Eventually(t, "a look is for all who wait", func() bool { return looks.most.Load() == waiting })
