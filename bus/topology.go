@@ -59,9 +59,10 @@ func (t Topology) withDefaults() Topology {
 	return t
 }
 
-// maxAckPending is how many events of a scope savers may hold at once: four
-// batches of 5,000 a saver (being fetched, decoded, and two in lanes) for four
-// savers; more of them hold less each. The default of 1,000 would stall one.
+// maxAckPending is how many events of a scope savers may hold at once. One saver keeps
+// busy with 20,000 (a fetch of 5,000, a transaction of as many under way in each of two
+// lanes, and one that waits), and may hold up to three times as many small ones. More
+// savers hold less each. The default of 1,000 would stall one.
 // Servers may have a limit of their own, so it must not be generous: 100,000 is
 // what operators set.
 const maxAckPending = 80_000

@@ -15,8 +15,8 @@ const (
 	trimShare   = 0.6             // the sweeper drops what is saved above this
 	fullShare   = 0.9             // nearly full
 	lateAfter   = time.Minute     // as the alarm on the oldest unsaved event
-	// smallestPending holds what one saver has of a scope: a batch of 5,000 that is
-	// fetched, one that is decoded, and two in its lanes.
+	// smallestPending is what one saver keeps busy with: a fetch of 5,000, a transaction
+	// of as many under way in each of two lanes, and one that waits.
 	smallestPending = 4 * 5000
 )
 

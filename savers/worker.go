@@ -65,8 +65,8 @@ type Worker struct {
 	// the next fetch is known to bring enough. It is smaller while events are large: at
 	// most about 2 MiB.
 	//
-	// Defaults to 10,000: larger ones fold a little better, hold locks longer, and
-	// a worker has up to seven of them in memory.
+	// Defaults to 10,000: larger ones fold a little better, hold locks longer, and each
+	// lane has up to four of them in memory: committed, under way, and two that wait.
 	BatchSize int
 	// Lanes is how many transactions may be under way at a time.
 	//

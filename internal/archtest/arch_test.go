@@ -1,5 +1,5 @@
 // Package archtest keeps the import table: which package of this module may
-// know which other. docs/architecture.md draws it.
+// know which other.
 package archtest
 
 import (
