@@ -34,7 +34,7 @@ func Append(to []byte, e *StateChanged) ([]byte, error) {
 	if e.SessionID != uuid.Nil {
 		w.uuid("session_id", e.SessionID)
 	}
-	w.time("occurred_at", e.OccurredAt)
+	w.versionTime("occurred_at", e.OccurredAt)
 	w.FieldStart("data")
 	w.data(e.Data)
 	w.ObjEnd()
@@ -109,12 +109,19 @@ func (w *writer) uuid(field string, id uuid.UUID) { w.str(field, id.String()) }
 // microseconds is RFC 3339 with all six digits: some readers take three or six.
 const microseconds = "2006-01-02T15:04:05.000000Z07:00"
 
+// versionTime writes the time of a version, which has microseconds; time any other.
+func (w *writer) versionTime(field string, t time.Time) {
+	if t.Nanosecond()%1000 != 0 || t.Year() > 9999 { // no version, or one that cannot be written
+		w.time(field, t)
+		return
+	}
+	w.FieldStart(field)
+	w.ByteStr(t.AppendFormat(make([]byte, 0, len(microseconds)), microseconds))
+}
+
 func (w *writer) time(field string, t time.Time) {
 	text, err := t.AppendText(make([]byte, 0, len(time.RFC3339Nano)))
 	w.fail(err)
-	if t.Nanosecond()%1000 == 0 {
-		text = t.AppendFormat(text[:0], microseconds)
-	}
 	w.FieldStart(field)
 	w.ByteStr(text)
 }

@@ -251,3 +251,19 @@ func TestEncodeWritesFreeFormDataUpToItsLimit(t *testing.T) {
 		t.Errorf("one byte more: %v", err)
 	}
 }
+
+// The time of an event has all six digits of its version.
+func TestOccurredAtHasMicroseconds(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[events.Version]string{
+		1790000000123456: "2026-09-21T14:13:20.123456Z",
+		1790000000123400: "2026-09-21T14:13:20.123400Z",
+		1790000000000000: "2026-09-21T14:13:20.000000Z",
+	} {
+		e := events.New(42, version, events.CauseAction, uuid.Nil, events.ScopeVitals, events.Vitals{Location: events.Location{Zone: "z"}})
+		body, err := events.Encode(&e)
+		if err != nil || !strings.Contains(string(body), `"occurred_at":"`+want+`"`) {
+			t.Errorf("%s (%v), want %s", body, err, want)
+		}
+	}
+}
