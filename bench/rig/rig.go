@@ -195,12 +195,6 @@ func (r *Rig) ensure(ctx context.Context) error {
 	}
 }
 
-// Dir is where everything is.
-func (r *Rig) Dir() string { return r.config.Dir }
-
-// Bin is the directory of the programs.
-func (r *Rig) Bin() string { return r.config.Bin }
-
 // NATSURL is the address of NATS, "" where there is none.
 func (r *Rig) NATSURL() string {
 	if r.nats == nil {
