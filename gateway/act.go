@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,21 +66,6 @@ type Quantity struct {
 	ItemID   string `json:"item_id"`
 	Quantity int64  `json:"quantity"`
 }
-
-// record is what is kept for an idempotency key: an answer or a refusal.
-type record struct {
-	Fingerprint string   `json:"fingerprint"`
-	Answer      *Answer  `json:"answer,omitempty"`
-	Refusal     *Problem `json:"refusal,omitempty"`
-}
-
-// A RefusedError is the repeat of a request that the rules had refused.
-type RefusedError struct{ Problem *Problem }
-
-func (e *RefusedError) Error() string { return "refused before: " + e.Problem.Detail }
-
-// ErrKeyReused is returned for an idempotency key that another request had.
-var ErrKeyReused = errors.New("the idempotency key was used for another request")
 
 // ErrBusy is returned where others were faster every time until the deadline.
 var ErrBusy = errors.New("character is too busy, nothing was changed")
@@ -262,48 +245,4 @@ func (s *Service) newestPublished(ctx context.Context, char events.CharID) event
 		return 0
 	}
 	return tail.Newest
-}
-
-// refuse keeps a refusal: the same request may still be on its way through a
-// gateway that sleeps, and must not be taken when the state has changed.
-func (s *Service) refuse(ctx context.Context, a action, refusal error) error {
-	ctx, cancel := s.acting.within(ctx)
-	defer cancel()
-	request, err := a.keep(record{Refusal: newProblem(refusal)})
-	if err == nil {
-		err = s.Hot.Refuse(ctx, a.char, request)
-	}
-	if err != nil {
-		return err // perhaps a *game.ReplayError: it was answered meanwhile
-	}
-	return refusal
-}
-
-func (a *action) request(answer *Answer) (game.Request, error) {
-	if a.opts.Key == "" {
-		return game.Request{}, nil
-	}
-	return a.keep(record{Answer: answer})
-}
-
-func (a *action) keep(r record) (game.Request, error) {
-	r.Fingerprint = a.opts.Fingerprint
-	text, err := json.Marshal(r)
-	return game.Request{Key: a.opts.Key, Record: string(text)}, err
-}
-
-// kept reads the first answer of a repeated request.
-func (a *action) kept(text string) (*Answer, error) {
-	var kept record
-	if err := json.Unmarshal([]byte(text), &kept); err != nil {
-		return nil, fmt.Errorf("kept answer of request %s: %w", a.opts.Key, err)
-	}
-	if kept.Fingerprint != a.opts.Fingerprint {
-		return nil, ErrKeyReused
-	}
-	if kept.Refusal != nil {
-		return nil, &RefusedError{kept.Refusal}
-	}
-	kept.Answer.Replayed = true
-	return kept.Answer, nil
 }

@@ -1,0 +1,147 @@
+package hot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// Overdue lists up to limit characters that have been dirty since before t.
+func (s *Store) Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error) {
+	return s.before(ctx, indexDirty, t, limit)
+}
+
+// Lost lists up to limit characters that are in a context and that nobody has
+// seen since t. Those that were seen are looked at again later.
+func (s *Store) Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error) {
+	chars, err := s.before(ctx, indexOpen, t, limit)
+	if err != nil || len(chars) == 0 {
+		return nil, err
+	}
+	seen := make([]*redis.StringCmd, len(chars))
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, char := range chars {
+			seen[i] = p.HGet(ctx, keyContexts(char), "last_seen")
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("last seen of %d characters: %w", len(chars), unavailable(err))
+	}
+	return s.splitLost(ctx, chars, seen, t)
+}
+
+// InContext lists all characters that are in a context. One that enters or
+// leaves one meanwhile may be among them, and one may be there twice.
+func (s *Store) InContext(ctx context.Context) (chars []events.CharID, err error) {
+	err = s.each(ctx, indexOpen, func(char events.CharID) bool {
+		chars = append(chars, char)
+		return true
+	})
+	return chars, err
+}
+
+func (s *Store) splitLost(ctx context.Context, chars []events.CharID, seen []*redis.StringCmd, t time.Time) (lost []events.CharID, err error) {
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, char := range chars {
+			at, _ := seen[i].Int64()
+			if at <= t.UnixMicro() {
+				lost = append(lost, char)
+				continue
+			}
+			p.ZAddXX(ctx, s.indexes.key(indexOpen, char), redis.Z{Score: float64(at), Member: char.String()})
+		}
+		return nil
+	})
+	return lost, unavailable(err)
+}
+
+// Idle lists up to limit characters that nobody has seen since t.
+func (s *Store) Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error) {
+	return s.before(ctx, indexIdle, t, limit)
+}
+
+// CountDirty is the number of characters that have marks.
+func (s *Store) CountDirty(ctx context.Context) (n int64, err error) {
+	counts, err := s.counts(ctx, indexDirty)
+	for _, count := range counts {
+		n += count
+	}
+	return n, err
+}
+
+func (s *Store) before(ctx context.Context, index string, t time.Time, limit int) ([]events.CharID, error) {
+	keys := s.indexes.all(index)
+	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(t.UnixMicro(), 10), Count: int64(limit)}
+	found := make([]*redis.StringSliceCmd, len(keys))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			found[i] = p.ZRangeByScore(ctx, key, by)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read index %s: %w", index, unavailable(err))
+	}
+	return readMembers(index, found, limit)
+}
+
+// readMembers reads up to limit characters of an index.
+func readMembers(index string, found []*redis.StringSliceCmd, limit int) (chars []events.CharID, err error) {
+	for _, members := range found {
+		for _, member := range members.Val() {
+			char, err := events.ParseCharID(member)
+			if err != nil {
+				return nil, fmt.Errorf("index %s: %w", index, err)
+			}
+			chars = append(chars, char)
+			if len(chars) == limit {
+				return chars, nil
+			}
+		}
+	}
+	return chars, nil
+}
+
+// Each calls yield with every character that Redis has, until it returns false.
+func (s *Store) Each(ctx context.Context, yield func(events.CharID) bool) error {
+	return s.each(ctx, indexIdle, yield)
+}
+
+func (s *Store) each(ctx context.Context, index string, yield func(events.CharID) bool) error {
+	for _, key := range s.indexes.all(index) {
+		var cursor uint64
+		for {
+			members, next, err := s.rdb.ZScan(ctx, key, cursor, "", 1000).Result()
+			if err != nil {
+				return fmt.Errorf("scan index %s: %w", key, unavailable(err))
+			}
+			for i := 0; i < len(members); i += 2 {
+				char, err := events.ParseCharID(members[i])
+				if err != nil {
+					return fmt.Errorf("index %s: %w", key, err)
+				}
+				if !yield(char) {
+					return nil
+				}
+			}
+			if cursor = next; cursor == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// Evict forgets a character that nobody has seen since t, unless it is dirty or
+// in a context. It reports whether it is gone.
+func (s *Store) Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error) {
+	stay, err := s.EvictMany(ctx, []events.CharID{char}, t)
+	return err == nil && len(stay) == 0, err
+}
