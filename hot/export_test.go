@@ -3,6 +3,7 @@ package hot
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -34,4 +35,11 @@ func (s *Store) Prepare(ctx context.Context, c *game.Change) error {
 	command(ctx, a.sent[:], fnCommit, keys, argv)
 	usedArgs.Put(a)
 	return nil
+}
+
+// Evict forgets a character that nobody has seen since t, unless it is dirty or
+// in a context. It reports whether it is gone.
+func (s *Store) Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error) {
+	stay, err := s.EvictMany(ctx, []events.CharID{char}, t)
+	return err == nil && len(stay) == 0, err
 }

@@ -138,10 +138,3 @@ func (s *Store) each(ctx context.Context, index string, yield func(events.CharID
 	}
 	return nil
 }
-
-// Evict forgets a character that nobody has seen since t, unless it is dirty or
-// in a context. It reports whether it is gone.
-func (s *Store) Evict(ctx context.Context, char events.CharID, t time.Time) (bool, error) {
-	stay, err := s.EvictMany(ctx, []events.CharID{char}, t)
-	return err == nil && len(stay) == 0, err
-}
