@@ -15,7 +15,7 @@ func TestShortRunFindsNothing(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"anything may break":         {},
 		"Redis loses what it had":    {Faults: []string{"redis-empty", "redis-older", "saver-kill", "nats-restart"}},
-		"one of three NATS may fail": {Faults: []string{"nats-kill", "nats-restart", "saver-kill", "redis-empty"}, NATS: 3},
+		"one of three NATS may fail": {Faults: []string{"nats-kill", "nats-restart", "nats-split", "saver-kill", "redis-empty"}, NATS: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())

@@ -25,6 +25,7 @@ var faults = map[string]fault{
 	"postgres-kill":   postgresAway(func(p *stack.Postgres, _ context.Context) error { return p.Kill() }),
 	"postgres-backup": postgresBackup,
 	"postgres-empty":  postgresEmpty,
+	"postgres-lock":   postgresLock,
 	"postgres-minute": postgresMinute,
 	"nats-full":       natsFull,
 	"nats-disk":       natsDisk,
