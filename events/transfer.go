@@ -33,6 +33,16 @@ type Moved struct {
 	ToQuantity   int64  `json:"to_quantity"`   // the receiver's, at ToVersion; 0 in escrow
 }
 
+// MaxSize is how many bytes the trade takes in an event, at most. In JSON a byte of a
+// name takes up to two.
+func (t *Transfer) MaxSize() int {
+	size := 196
+	for i := range t.Items {
+		size += 124 + 2*len(t.Items[i].ItemID)
+	}
+	return size
+}
+
 // RowTransfer is the key of a trade's row.
 func RowTransfer(id uuid.UUID) RowKey { return RowKey(transferPrefix + id.String()) }
 
@@ -46,19 +56,6 @@ func (t *Transfer) Completed() bool { return t.ToVersion != 0 }
 // first before anybody was told of it, the later counts.
 func (t *Transfer) Before(other *Transfer) bool {
 	return cmp.Or(cmp.Compare(t.ToVersion, other.ToVersion), cmp.Compare(t.Version, other.Version)) < 0
-}
-
-// Names reports whether the trade changed an item of a character.
-func (t *Transfer) Names(c CharID, itemID string) bool {
-	if c != t.From && c != t.To {
-		return false
-	}
-	for i := range t.Items {
-		if t.Items[i].ItemID == itemID {
-			return true
-		}
-	}
-	return false
 }
 
 func (t *Transfer) validate() error {

@@ -66,18 +66,22 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 	if err != nil {
 		return nil, err
 	}
-	c.endFight(s, session, in, loot, events.CauseExplicit)
+	carried, err := fitting(s.Carry(idsOf(in.Loot)...))
+	if err != nil {
+		return nil, err
+	}
+	c.endFight(s, session, in, loot, carried, events.CauseExplicit)
 	return c, nil
 }
 
 // endFight closes a fight. Its session stays, with the result, until a saver
 // has it: it is the only copy should the event be lost.
-func (c *Change) endFight(s *State, id uuid.UUID, in Result, loot []events.ItemChange, cause events.Cause) {
+func (c *Change) endFight(s *State, id uuid.UUID, in Result, loot []events.ItemChange, carried []events.Transfer, cause events.Cause) {
 	session := s.session(id, ContextCombat, c.Version)
 	xp := s.Progress.XP + in.XP
 	result := events.New(s.Char, c.Version, cause, id, events.ScopeCombat, events.Combat{
 		Outcome: in.Outcome, StartedAt: session.OpenedAt.Time(), FinishedAt: c.Version.Time(),
-		Rounds: session.Round, XPGained: in.XP, XP: xp, Loot: loot, Transfers: s.Carry(s.Char, idsOf(in.Loot)...),
+		Rounds: session.Round, XPGained: in.XP, XP: xp, Loot: loot, Transfers: carried,
 	})
 	session.Version, session.Result = c.Version, &result
 	if c.Sessions == nil {

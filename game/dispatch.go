@@ -11,8 +11,8 @@ import (
 )
 
 // bagChunk is how many items one event of a whole bag names, so that it stays
-// far below events.MaxBytes.
-const bagChunk = 500
+// below events.MaxBytes with the trades that they rest on.
+const bagChunk = 200
 
 // Snapshot says a scope's whole hot state as events, for a save that is ordered
 // again. Each carries the version at which it was changed, so that it lands
@@ -50,22 +50,30 @@ func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
 		}
 	}
 	for ids := range slices.Chunk(ids, chunk) {
-		var newest events.Version
-		changes := make([]events.ItemChange, len(ids))
-		for i, id := range ids {
-			item := s.Items[id]
-			changes[i] = events.ItemChange{ItemID: id, Quantity: item.Quantity, Version: item.Version}
-			newest = max(newest, item.Version)
-		}
-		e := events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{
-			Items: changes, Transfers: s.Carry(s.Char, ids...),
-		})
-		if len(out) > 0 { // two parts of one bag may have the same version, but are not the same event
-			e.ID = uuid.NewSHA1(e.ID, []byte(strconv.Itoa(len(out))))
-		}
-		out = append(out, e)
+		out = s.sayItems(out, cause, ids)
 	}
 	return out
+}
+
+// sayItems adds what becomes of some items: in one event, or in more where the trades
+// that they rest on do not fit into one.
+func (s *State) sayItems(out []events.StateChanged, cause events.Cause, ids []string) []events.StateChanged {
+	carried, err := fitting(s.Carry(ids...))
+	if half := len(ids) / 2; err != nil && half > 0 {
+		return s.sayItems(s.sayItems(out, cause, ids[:half]), cause, ids[half:])
+	}
+	var newest events.Version
+	changes := make([]events.ItemChange, len(ids))
+	for i, id := range ids {
+		item := s.Items[id]
+		changes[i] = events.ItemChange{ItemID: id, Quantity: item.Quantity, Version: item.Version}
+		newest = max(newest, item.Version)
+	}
+	e := events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes, Transfers: carried})
+	if len(out) > 0 { // two parts of one bag may have the same version, but are not the same event
+		e.ID = uuid.NewSHA1(e.ID, []byte(strconv.Itoa(len(out))))
+	}
+	return append(out, e)
 }
 
 func (s *State) isDirty(item string) bool {

@@ -22,9 +22,13 @@ func ChangeItems(s *State, v events.Version, deltas []ItemDelta) (*Change, error
 	if err != nil {
 		return nil, err
 	}
+	carried, err := fitting(s.Carry(idsOf(deltas)...))
+	if err != nil {
+		return nil, err
+	}
 	c.Events = []events.StateChanged{
 		events.New(s.Char, v, events.CauseAction, uuid.Nil, events.ScopeInventory, events.Inventory{
-			Items: changes, Transfers: s.Carry(s.Char, idsOf(deltas)...),
+			Items: changes, Transfers: carried,
 		}),
 	}
 	return c, nil

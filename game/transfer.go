@@ -20,7 +20,7 @@ type Trade struct {
 
 // Give takes the items of a trade from the sender s into escrow. The trade is
 // complete when the receiver has them (Receive); until then it is the one
-// record that holds them.
+// record that holds them. It is ErrUnsaved where its event would not fit.
 func Give(s *State, v events.Version, trade Trade) (*Change, events.Transfer, error) {
 	c := newChange(s, v, PartItems)
 	t := events.Transfer{ID: trade.ID, From: trade.From, To: trade.To, Version: v}
@@ -36,14 +36,18 @@ func Give(s *State, v events.Version, trade Trade) (*Change, events.Transfer, er
 		t.Items = append(t.Items, events.Moved{ItemID: item.ItemID, Quantity: -item.Delta, FromQuantity: item.Quantity})
 	}
 	c.Transfers = map[uuid.UUID]events.Transfer{t.ID: t}
-	carried := append(s.Carry(s.Char, itemsOf(t)...), t)
-	c.Events = []events.StateChanged{TransferEvent(t, t.From, Carried(carried))}
+	carried, err := fitting(RestsOn(t, slices.Collect(maps.Values(s.Transfers))))
+	if err != nil {
+		return nil, t, err
+	}
+	c.Events = []events.StateChanged{TransferEvent(t, t.From, carried)}
 	return c, t, nil
 }
 
-// Receive gives the items of a trade in escrow to the receiver s. carried are
-// the unsaved trades that the sender's items come from.
-func Receive(s *State, v events.Version, t events.Transfer, carried []events.Transfer) (*Change, events.Transfer, error) {
+// Receive gives the items of a trade in escrow to the receiver s. known are the
+// unsaved trades that the sender knows of. It is ErrUnsaved where its event would
+// not fit.
+func Receive(s *State, v events.Version, t events.Transfer, known []events.Transfer) (*Change, events.Transfer, error) {
 	c := newChange(s, v, PartItems)
 	deltas := make([]ItemDelta, len(t.Items))
 	for i, m := range t.Items {
@@ -58,12 +62,15 @@ func Receive(s *State, v events.Version, t events.Transfer, carried []events.Tra
 	for i, item := range changes {
 		t.Items[i].ToQuantity = item.Quantity
 	}
+	carried, err := fitting(RestsOn(t, slices.AppendSeq(slices.Clone(known), maps.Values(s.Transfers))))
+	if err != nil {
+		return nil, t, err
+	}
 	// What the receiver does with the items rests on the sender's trades, so it
 	// keeps them, too.
 	c.Transfers = s.learn(carried)
 	c.Transfers[t.ID] = t
-	all := slices.Concat(slices.Collect(maps.Values(s.Transfers)), carried, []events.Transfer{t})
-	c.Events = []events.StateChanged{TransferEvent(t, t.To, Carried(all))}
+	c.Events = []events.StateChanged{TransferEvent(t, t.To, carried)}
 	return c, t, nil
 }
 
@@ -73,21 +80,13 @@ func Receive(s *State, v events.Version, t events.Transfer, carried []events.Tra
 // those are saved.
 func (s *State) learn(carried []events.Transfer) map[uuid.UUID]events.Transfer {
 	news := make(map[uuid.UUID]events.Transfer, 1+len(carried))
-	for _, t := range Carried(carried) {
+	for _, t := range carried {
 		known, ok := s.Transfers[t.ID]
 		if ok && known.Before(&t) || !ok && t.From != s.Char {
 			news[t.ID] = t
 		}
 	}
 	return news
-}
-
-func itemsOf(t events.Transfer) []string {
-	ids := make([]string, len(t.Items))
-	for i, m := range t.Items {
-		ids[i] = m.ItemID
-	}
-	return ids
 }
 
 // TransferEvent says what a trade did to one of its sides. carried are the
@@ -107,65 +106,110 @@ func TransferEvent(t events.Transfer, side events.CharID, carried []events.Trans
 		events.Inventory{Items: changes, Transfers: carried})
 }
 
-// Carry lists the unsaved trades that an event of these items of a character
+// Carry lists the unsaved trades that an event of these items of the character
 // has to carry: were the items saved without them, one side of a trade would be
-// visible before the other. It is empty where no unsaved trade has touched any
-// of the items. Otherwise it is all that the character knows of, since those
-// trades may rest on each other.
-func (s *State) Carry(char events.CharID, items ...string) []events.Transfer {
+// visible before the other.
+func (s *State) Carry(items ...string) []events.Transfer {
 	if len(s.Transfers) == 0 {
 		return nil
 	}
-	all := slices.Collect(maps.Values(s.Transfers))
-	touched := slices.ContainsFunc(all, func(t events.Transfer) bool {
-		return slices.ContainsFunc(items, func(id string) bool { return t.Names(char, id) })
-	})
-	if !touched {
-		return nil
+	shown := make([]side, len(items))
+	for i, id := range items {
+		shown[i] = side{s.Char, id}
 	}
-	return Carried(all)
+	return restOn(shown, s.Transfers)
 }
 
-// MaxUnsaved bounds the items of the trades that are not saved and that one more
-// trade would rest on. An event carries all of them, so that no item is visible
-// twice or nowhere, and has to stay small: 256 items of the longest names are
-// half of events.MaxBytes.
-const MaxUnsaved = 256
+// RestsOn lists the trades that an event which shows a trade has to carry: itself
+// and those of known that it rests on.
+func RestsOn(t events.Transfer, known []events.Transfer) []events.Transfer {
+	return restOn(sidesOf(&t), newestOf(append(slices.Clip(known), t)))
+}
 
-// ErrUnsaved: so many trades wait to be saved that another would not fit into
-// one event with them.
+// A side is an item that a character has.
+type side struct {
+	char events.CharID
+	item string
+}
+
+// sidesOf lists what an event that carries a trade shows of it.
+func sidesOf(t *events.Transfer) (sides []side) {
+	for _, m := range t.Items {
+		sides = append(sides, side{t.From, m.ItemID}, side{t.To, m.ItemID})
+	}
+	return sides
+}
+
+// restOn lists the trades that have changed what is shown, those that have changed
+// what these show, and so on; the newest first. Nothing else is left out: what comes
+// to be visible without one of them has items twice, or nowhere.
+func restOn(shown []side, known map[uuid.UUID]events.Transfer) (found []events.Transfer) {
+	changed := make(map[side][]uuid.UUID)
+	for id, t := range known {
+		for _, s := range sidesOf(&t) {
+			changed[s] = append(changed[s], id)
+		}
+	}
+	left := maps.Clone(known)
+	for len(shown) > 0 {
+		last := shown[len(shown)-1]
+		shown = shown[:len(shown)-1]
+		for _, id := range changed[last] {
+			if t, ok := left[id]; ok {
+				delete(left, id)
+				found, shown = append(found, t), append(shown, sidesOf(&t)...)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b events.Transfer) int {
+		return cmp.Or(cmp.Compare(b.Version, a.Version), cmp.Compare(a.ID.String(), b.ID.String()))
+	})
+	return found
+}
+
+const (
+	// MaxUnsaved bounds the items of the trades that two characters know of and that
+	// are not saved, where one more trade between them begins.
+	MaxUnsaved = 256
+	// roomForTrades is how many bytes the trades of one event may take: MaxUnsaved
+	// items of the longest names, or twice what one request may move, fit in, and beside
+	// them in events.MaxBytes what one request may change.
+	roomForTrades = 160 << 10
+)
+
+// ErrUnsaved: so many trades wait to be saved that those which the items rest on
+// would not fit into one event. Nothing is left out of it.
 var ErrUnsaved = errors.New("too many trades of these characters wait to be saved")
+
+// fitting returns the trades for an event, with ErrUnsaved where they do not fit.
+func fitting(carried []events.Transfer) ([]events.Transfer, error) {
+	size := 0
+	for i := range carried {
+		size += carried[i].MaxSize()
+	}
+	if size > roomForTrades {
+		return carried, ErrUnsaved
+	}
+	return carried, nil
+}
 
 // RoomForTrade returns ErrUnsaved where the trades that two characters know of
 // leave no room for another one between them.
-func RoomForTrade(from, to *State) error {
+func RoomForTrade(from, to *State, trade Trade) error {
+	all := newestOf(slices.AppendSeq(slices.Collect(maps.Values(from.Transfers)), maps.Values(to.Transfers)))
 	items := 0
-	for _, t := range newestOf(slices.Concat(slices.Collect(maps.Values(from.Transfers)), slices.Collect(maps.Values(to.Transfers)))) {
+	for _, t := range all {
 		items += len(t.Items)
 	}
 	if items > MaxUnsaved {
 		return ErrUnsaved
 	}
-	return nil
-}
-
-// maxCarried bounds the items of the trades that one event carries. It leaves
-// room above MaxUnsaved for trades that were begun at the same moment.
-const maxCarried = MaxUnsaved + 128
-
-// Carried orders trades for an event: each once, in its newest form, the newest
-// trade first, and no more than fit.
-func Carried(list []events.Transfer) []events.Transfer {
-	out := slices.SortedFunc(maps.Values(newestOf(list)), func(a, b events.Transfer) int {
-		return cmp.Or(cmp.Compare(b.Version, a.Version), cmp.Compare(a.ID.String(), b.ID.String()))
-	})
-	items := 0
-	for i, t := range out {
-		if items += len(t.Items); items > maxCarried && i > 0 {
-			return out[:i]
-		}
+	next := events.Transfer{ID: trade.ID}
+	for _, d := range trade.Items {
+		next.Items = append(next.Items, events.Moved{ItemID: d.ItemID})
 	}
-	return out
+	_, err := fitting(slices.AppendSeq([]events.Transfer{next}, maps.Values(all)))
+	return err
 }
 
 // newestOf joins the copies of each trade.

@@ -88,7 +88,7 @@ func restate(s *game.State, v events.Version, cause events.Cause, rows []events.
 	}
 	if len(r.bag) > 0 {
 		r.say(events.New(s.Char, v, cause, uuid.Nil, events.ScopeInventory, events.Inventory{
-			Items: r.bag, Transfers: s.Carry(s.Char, slices.Collect(maps.Keys(r.Items))...),
+			Items: r.bag, Transfers: s.Carry(slices.Collect(maps.Keys(r.Items))...),
 		}), game.PartItems)
 	}
 	if len(r.Events) == 0 {

@@ -139,7 +139,7 @@ func (s *Service) rememberedTrade(ctx context.Context, sender, receiver *game.Lo
 	if t, ok, _ := s.savedTrade(ctx, trade.ID); ok {
 		return tradeRecord(&t)
 	}
-	if err := game.RoomForTrade(&sender.State, &receiver.State); err != nil {
+	if err := game.RoomForTrade(&sender.State, &receiver.State, trade); err != nil {
 		return "", err
 	}
 	_, err := game.ChangeItems(&receiver.State, receiver.Version+1, trade.Items)

@@ -12,7 +12,7 @@ import (
 
 // both says what the trade did to both sides.
 func (h *handover) both() []events.StateChanged {
-	carried := game.Carried(append(slices.Clone(h.carried), h.trade))
+	carried := game.RestsOn(h.trade, h.carried)
 	return []events.StateChanged{
 		game.TransferEvent(h.trade, h.trade.From, carried),
 		game.TransferEvent(h.trade, h.trade.To, carried),

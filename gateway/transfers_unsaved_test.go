@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -95,4 +96,44 @@ func TestRepeatOfASavedTradeLeavesNoMark(t *testing.T) {
 
 	s.wantEqual()
 	s.wantGems("repeated", "cold", 7, 3)
+}
+
+// A trade of very many items rests on very many others. Whatever is left out of its
+// event, PostgreSQL would show an old trade's items on both sides.
+func TestLargeTradeCarriesAllThatItRestsOn(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	list := func(from, to int, format string) string {
+		var all []string
+		for i := from; i < to; i++ {
+			all = append(all, fmt.Sprintf(format, fmt.Sprint("a", i)))
+		}
+		return strings.Join(all, ",")
+	}
+	const change, move = `{"item_id":%q,"delta":1}`, `{"item_id":%q,"quantity":1}`
+	trade := func(from, to int, items string) string {
+		return fmt.Sprintf(`{"transfer_id":%q,"from":%d,"to":%d,"items":[%s]}`, uuid.New(), from, to, items)
+	}
+	s.want(200, "POST", "1/inventory?durability=cold", `{"changes":[{"item_id":"gem","delta":1}]}`)
+	s.want(200, "POST", "4/inventory?durability=cold", `{"changes":[`+list(0, 200, change)+`]}`)
+	s.want(200, "POST", "4/inventory?durability=cold", `{"changes":[`+list(200, 255, change)+`]}`)
+	s.stream.cut.Store(true)
+	s.wantTransfer(200, trade(1, 2, `{"item_id":"gem","quantity":1}`))
+	s.wantTransfer(200, trade(4, 2, list(0, 200, move)))
+	s.wantTransfer(200, trade(4, 2, list(200, 255, move)))
+	s.stream.cut.Store(false)
+	watched := s.watchSum("gem", 1)
+
+	sold := s.wantTransfer(200, trade(2, 3, `{"item_id":"gem","quantity":1},`+list(0, 199, move)))
+
+	s.settled(events.ScopeInventory)
+	watched()
+	if sold.Durability != "stream" {
+		t.Errorf("sold: %+v, want stream", sold.Durability)
+	}
+	s.flush()
+	if has, had, first := s.quantity(3, "hot", "gem"), s.quantity(2, "hot", "gem"), s.quantity(1, "hot", "gem"); has != 1 || had+first != 0 {
+		t.Errorf("after a loss of Redis the gem is %d times with who bought it last, %d and %d with those before", has, had, first)
+	}
 }
