@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -12,11 +13,33 @@ import (
 // subjectsOf are those of a character's events of all scopes.
 func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
 
-// hasTail reports whether a character has an event that its tail has. Most that are
-// joined come back after longer: that there is nothing takes one question.
-func (b *Bus) hasTail(ctx context.Context, char events.CharID, from begin) (bool, error) {
-	newest, err := b.get(ctx, StreamChanges, last(subjectsOf(char)))
-	return newest != nil && !from.isAfter(newest), err
+// newest is the newest event of a character, or nil. Most that are joined come back
+// after longer: that their tail has nothing takes this one question.
+func (b *Bus) newest(ctx context.Context, char events.CharID) (*jetstream.RawStreamMsg, error) {
+	return b.get(ctx, StreamChanges, last(subjectsOf(char)))
+}
+
+// Retained calls yield with each event of a character that the stream still has and
+// that it stored since a time, the zero value for all; saved or not, but for those
+// among the dead letters, which are no state of the character.
+func (b *Bus) Retained(ctx context.Context, char events.CharID, since time.Time, yield func(*events.StateChanged)) error {
+	dead := make(map[int64]bool) // by when the stream stored them
+	for _, scope := range events.Scopes() {
+		err := b.Letters(ctx, scope, char, func(l Letter) bool {
+			dead[l.Stored.UnixNano()] = true
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := b.eachEvent(ctx, char, begin{from: since}, func(msg *jetstream.RawStreamMsg) bool {
+		if e, ok := readEvent(msg, char); ok && !dead[msg.Time.UnixNano()] {
+			yield(&e)
+		}
+		return true
+	})
+	return named("events of character "+char.String(), err)
 }
 
 // eachEvent calls yield with each event of a character that is stored when it is called,

@@ -48,8 +48,15 @@ func (b *Bus) Tails(ctx context.Context) (of func(context.Context, events.CharID
 }
 
 func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (tail game.Tail, err error) {
-	if some, err := b.hasTail(ctx, char, begin); err != nil || !some {
+	newest, err := b.newest(ctx, char)
+	if err != nil || newest == nil {
 		return tail, err
+	}
+	if e, ok := readEvent(newest, char); ok && begin.settled(newest) {
+		tail.Settled = &e
+	}
+	if begin.isAfter(newest) {
+		return tail, nil
 	}
 	err = b.eachEvent(ctx, char, begin, func(msg *jetstream.RawStreamMsg) bool {
 		if begin.isAfter(msg) {
@@ -58,7 +65,9 @@ func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (t
 		if e, ok := readEvent(msg, char); ok {
 			tail.Newest = max(tail.Newest, e.Version)
 			tail.AnsweredTrades(char, e.Transfers())
-			if !begin.settled(msg) {
+			if begin.settled(msg) {
+				tail.Settled = &e
+			} else {
 				tail.Events = append(tail.Events, e)
 			}
 		}

@@ -383,3 +383,54 @@ func TestTailHasWhatAServerWithASlowClockStored(t *testing.T) {
 		equal(t, fmt.Sprintf("tail above %d", floor), tail.Events, want)
 	}
 }
+
+// The newest event of a character comes with its tail where savers have settled it,
+// however old it is: what it says has to be saved. One that is not settled is not it.
+func TestTailTellsOfTheNewestSettledEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	check := func(when string, want ...events.StateChanged) {
+		t.Helper()
+		for _, memory := range []time.Duration{time.Nanosecond, time.Hour} {
+			r.bus.SetAnswerMemory(memory)
+			tail, err := r.bus.Tail(t.Context(), 42)
+			r.must(err)
+			var got []events.StateChanged
+			if tail.Settled != nil {
+				got = append(got, *tail.Settled)
+			}
+			equal(t, fmt.Sprint(when, ", answers of the last ", memory), got, want)
+		}
+	}
+	sent := r.publish(r.vitals(42), r.vitals(42))
+	r.await(2, 0)
+	check("published")
+
+	msgs := r.take(r.source(events.ScopeVitals), 2)
+	r.ack(msgs...)
+	r.publish(r.vitals(7))
+	r.await(1, 0)
+	check("settled", sent[1])
+}
+
+// Retained is all that the stream has of a character, settled or not, and since when
+// one asks; but for what is among the dead letters.
+func TestRetainedLeavesOutDeadLetters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	check := func(since time.Time, want ...events.StateChanged) {
+		t.Helper()
+		var got []events.StateChanged
+		r.must(r.bus.Retained(t.Context(), 42, since, func(e *events.StateChanged) { got = append(got, *e) }))
+		equal(t, fmt.Sprint("retained since ", since), got, want)
+	}
+	check(time.Time{})
+	sent := r.publish(r.vitals(42), r.vitals(42), r.items(42), r.vitals(43), r.vitals(42))
+	r.await(4, 1)
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	r.ack(r.bury(42, "no good"))
+	r.put("sync.vitals.42", "no event")
+
+	check(time.Time{}, sent[0], sent[2], sent[4])
+	check(time.Now().Add(time.Minute)) // more than clocks may differ
+}

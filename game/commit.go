@@ -80,6 +80,10 @@ type Joining struct {
 type Tail struct {
 	Events []events.StateChanged // those that may not be saved
 	Newest events.Version        // of these and of other recent events
+	// Settled is the newest event that savers had settled, of all, where it is the
+	// character's newest or a recent one. PostgreSQL has what it says, unless it is a
+	// dead letter, or PostgreSQL has gone back to an older copy.
+	Settled *events.StateChanged
 	// Answers are what recent events have answered, oldest first.
 	Answers []Answered
 	trades  map[uuid.UUID]int // where Answers has them

@@ -49,6 +49,31 @@ func joinRows[K comparable, V any](a, b map[K]V, version func(V) events.Version)
 	return a
 }
 
+// Has reports whether a copy has each row of another, at its version or above; but for
+// fights and completed trades, of which PostgreSQL is not asked for all.
+func (s *State) Has(other *State) bool {
+	if v := other.Vitals; v != nil && (s.Vitals == nil || s.Vitals.Version < v.Version) {
+		return false
+	}
+	for id, t := range other.Transfers {
+		if held, ok := s.Transfers[id]; ok && held.Before(&t) {
+			return false
+		}
+	}
+	return s.Progress.Version >= other.Progress.Version &&
+		hasRows(s.Items, other.Items, func(x Item) events.Version { return x.Version }) &&
+		hasRows(s.Scenarios, other.Scenarios, func(x Scenario) events.Version { return x.Version })
+}
+
+func hasRows[K comparable, V any](a, b map[K]V, version func(V) events.Version) bool {
+	for key, theirs := range b {
+		if version(a[key]) < version(theirs) {
+			return false
+		}
+	}
+	return true
+}
+
 // FromEvent is what one event knows of its character.
 func FromEvent(e *events.StateChanged) *State {
 	s := &State{Char: e.CharID, Version: e.Version, Transfers: make(map[uuid.UUID]events.Transfer)}

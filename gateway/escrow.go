@@ -20,8 +20,8 @@ import (
 var errEscrowGone = errors.New("the sender does not hold it any more; repeat the transfer")
 
 // checkEscrow makes sure that a trade may still be handed over: the sender's
-// copy holds it, and PostgreSQL does not have it completed. A receiver that has
-// forgotten it would get the items a second time. It returns the record of a
+// copy holds it, and neither PostgreSQL nor the stream has it completed. A receiver
+// that has forgotten it would get the items a second time. It returns the record of a
 // trade that is completed.
 func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) {
 	seen := time.Now()
@@ -40,8 +40,35 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 	if held.From != h.trade.From || held.Version != h.trade.Version {
 		return "", errEscrowGone
 	}
+	told, err := s.toldTrade(ctx, h.trade)
+	switch {
+	case err != nil:
+		return "", err
+	case told.Completed():
+		return tradeRecord(&told)
+	}
 	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
 	return "", nil
+}
+
+// toldTrade is a trade as the events of its sides last tell of it, saved or not: a
+// PostgreSQL that was replaced by an older copy shows in escrow what was completed
+// long ago.
+func (s *Service) toldTrade(ctx context.Context, t events.Transfer) (events.Transfer, error) {
+	since := t.Version.Time().Add(-events.MaxAhead) // a version may be ahead of the clock
+	for _, char := range []events.CharID{t.From, t.To} {
+		err := s.Stream.Retained(ctx, char, since, func(e *events.StateChanged) {
+			for _, other := range e.Transfers() {
+				if other.ID == t.ID && other.From == t.From && other.To == t.To && t.Before(&other) {
+					t = other
+				}
+			}
+		})
+		if err != nil {
+			return t, err
+		}
+	}
+	return t, nil
 }
 
 // savedTrade asks PostgreSQL for a trade.

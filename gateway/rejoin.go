@@ -156,6 +156,9 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning)
 	for i := range tail.Events {
 		game.Join(joined, game.FromEvent(&tail.Events[i]))
 	}
+	if err := s.joinLost(ctx, joined, saved, tail.Settled); err != nil {
+		return nil, nil, nil, err
+	}
 	fights, err := s.Cold.SavedFights(ctx, fightsOf(joined))
 	if err != nil {
 		return nil, nil, nil, err
@@ -169,6 +172,17 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, begun beginning)
 	}
 	answers, err := answered(tail.Answers)
 	return joined, unsaved(joined, saved, fights, shown), answers, err
+}
+
+// joinLost joins what PostgreSQL has lost: where it does not have what savers had
+// settled, it was replaced by an older copy, or is empty. Nobody knows then what else
+// is missing, so all that the stream still has is joined.
+func (s *Service) joinLost(ctx context.Context, joined, saved *game.State, settled *events.StateChanged) error {
+	if settled == nil || saved.Has(game.FromEvent(settled)) {
+		return nil
+	}
+	s.Log.Debug("PostgreSQL lacks what was saved; all that the stream has is joined", "char_id", joined.Char)
+	return s.Stream.Retained(ctx, joined.Char, time.Time{}, func(e *events.StateChanged) { game.Join(joined, game.FromEvent(e)) })
 }
 
 // answered are the requests to remember. A trade is one, by its id, of both sides.

@@ -39,6 +39,9 @@ type Stream interface {
 	// Tails returns how to read a character's events that were not saved by now, and
 	// the requests that its recent events have answered.
 	Tails(ctx context.Context) (of func(context.Context, events.CharID) (game.Tail, error), err error)
+	// Retained calls yield with each event of a character that the stream still has and
+	// stored since a time, the zero value for all; but for dead letters.
+	Retained(ctx context.Context, char events.CharID, since time.Time, yield func(*events.StateChanged)) error
 	// Ties returns the trades that events carry which may not be saved yet and were
 	// stored before a moment of the server's clock.
 	Ties(ctx context.Context, before time.Time) (*game.Ties, error)
