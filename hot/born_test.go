@@ -57,7 +57,7 @@ func TestBeginningIsAnotherOneAfterALoss(t *testing.T) {
 		char := r.newcomer()
 		before, _ := r.born(char)
 		restart(t, r, server)
-		if kept, err := r.raw.Get(r.ctx, "born").Result(); err != nil || kept != before {
+		if kept, err := r.raw.Get(r.ctx, "since").Result(); err != nil || kept != before {
 			t.Fatalf("the data of the restart has %q, %v, want the note of the run before", kept, err)
 		}
 		if after, age := r.born(char); after == before || age != 0 {

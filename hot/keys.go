@@ -58,8 +58,9 @@ const (
 	indexOpen  = "open"  // characters in a context, by when they entered it
 
 	// indexBorn is no index but lies beside them: "<run>:<time>", since when this
-	// run of Redis has kept what it was told.
-	indexBorn = "born"
+	// run of Redis has kept what it was told. Releases that told runs apart
+	// otherwise have a note of their own, "born".
+	indexBorn = "since"
 )
 
 // An indexer names the index that a character belongs to.
