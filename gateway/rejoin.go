@@ -78,11 +78,27 @@ func (s *Service) loadFenced(ctx context.Context, char events.CharID) (*game.Loa
 		if err != nil || loaded.Age >= s.Fence {
 			return loaded, err
 		}
+		if loaded.Age == 0 {
+			s.noteBeginnings(ctx)
+		}
 		select {
 		case <-time.After(s.Fence - loaded.Age):
 		case <-ctx.Done():
 			return nil, events.Unavailable("redis", errFence)
 		}
+	}
+}
+
+// noteBeginnings notes the beginnings of all slots where that of one was just noted: a
+// server was started or emptied. If each were noted when it is first asked for, each
+// would be a loss of its own, with a fence and a reading of the trades on their way.
+func (s *Service) noteBeginnings(ctx context.Context) {
+	if !s.noting.TryLock() {
+		return // somebody does
+	}
+	defer s.noting.Unlock()
+	if err := s.Hot.NoteBeginnings(ctx); err != nil {
+		s.Log.Debug("beginnings not noted; each will be when it is asked for", "err", err)
 	}
 }
 

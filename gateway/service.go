@@ -6,6 +6,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,9 @@ type Hot interface {
 	// Arrived reports for each trade whether its receiver remembers it, by its
 	// key or among the trades that are not saved.
 	Arrived(ctx context.Context, trades []events.Transfer, keys []string) ([]bool, error)
+	// NoteBeginnings notes everywhere that what is kept there is kept from now on, but
+	// where that is noted already.
+	NoteBeginnings(ctx context.Context) error
 	// Complete reports whether a character that Redis does not have has nothing
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
@@ -117,6 +121,7 @@ type Service struct {
 	copies     copies
 	turns      *turns
 	ties       *ties
+	noting     *sync.Mutex // held while beginnings are noted
 }
 
 // WithDefaults returns the service with defaults where a field is zero.
@@ -135,7 +140,8 @@ func (s Service) WithDefaults() *Service {
 			*v = d
 		}
 	}
-	s.copies, s.ties = newCopies(), newTies()
+	s.copies, s.ties = newCopies(), new(ties)
+	s.noting = new(sync.Mutex)
 	s.awaited = &awaitedSaves{waiting: make(map[*awaitedSave]struct{})}
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
 	def(&s.PublishTimeout, 50*time.Millisecond)

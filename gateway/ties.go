@@ -3,67 +3,107 @@ package gateway
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
-	"github.com/savepoint-games/savepoint/internal/recent"
 )
 
-// ties remembers which trades the events carry that were on their way when Redis
-// lost its memory, by the token of its new beginning. Whoever is joined after that
-// loss is told of its trades, whichever side's events carry them: else one side
-// would have a trade that the other one has not.
+// ties remember which trades the events carry that were on their way when Redis
+// lost its memory. Whoever is joined after that loss is told of its trades, whichever
+// side's events carry them: else one side would have a trade that the other one has not.
+//
+// A cluster has a beginning for each of its slots, so a reading serves all that it
+// has come late enough for. More trades than somebody needs are harmless.
 type ties struct {
-	asking singleflight.Group // one reading at a time, for all who wait
-	known  *recent.Map[string, knownTies]
-}
-
-type knownTies struct {
-	trades *game.Ties
-	at     time.Time
+	mu     sync.Mutex // guards the rest
+	newest time.Time  // of all beginnings that were asked for
+	last   *reading   // under way or done; nil before the first
 }
 
 const (
-	// mostBeginnings is more than a cluster has servers.
-	mostBeginnings = 64
 	// tiesAge is how long they are remembered: what is saved by then costs memory.
 	tiesAge = time.Minute
 	// tiesTimeout bounds the reading: half a million events took 2 s.
 	tiesTimeout = time.Minute
 	// tiesMargin is more than the clocks of a gateway and of NATS differ.
 	tiesMargin = time.Minute
+	// tiesReach is how much later than the newest beginning one may be that a reading
+	// is good for, too: the slots of a server that was started again are noted one after
+	// the other. It may cost the reading of as much of what was stored since.
+	tiesReach = time.Minute
 )
-
-func newTies() *ties { return &ties{known: recent.NewMap[string, knownTies](mostBeginnings)} }
 
 // errTies is the reason for a pause while they are read.
 var errTies = errors.New("the trades on their way are being read, as Redis has lost its memory; repeat the request")
 
-// tiesOf returns what the trades on their way know of a character. What was
-// committed before Redis began, the stream has stored by the end of the fence.
-func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun beginning) (*game.State, error) {
-	if known, ok := s.ties.known.Get(begun.token); ok && time.Since(known.at) < tiesAge {
-		return known.trades.State(char), nil
-	}
-	answer := s.ties.asking.DoChan(begun.token, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tiesTimeout)
-		defer cancel()
-		trades, err := s.Stream.Ties(ctx, begun.at.Add(s.Fence+tiesMargin))
-		if err == nil {
-			s.ties.known.Put(begun.token, knownTies{trades, time.Now()})
-		}
-		return trades, err
-	})
+// A reading reads them once.
+type reading struct {
+	began time.Time     // by our own clock
+	upTo  time.Time     // the latest beginning that it is good for
+	done  chan struct{} // closed when the rest is there
+
+	ended  time.Time
+	trades *game.Ties
+	err    error
+}
+
+// serves reports whether the reading has all that was on its way at a beginning: what
+// was committed before, the stream has stored by the end of the fence.
+func (r *reading) serves(begun time.Time, fence time.Duration) bool {
+	return !r.began.Before(begun.Add(fence)) && !begun.After(r.upTo)
+}
+
+func (r *reading) isUnderWay() bool {
 	select {
-	case a := <-answer:
-		if a.Err != nil {
-			return nil, a.Err
-		}
-		return a.Val.(*game.Ties).State(char), nil
-	case <-ctx.Done():
-		return nil, events.Unavailable("nats", errTies)
+	case <-r.done:
+		return false
+	default:
+		return true
 	}
+}
+
+// tiesOf returns what the trades on their way know of a character.
+func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun beginning) (*game.State, error) {
+	for {
+		r := s.readTies(begun.at)
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return nil, events.Unavailable("nats", errTies)
+		}
+		switch {
+		case r.err != nil:
+			return nil, r.err
+		case r.serves(begun.at, s.Fence):
+			return r.trades.State(char), nil
+		}
+	}
+}
+
+// readTies returns the reading that is under way, or the last where it will do, or one
+// that begins now: one at a time, for all who wait.
+func (s *Service) readTies(begun time.Time) *reading {
+	t := s.ties
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if begun.After(t.newest) {
+		t.newest = begun
+	}
+	if r := t.last; r != nil && (r.isUnderWay() || r.err == nil && r.serves(begun, s.Fence) && time.Since(r.ended) < tiesAge) {
+		return r
+	}
+	t.last = &reading{began: time.Now(), upTo: t.newest.Add(tiesReach), done: make(chan struct{})}
+	go s.finish(t.last)
+	return t.last
+}
+
+// finish carries a reading out, whoever still waits for it.
+func (s *Service) finish(r *reading) {
+	ctx, cancel := context.WithTimeout(context.Background(), tiesTimeout)
+	defer cancel()
+	r.trades, r.err = s.Stream.Ties(ctx, r.upTo.Add(s.Fence+tiesMargin))
+	r.ended = time.Now()
+	close(r.done)
 }

@@ -129,3 +129,20 @@ func TestJoinBegunBeforeALossWritesNothing(t *testing.T) {
 		refused(t, r, commit)
 	})
 }
+
+// The beginnings of all slots are noted at once, and those that are noted already stay.
+func TestBeginningsAreNotedEverywhere(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		first := r.newcomer()
+		before, _ := r.born(first)
+		r.must(r.store.NoteBeginnings(r.ctx))
+		if after, _ := r.born(first); after != before {
+			t.Errorf("token %q, before %q", after, before)
+		}
+		for range 30 {
+			if _, age := r.born(r.newcomer()); age == 0 {
+				t.Error("a slot has no beginning noted")
+			}
+		}
+	})
+}
