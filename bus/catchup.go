@@ -152,7 +152,7 @@ func (c *catchUp) hasMore(ctx context.Context) (more, unasked bool) {
 // readAgain makes the reading anew.
 func (c *catchUp) readAgain(limit int) error {
 	c.drain()
-	r, err := read(c.reader, limit)
+	r, err := c.b.read(c.reader, limit)
 	if err != nil {
 		return err
 	}

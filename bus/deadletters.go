@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,13 +14,18 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Headers of a dead letter. The body is the original one, byte for byte.
+// Headers of a dead letter. The body is the original one, byte for byte, unless
+// HeaderCut is there.
 const (
 	HeaderReason   = "Savepoint-Reason"   // why it cannot be saved
 	HeaderSubject  = "Savepoint-Subject"  // the subject it was stored under
 	HeaderSequence = "Savepoint-Sequence" // its sequence in the stream of changes
 	HeaderTime     = "Savepoint-Time"     // when that stream stored it, RFC 3339
+	HeaderCut      = "Savepoint-Cut"      // how long the body was, where it is left out: see cutOff
 )
+
+// longestTrace is more than any trace context takes. What is longer is none.
+const longestTrace = 256
 
 // Bury keeps msg among the dead letters with its reason, and returns when it is
 // stored. Burying the same message twice within two minutes keeps it once. Older
@@ -38,7 +44,7 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 	}
 	letter := nats.NewMsg(events.DeadLetterSubject(scope, char))
 	letter.Data = original.Data
-	if trace := original.Header.Get(HeaderTrace); trace != "" {
+	if trace := original.Header.Get(HeaderTrace); trace != "" && len(trace) <= longestTrace {
 		letter.Header.Set(HeaderTrace, trace)
 	}
 	sequence := strconv.FormatUint(meta.Sequence.Stream, 10)
@@ -46,7 +52,12 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 	letter.Header.Set(HeaderSubject, original.Subject)
 	letter.Header.Set(HeaderSequence, sequence)
 	letter.Header.Set(HeaderTime, meta.Timestamp.UTC().Format(time.RFC3339Nano))
-	ack, err := b.js.PublishMsg(ctx, letter, jetstream.WithMsgID(letterID(meta)))
+	id := jetstream.WithMsgID(letterID(meta))
+	ack, err := b.js.PublishMsg(ctx, letter, id)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		cutOff(letter)
+		ack, err = b.js.PublishMsg(ctx, letter, id)
+	}
 	if err != nil {
 		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
 	}
@@ -54,6 +65,14 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
 	}
 	return nil
+}
+
+// cutOff leaves out the body of a letter that is larger than the server takes: what
+// came as large as it may be has no room for the headers. Without a letter it would come
+// again for ever. The stream of changes has the original as long as it keeps it.
+func cutOff(letter *nats.Msg) {
+	letter.Header.Set(HeaderCut, strconv.Itoa(len(letter.Data)))
+	letter.Data = nil
 }
 
 // letterID tells messages apart also where a stream was created anew and counts

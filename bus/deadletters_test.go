@@ -198,7 +198,7 @@ func TestLettersAreListedByScopeAndCharacter(t *testing.T) {
 	}
 	letter.Stored = time.Time{}
 	equal(t, "letter", letter, bus.Letter{
-		Sequence: 2, Scope: events.ScopeVitals, Char: 2, Reason: "reason of 2", Subject: "sync.vitals.2", Body: []byte("2"),
+		Sequence: 2, Scope: events.ScopeVitals, Char: 2, Reason: "reason of 2", Subject: "sync.vitals.2", Original: 2, Body: []byte("2"),
 	})
 	first := 0
 	r.must(r.bus.Letters(t.Context(), "", 0, func(bus.Letter) bool { first++; return false }))
@@ -251,5 +251,67 @@ func TestDroppedLetterIsGone(t *testing.T) {
 	}
 	if n, err := r.bus.DeadLetters(t.Context(), events.ScopeVitals); err != nil || n != 1 {
 		t.Errorf("%d dead letters (%v), want 1", n, err)
+	}
+}
+
+// unlimited takes away the limit of the stream of changes on what it stores, as one of
+// an older build had none.
+func (r *rig) unlimited() {
+	r.t.Helper()
+	cfg := r.config(bus.StreamChanges)
+	cfg.MaxMsgSize = -1
+	_, err := r.js.UpdateStream(r.t.Context(), cfg)
+	r.must(err)
+}
+
+// With its headers the letter would be larger than the server takes, for ever.
+func TestLetterThatIsTooLargeIsKeptWithoutItsBody(t *testing.T) {
+	t.Parallel()
+	const size = 1<<20 - 100
+	r := newRig(t, seldom)
+	r.unlimited()
+	r.put("sync.vitals.42", strings.Repeat("x", size))
+
+	msg := r.bury(42, "no event")
+
+	letter := r.letters("", 0)[0]
+	if letter.Stored.IsZero() {
+		t.Error("no time")
+	}
+	if len(letter.Body) > 0 {
+		t.Errorf("a body of %d bytes", len(letter.Body))
+	}
+	letter.Stored, letter.Body = time.Time{}, nil
+	equal(t, "letter", letter, bus.Letter{
+		Sequence: 1, Scope: events.ScopeVitals, Char: 42, Reason: "no event", Subject: "sync.vitals.42",
+		Original: sequence(t, msg), Cut: size,
+	})
+	if got := r.stored(1).Header.Get("Savepoint-Cut"); got != strconv.Itoa(size) {
+		t.Errorf("header %q", got)
+	}
+	if err := r.bus.RetryLetter(t.Context(), letter); !errors.Is(err, bus.ErrCut) {
+		t.Errorf("retried: %v, want ErrCut", err)
+	}
+	if n := r.stream(bus.StreamChanges).State.Msgs; n != 1 {
+		t.Errorf("%d events, want the original alone", n)
+	}
+	if n := len(r.letters("", 0)); n != 1 {
+		t.Errorf("%d letters are left, want 1", n)
+	}
+}
+
+// Who publishes may write anything into a header.
+func TestLetterHasNoTraceThatIsNone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	msg := nats.NewMsg("sync.vitals.42")
+	msg.Header.Set("traceparent", strings.Repeat("x", 60<<10))
+	_, err := r.js.PublishMsg(t.Context(), msg)
+	r.must(err)
+
+	r.bury(42, "bad")
+
+	if got := r.stored(1).Header.Get("traceparent"); got != "" {
+		t.Errorf("a trace of %d bytes", len(got))
 	}
 }

@@ -26,14 +26,14 @@ func (b *Bus) SetTailBegin(from time.Time, floor uint64) {
 func (s *Source) Deaf(empty jetstream.Consumer) error {
 	s.behind = true
 	var err error
-	s.reading, err = read(empty, 10)
+	s.reading, err = s.b.read(empty, 10)
 	return err
 }
 
 // DeafToReader does so while it catches up. What was on its way to it comes before.
 func (s *Source) DeafToReader(empty jetstream.Consumer) (err error) {
 	s.catchUp.drain()
-	s.catchUp.reading, err = read(empty, 10)
+	s.catchUp.reading, err = s.b.read(empty, 10)
 	s.catchUp.drained = false
 	return err
 }

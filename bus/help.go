@@ -39,7 +39,7 @@ func (b *Bus) helpWith(ctx context.Context, of, reader jetstream.Consumer, limit
 	// Before it gets anything, so that what it gets is not taken for lost.
 	_, err := c.tellLeader(ctx)
 	if err == nil {
-		c.reading, err = read(reader, limit)
+		c.reading, err = b.read(reader, limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("help to catch up: %w", err)

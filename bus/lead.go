@@ -148,7 +148,7 @@ func (c *catchUp) openReader(ctx context.Context, name string, limit int) error 
 	case oldest == nil || oldest.CachedInfo().Name != name:
 		err = errOvertaken
 	default:
-		c.reading, err = read(c.reader, limit)
+		c.reading, err = c.b.read(c.reader, limit)
 	}
 	if err != nil {
 		c.b.deleteReader(c.reader)

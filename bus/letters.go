@@ -20,6 +20,10 @@ type Letter = events.DeadLetter
 // ErrNoLetter is returned for a sequence that no dead letter has.
 var ErrNoLetter = errors.New("no such dead letter")
 
+// ErrCut is returned where a dead letter was to be published again whose body is left
+// out.
+var ErrCut = errors.New("its body was too large to be kept")
+
 // Letters calls yield with each dead letter, oldest first, until it returns
 // false. An empty scope and a char of 0 mean all.
 func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharID, yield func(Letter) bool) error {
@@ -67,6 +71,8 @@ func newLetter(msg *jetstream.RawStreamMsg) Letter {
 		Reason: msg.Header.Get(HeaderReason), Subject: msg.Header.Get(HeaderSubject),
 	}
 	l.Stored, _ = time.Parse(time.RFC3339Nano, msg.Header.Get(HeaderTime)) // zero where somebody else wrote it
+	l.Original, _ = strconv.ParseUint(msg.Header.Get(HeaderSequence), 10, 64)
+	l.Cut, _ = strconv.Atoi(msg.Header.Get(HeaderCut))
 	tokens := strings.Split(msg.Subject, ".")
 	if len(tokens) == 3 {
 		l.Scope = events.Scope(tokens[1])
@@ -77,8 +83,11 @@ func newLetter(msg *jetstream.RawStreamMsg) Letter {
 
 // RetryLetter publishes a dead letter's body again where it came from, and
 // drops the letter when the stream has it. If it is still no good, it comes
-// back with a new reason.
+// back with a new reason. One without its body stays: the error wraps ErrCut.
 func (b *Bus) RetryLetter(ctx context.Context, l Letter) error {
+	if l.Cut > 0 {
+		return fmt.Errorf("retry dead letter %d: %w (%d bytes); see event %d of %s", l.Sequence, ErrCut, l.Cut, l.Original, StreamChanges)
+	}
 	msg := nats.NewMsg(strings.TrimSuffix(l.Subject, "."+events.NoCharacter))
 	msg.Data = l.Body
 	if _, err := b.js.PublishMsg(ctx, msg); err != nil {

@@ -26,21 +26,28 @@ const (
 	// requestExpiry is how long a request stands before it is made anew. It bounds
 	// for how long the server hands messages to a process that is stopped.
 	requestExpiry = 2 * time.Second
-	// requestBytes bounds what one request brings, however large events are. It is
-	// more than the largest of them.
-	requestBytes = 2 << 20
+	// usualRequest bounds what one request brings, in bytes, however large events are;
+	// see requestBytes.
+	usualRequest = 2 << 20
+	// aroundMessage is more than what the server counts beside a message and its headers:
+	// the subject that it has, and the one for its ack.
+	aroundMessage = 16 << 10
 	// readAhead is how many messages lie ready to be fetched, beside those that
 	// the client has not handed over. The larger the pieces of a backlog, the fewer
 	// goroutines wake each other, and the larger a paced saver's transactions.
 	readAhead = 1024
 )
 
+// requestBytes bounds what one request brings. It is no less than the largest message that
+// the server takes: one that no request can bring, and all that is behind it, never comes.
+func (b *Bus) requestBytes() int { return max(usualRequest, int(b.nc.MaxPayload())+aroundMessage) }
+
 // read begins to read, up to limit messages ahead.
 //
 // The client asks for more when a tenth has come, not half: it does not ask while
 // the last request is being written, and looks again at the next message only.
 // Where nothing is left to come by then, see Source.askAgain.
-func read(consumer jetstream.Consumer, limit int) (*reading, error) {
+func (b *Bus) read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	r := &reading{
 		msgs: make(chan jetstream.Msg, readAhead),
 		errs: make(chan error, 1),
@@ -50,7 +57,7 @@ func read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	var err error
 	r.consume, err = consumer.Consume(
 		r.handle,
-		jetstream.PullMaxMessagesWithBytesLimit(limit, requestBytes),
+		jetstream.PullMaxMessagesWithBytesLimit(limit, b.requestBytes()),
 		jetstream.PullThresholdMessages(limit-limit/10),
 		jetstream.PullExpiry(requestExpiry),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.note(err) }),

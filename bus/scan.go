@@ -25,7 +25,7 @@ func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield f
 	if last < from {
 		return nil // it would wait for the next one
 	}
-	msgs, err := consumer.Messages(jetstream.PullMaxBytes(readBytes))
+	msgs, err := consumer.Messages(jetstream.PullMaxBytes(max(readBytes, b.requestBytes())))
 	if err != nil {
 		return unavailable(err)
 	}

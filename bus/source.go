@@ -119,7 +119,7 @@ func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 			return nil, s.wrap(errNotConnected)
 		}
 		var err error
-		if s.reading, err = read(s.consumer, limit); err != nil {
+		if s.reading, err = s.b.read(s.consumer, limit); err != nil {
 			return nil, s.wrap(err)
 		}
 		s.doubt = false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -464,4 +465,26 @@ func TestReadingIsGivenUpWhereNothingCanCome(t *testing.T) {
 			t.Errorf("%s: given up %v, in doubt %v; want %v, %v", name, giveUp, doubt, c.giveUp, c.doubt)
 		}
 	}
+}
+
+// A server may take larger messages than one request usually brings, and may have stored
+// one before the stream had a limit.
+func TestWhatIsBehindAHugeMessageComes(t *testing.T) {
+	t.Parallel()
+	const huge = 8<<20 - 100
+	r := newRigOn(t, configured(t, "max_payload: 8MB"))
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	r.unlimited()
+	r.put("sync.vitals.1", strings.Repeat("x", huge))
+	r.put("sync.vitals.2", "behind it")
+	source := r.source(events.ScopeVitals)
+
+	var all []uint64
+	for len(all) < 2 {
+		msgs := r.next(source, 100)
+		all = append(all, sequences(t, msgs)...)
+		r.ack(msgs...)
+	}
+
+	equal(t, "sequences", all, []uint64{1, 2})
 }

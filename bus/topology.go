@@ -67,6 +67,14 @@ func (t Topology) withDefaults() Topology {
 // what operators set.
 const maxAckPending = 80_000
 
+const (
+	// largestEvent is an event with its headers, of which the server takes 64 KiB.
+	largestEvent = events.MaxBytes + 64<<10
+	// mostStored is the largest message of the stream of changes. What is larger is no
+	// event, and might not fit into a dead letter.
+	mostStored = 512 << 10
+)
+
 // ErrUnsafe is wrapped by Ensure's error where a stream exists with a setting
 // that would lose events. Ensure changes nothing then.
 var ErrUnsafe = errors.New("existing stream would lose events")
@@ -97,7 +105,7 @@ func (b *Bus) ensureChanges(ctx context.Context, t Topology) error {
 		},
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Replicas: t.Replicas,
 		Discard: jetstream.DiscardNew, // the default would drop acknowledged events
-		MaxAge:  t.MaxAge, MaxBytes: t.MaxBytes, MaxMsgSize: -1,
+		MaxAge:  t.MaxAge, MaxBytes: t.MaxBytes, MaxMsgSize: mostStored,
 		AllowDirect: true, Duplicates: time.Second, // nothing here needs the window
 	}
 	stream, err := b.js.Stream(ctx, StreamChanges)
@@ -139,6 +147,10 @@ func mergeChanges(want *jetstream.StreamConfig, have jetstream.StreamConfig) err
 	}
 	if have.MaxBytes < 1 || have.MaxBytes > want.MaxBytes {
 		want.MaxBytes = have.MaxBytes
+	}
+	// A smaller limit would refuse events for ever, a larger one is of use to none.
+	if have.MaxMsgSize >= largestEvent && have.MaxMsgSize < mostStored {
+		want.MaxMsgSize = have.MaxMsgSize
 	}
 	want.Replicas = max(want.Replicas, have.Replicas)
 	want.RePublish, want.Placement, want.Metadata = have.RePublish, have.Placement, have.Metadata

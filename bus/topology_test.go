@@ -1,11 +1,13 @@
 package bus_test
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
@@ -25,7 +27,7 @@ func changes() jetstream.StreamConfig {
 		SubjectTransform: &jetstream.SubjectTransformConfig{Source: "sync.*", Destination: "sync.{{wildcard(1)}}.any"},
 		Storage:          jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Replicas: 1,
 		Discard: jetstream.DiscardNew, MaxAge: 7 * 24 * time.Hour, MaxBytes: 8 << 30,
-		MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1,
+		MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: -1, MaxMsgSize: 512 << 10,
 		AllowDirect: true, Duplicates: time.Second,
 	}
 }
@@ -172,6 +174,7 @@ func TestEnsureBringsAnOlderTopologyUpToDate(t *testing.T) {
 	r := newEmptyRig(t)
 	older := changes()
 	older.Subjects, older.SubjectTransform, older.MaxAge, older.MaxBytes = []string{"sync.vitals.*"}, nil, time.Hour, 1<<20
+	older.MaxMsgSize = -1
 	_, err := r.js.CreateStream(t.Context(), older)
 	r.must(err)
 	r.put("sync.vitals.42", "kept")
@@ -305,4 +308,42 @@ func TestPingSaysWhetherTheStreamIsThere(t *testing.T) {
 
 	stop(t, r.server)
 	within(t, "an answer", func() { isUnavailable(t, r.bus.Ping(t.Context())) })
+}
+
+// What is larger than an event and its headers is refused before it is stored.
+func TestStreamTakesNothingLargerThanAnEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	publish := func(header, body int) error {
+		msg := nats.NewMsg("sync.vitals.42")
+		msg.Header.Set("Savepoint-Request", strings.Repeat("x", header))
+		msg.Data = bytes.Repeat([]byte("x"), body)
+		_, err := r.js.PublishMsg(t.Context(), msg)
+		return err
+	}
+
+	r.must(publish(63<<10, events.MaxBytes))
+
+	if err := publish(0, 2*events.MaxBytes+1); err == nil {
+		t.Error("what is twice as large as an event is stored")
+	}
+}
+
+func TestEnsureLimitsTheSizeOfWhatIsStored(t *testing.T) {
+	t.Parallel()
+	for have, want := range map[int32]int32{
+		-1: 512 << 10, 8 << 20: 512 << 10, 256 << 10: 512 << 10, // which refuses an event with headers
+		400 << 10: 400 << 10,
+	} {
+		r := newEmptyRig(t)
+		cfg := changes()
+		cfg.MaxMsgSize = have
+		_, err := r.js.CreateStream(t.Context(), cfg)
+		r.must(err)
+
+		r.must(r.bus.Ensure(t.Context(), seldom))
+
+		cfg.MaxMsgSize = want
+		equal(t, "SYNC", r.config("SYNC"), cfg)
+	}
 }

@@ -20,5 +20,7 @@ type DeadLetter struct {
 	Reason   string
 	Subject  string    // where it was published
 	Stored   time.Time // when the stream of changes stored it
+	Original uint64    // its sequence there
 	Body     []byte    // the original one
+	Cut      int       // how many bytes it had where it is left out, else 0
 }

@@ -49,6 +49,33 @@ func TestPoisonInABacklog(t *testing.T) {
 	all.isSaved(t, r)
 }
 
+// A bad event that is as large as the server takes has no room for what a dead letter says
+// beside it. It holds up nothing.
+func TestPoisonThatIsTooLargeForALetterHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	stream, err := r.js.Stream(t.Context(), bus.StreamChanges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.MaxMsgSize = -1 // as one of an older build
+	if _, err := r.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.publish("sync.vitals.7", bytes.Repeat([]byte("x"), 1<<20-100))
+	history := liveVitals(50, 1)
+	r.publishAll(history)
+
+	r.start(savers.VitalsStateSaver{}, 0)
+
+	r.settled(events.ScopeVitals)
+	r.wantVitals(history)
+	if n := len(r.letters()); n != 1 {
+		t.Errorf("%d letters, want 1", n)
+	}
+}
+
 // A bad event that is removed from the stream while a saver has it, without what its
 // message had in it, is no dead letter. It holds up nothing.
 func TestPoisonThatIsGoneHoldsUpNothing(t *testing.T) {

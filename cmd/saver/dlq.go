@@ -97,11 +97,14 @@ func printLetters(w io.Writer, letters []bus.Letter, resolved []string) error {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "sequence\tscope\tcharacter\tstored\tresolved\treason")
 	for i, l := range letters {
-		char := "unknown"
+		char, reason := "unknown", l.Reason
+		if l.Cut > 0 {
+			reason += " (without its body)"
+		}
 		if l.Char != 0 {
 			char = l.Char.String()
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Sequence, l.Scope, char, l.Stored.Format(time.RFC3339), resolved[i], l.Reason)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Sequence, l.Scope, char, l.Stored.Format(time.RFC3339), resolved[i], reason)
 	}
 	return table.Flush()
 }
@@ -117,9 +120,17 @@ func (d dlqShowCmd) Run(ctx context.Context, c *cli, out *output) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out.Out, "subject  %s\nstored   %s\nreason   %s\n\n%s\n", l.Subject, l.Stored.Format(time.RFC3339Nano), l.Reason, l.Body)
+		_, err = fmt.Fprintf(out.Out, "subject  %s\nstored   %s\nreason   %s\n\n%s\n", l.Subject, l.Stored.Format(time.RFC3339Nano), l.Reason, bodyOf(l))
 		return err
 	})
+}
+
+// bodyOf is a letter's body, or where to find it.
+func bodyOf(l bus.Letter) string {
+	if l.Cut > 0 {
+		return fmt.Sprintf("(%d bytes, too large to be kept here; event %d of %s, as long as that has it)", l.Cut, l.Original, bus.StreamChanges)
+	}
+	return string(l.Body)
 }
 
 type dlqRetryCmd struct{ which }
