@@ -106,8 +106,10 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 		default:
 		}
 		if n := min(limit, len(c.ahead)); n > 0 {
-			msgs, c.ahead = c.ahead[:n], c.ahead[n:]
-			return c.handOut(msgs), false
+			msgs = c.handOut(c.ahead[:n])
+			clear(c.ahead[:n]) // only what was handed out holds them
+			c.ahead = c.ahead[n:]
+			return msgs, false
 		}
 		if c.drained {
 			return nil, true

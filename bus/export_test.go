@@ -60,7 +60,25 @@ func (s *Source) ReadsAhead() bool { return len(s.ahead) > 0 }
 func (s *Source) Ahead() []jetstream.Msg { return s.ahead }
 
 // Lose loses the next message of a backlog on its way.
-func (s *Source) Lose() { <-s.catchUp.reading.msgs }
+func (s *Source) Lose() {
+	msg := <-s.catchUp.reading.msgs
+	s.catchUp.reading.taken(msg.bytes)
+}
+
+// A Reading is one that nobody but its caller brings messages to.
+type Reading struct{ *reading }
+
+// NewReading returns one.
+func NewReading() Reading { return Reading{newReading()} }
+
+// Handle brings a message.
+func (r Reading) Handle(msg jetstream.Msg) { r.handle(msg) }
+
+// Fetch waits for a message and returns what lies ready.
+func (r Reading) Fetch(limit int) []jetstream.Msg { return r.more(<-r.msgs, limit) }
+
+// Leave says that nobody fetches any more.
+func (r Reading) Leave() { r.leave() }
 
 // Reader names what a catch-up reads from, "" without one.
 func (s *Source) Reader() string {

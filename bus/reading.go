@@ -3,6 +3,7 @@ package bus
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -10,12 +11,20 @@ import (
 
 // A reading is a standing request for messages.
 type reading struct {
-	msgs    chan jetstream.Msg
-	errs    chan error // the last one that nobody has heard of
+	msgs    chan ready
+	bytes   atomic.Int64  // of all that lies ready
+	room    chan struct{} // has a value when it has become less than readyBytes
+	errs    chan error    // the last one that nobody has heard of
 	consume jetstream.ConsumeContext
 	ended   <-chan struct{}
 	left    chan struct{} // closed when nobody reads msgs any more
 	leave   func()        // closes it
+}
+
+// A ready message can be fetched.
+type ready struct {
+	jetstream.Msg
+	bytes int
 }
 
 // errEnded is the reason where the server has ended a reading, as when its
@@ -36,6 +45,9 @@ const (
 	// the client has not handed over. The larger the pieces of a backlog, the fewer
 	// goroutines wake each other, and the larger a paced saver's transactions.
 	readAhead = 1024
+	// readyBytes is how large these are together, where they are large; the last one may
+	// be more. As much again is on its way, or with the client.
+	readyBytes = usualRequest
 )
 
 // requestBytes bounds what one request brings. It is no less than the largest message that
@@ -48,12 +60,7 @@ func (b *Bus) requestBytes() int { return max(usualRequest, int(b.nc.MaxPayload(
 // the last request is being written, and looks again at the next message only.
 // Where nothing is left to come by then, see Source.askAgain.
 func (b *Bus) read(consumer jetstream.Consumer, limit int) (*reading, error) {
-	r := &reading{
-		msgs: make(chan jetstream.Msg, readAhead),
-		errs: make(chan error, 1),
-		left: make(chan struct{}),
-	}
-	r.leave = sync.OnceFunc(func() { close(r.left) })
+	r := newReading()
 	var err error
 	r.consume, err = consumer.Consume(
 		r.handle,
@@ -69,11 +76,56 @@ func (b *Bus) read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	return r, nil
 }
 
+func newReading() *reading {
+	r := &reading{
+		msgs: make(chan ready, readAhead),
+		room: make(chan struct{}, 1),
+		errs: make(chan error, 1),
+		left: make(chan struct{}),
+	}
+	r.leave = sync.OnceFunc(func() { close(r.left) })
+	return r
+}
+
+// handle lets a message lie ready as soon as there is room for it. The client has one
+// goroutine that calls it, and brings nothing more meanwhile.
 func (r *reading) handle(msg jetstream.Msg) {
+	for r.bytes.Load() >= readyBytes {
+		select {
+		case <-r.room: // or there was, before
+		case <-r.left:
+			return
+		}
+	}
+	m := ready{msg, sizeOf(msg)}
+	r.bytes.Add(int64(m.bytes))
 	select {
-	case r.msgs <- msg:
+	case r.msgs <- m:
 	case <-r.left:
 	}
+}
+
+// taken makes room: whoever takes messages out of msgs says how large they were.
+func (r *reading) taken(bytes int) {
+	now := r.bytes.Add(-int64(bytes))
+	if now >= readyBytes || now+int64(bytes) < readyBytes {
+		return // there is none yet, or there was before
+	}
+	select {
+	case r.room <- struct{}{}:
+	default: // there is one that says so
+	}
+}
+
+// sizeOf is about how large a message is in memory, where it is large.
+func sizeOf(msg jetstream.Msg) int {
+	bytes := len(msg.Data())
+	for _, values := range msg.Headers() {
+		for _, value := range values {
+			bytes += len(value)
+		}
+	}
+	return bytes
 }
 
 // note keeps err for the next Fetch.
@@ -84,13 +136,15 @@ func (r *reading) note(err error) {
 	}
 }
 
-// more returns first and what lies ready.
-func (r *reading) more(first jetstream.Msg, limit int) []jetstream.Msg {
-	msgs := append(make([]jetstream.Msg, 0, min(limit, len(r.msgs)+1)), first)
+// more returns first and what lies ready. There is room for more only when it returns, so
+// that is no more than may lie ready.
+func (r *reading) more(first ready, limit int) []jetstream.Msg {
+	msgs, bytes := append(make([]jetstream.Msg, 0, min(limit, len(r.msgs)+1)), first.Msg), first.bytes
+	defer func() { r.taken(bytes) }()
 	for len(msgs) < limit {
 		select {
 		case msg := <-r.msgs:
-			msgs = append(msgs, msg)
+			msgs, bytes = append(msgs, msg.Msg), bytes+msg.bytes
 		default:
 			return msgs
 		}
@@ -111,12 +165,16 @@ func (r *reading) giveUp(back func(jetstream.Msg)) {
 	r.drain(back, func() bool { return false })
 }
 
-// drain ends the reading and lets take have what it brings until then. It returns
+// drain ends the reading and lets keep have what it brings until then. It returns
 // sooner where nothing has come for a moment and that was all: the client
 // (nats.go 1.55) looks every 100 ms whether it is done, which is long for a saver
 // that has a backlog to save.
-func (r *reading) drain(take func(jetstream.Msg), all func() bool) {
+func (r *reading) drain(keep func(jetstream.Msg), all func() bool) {
 	defer r.leave()
+	take := func(msg ready) {
+		r.taken(msg.bytes) // what is still to come has to get past handle
+		keep(msg.Msg)
+	}
 	r.consume.Drain()
 	timeout := time.After(giveUpTimeout)
 	for ended := false; !ended; {

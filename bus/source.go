@@ -50,7 +50,8 @@ func streamOf(scope events.Scope) string {
 	return StreamChanges
 }
 
-// Fetch returns what has come, at most limit messages. When nothing has, it blocks
+// Fetch returns what has come, at most limit messages, and fewer where they are large
+// (readyBytes). When nothing has, it blocks
 // until something does, or ctx is done; it never waits for more than there is.
 // What it returns is the caller's to acknowledge. It returns nothing, once, where what
 // was waiting behind the last message does not come: others have taken it, or it
@@ -103,6 +104,7 @@ func (s *Source) handOutAhead(ctx context.Context, limit int) []jetstream.Msg {
 		return nil
 	}
 	out := s.hand.handOut(s.ahead[:n])
+	clear(s.ahead[:n]) // only what was handed out holds them
 	s.ahead = s.ahead[n:]
 	return out
 }
