@@ -1,7 +1,10 @@
 package bus_test
 
 import (
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +86,67 @@ func TestReplayGoesOnWhereItStopped(t *testing.T) {
 		r.must(r.bus.CloseReplay(t.Context(), events.ScopeVitals, bus.Replay{}))
 	}
 	equal(t, "sequences", r.replayed(events.ScopeVitals, bus.Replay{}), []uint64{1, 2, 3})
+}
+
+// One that was stopped is gone on with for the events that it was about, and no others:
+// those would be left out, and nobody would know.
+func TestReplayDoesNotGoOnWithOtherLimits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.publish(r.vitals(1), r.vitals(2), r.vitals(1))
+	noon := time.Now().Add(-time.Hour)
+	all := map[string]bus.Replay{
+		"none": {}, "--char 1": {Char: 1}, "--char 2": {Char: 2}, "--from-sequence 2": {From: 2},
+		"--since " + noon.UTC().Format(time.RFC3339Nano): {Since: noon},
+		"--until " + noon.UTC().Format(time.RFC3339Nano): {Until: noon},
+		"--from-sequence 2 --char 1":                     {From: 2, Char: 1},
+	}
+	n := 0
+	for had, stopped := range all {
+		n++
+		stopped.Name = strconv.Itoa(n)
+		_, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, stopped)
+		r.must(err)
+		for has, now := range all {
+			now.Name = stopped.Name
+
+			_, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, now)
+
+			if has == had {
+				r.must(err)
+			} else if !errors.Is(err, bus.ErrOtherReplay) || !strings.Contains(err.Error(), ": "+had+", and now "+has+";") {
+				t.Errorf("%s after %s: got %v, want ErrOtherReplay that names both", has, had, err)
+			}
+			if checked := r.bus.CheckReplay(t.Context(), events.ScopeVitals, now); (checked == nil) != (err == nil) {
+				t.Errorf("%s after %s: checked, %v", has, had, checked)
+			}
+		}
+	}
+}
+
+// What an older build has left says what it is about by its filters, and not where it ends.
+func TestReplayOfAnOlderBuildGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.publish(r.vitals(1), r.vitals(2), r.vitals(1))
+	for name, which := range map[string]bus.Replay{
+		"all": {}, "char": {Char: 1}, "from": {From: 2}, "since": {Since: time.Now().Add(-time.Hour)},
+	} {
+		which.Name = name
+		_, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, which)
+		r.must(err)
+		cfg := r.consumer(bus.StreamChanges, "replay-"+name+"-vitals").Config
+		cfg.Metadata = nil
+		_, err = r.js.UpdateConsumer(t.Context(), bus.StreamChanges, cfg)
+		r.must(err)
+
+		_, err = r.bus.OpenReplay(t.Context(), events.ScopeVitals, which)
+		r.must(err)
+		_, err = r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: name, Char: 9})
+		if !errors.Is(err, bus.ErrOtherReplay) {
+			t.Errorf("%s: another character: got %v, want ErrOtherReplay", name, err)
+		}
+	}
 }
 
 // The savers of the day neither notice a replay nor wait for it.

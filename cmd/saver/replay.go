@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,7 +30,8 @@ type replayCmd struct {
 }
 
 // Run saves stored events once more, beside the live ones: versions make that
-// safe. It ends when it has reached the event that was the newest when it began.
+// safe. It ends when it has reached the event that was the newest when it began, with an
+// error where PostgreSQL has refused some.
 func (r replayCmd) Run(ctx context.Context, c *cli, out *output) error {
 	if len(r.Scope) == 0 {
 		r.Scope = events.Scopes()
@@ -42,11 +44,20 @@ func (r replayCmd) replay(ctx context.Context, c *cli, conns *connections, out *
 	if err != nil {
 		return err
 	}
-	rep := &replay{cmd: r, conns: conns, target: target, registry: stateSavers(), log: c.Logger(out.Err), progress: program.NewProgress(out.Err)}
+	log := c.Logger(out.Err)
+	rep := &replay{cmd: r, conns: conns, target: target, registry: stateSavers(), log: log, progress: program.NewProgress(out.Err)}
+	rep.unsaved.log = log
 	err = rep.run(ctx)
 	fmt.Fprintln(out.Out, rep.summary(err == nil && ctx.Err() == nil))
+	if n := rep.unsaved.refused.Load(); err == nil && n > 0 {
+		err = fmt.Errorf("%w %d events", errRefused, n)
+	}
 	return err
 }
+
+// errRefused is returned where a replay is through, and the database lacks what it has
+// refused.
+var errRefused = errors.New("not saved, see the log:")
 
 // replay is one in progress.
 type replay struct {
@@ -60,18 +71,24 @@ type replay struct {
 	mu   sync.Mutex // guards progress
 	left sync.Map   // scope to how many are left
 
-	skipped atomic.Int64
+	unsaved unsaved
 	began   time.Time
 	total   atomic.Int64
 }
 
 func (r *replay) spec() bus.Replay {
-	return bus.Replay{Name: r.cmd.Name, From: r.cmd.From, Since: r.cmd.Since, Char: r.cmd.Char}
+	return bus.Replay{Name: r.cmd.Name, From: r.cmd.From, Since: r.cmd.Since, Until: r.cmd.Until, Char: r.cmd.Char}
 }
 
 func (r *replay) run(ctx context.Context) error {
 	r.began = time.Now()
 	defer r.progress.Done()
+	// All are looked at before any is opened: what was opened would have these limits.
+	for _, scope := range r.cmd.Scope {
+		if err := r.conns.bus.CheckReplay(ctx, scope, r.spec()); err != nil && !r.cmd.Fresh {
+			return err
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, scope := range r.cmd.Scope {
 		saver, err := r.registry.Saver(scope)
@@ -95,8 +112,8 @@ func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Sav
 		return err
 	}
 	worker := &savers.Worker{
-		Saver: saver, Source: &windowed{source: source, replay: r}, DB: r.conns.pool, Dead: (*skipBad)(&r.skipped),
-		Marks: r.conns.hot, Log: r.log, BatchSize: r.cmd.Batch, AckWait: 30 * time.Second,
+		Saver: saver, Source: &windowed{source: source, replay: r}, DB: r.conns.pool, Dead: &r.unsaved,
+		Marks: r.conns.hot, Log: slog.New(unburied{r.log.Handler()}), BatchSize: r.cmd.Batch, AckWait: 30 * time.Second,
 	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
@@ -180,8 +197,11 @@ func (r *replay) done() (done, total int64) {
 func (r *replay) summary(complete bool) string {
 	done, _ := r.done()
 	text := fmt.Sprintf("replayed %d events in %s", done, time.Since(r.began).Round(time.Millisecond))
-	if n := r.skipped.Load(); n > 0 {
+	if n := r.unsaved.noEvents.Load(); n > 0 {
 		text += fmt.Sprintf("; %d are no events and were left alone", n)
+	}
+	if n := r.unsaved.refused.Load(); n > 0 {
+		text += fmt.Sprintf("; %d could not be saved", n)
 	}
 	if !complete {
 		text += fmt.Sprintf("; stopped, `saver replay --name %s` goes on", r.cmd.Name)
@@ -230,12 +250,57 @@ func (w *windowed) wanted(msg jetstream.Msg) bool {
 	return err == nil && e.CharID == cmd.Char
 }
 
-// skipBad counts what cannot be saved: it is among the dead letters since the
-// first time.
-type skipBad atomic.Int64
+// unsaved counts what a replay does not save, and keeps none of it: what is no event is
+// among the dead letters since the first time, and what this database refuses may be good
+// for another one.
+type unsaved struct {
+	log               *slog.Logger
+	noEvents, refused atomic.Int64
+}
 
 // Bury implements savers.DeadLetters.
-func (s *skipBad) Bury(context.Context, jetstream.Msg, events.Scope, events.CharID, string) error {
-	(*atomic.Int64)(s).Add(1)
+func (u *unsaved) Bury(_ context.Context, msg jetstream.Msg, scope events.Scope, char events.CharID, reason string) error {
+	what, count := "no event", &u.noEvents
+	if isEvent(msg) {
+		what, count = "event is not saved", &u.refused
+	}
+	count.Add(1)
+	var sequence uint64
+	if meta, err := msg.Metadata(); err == nil {
+		sequence = meta.Sequence.Stream
+	}
+	u.log.Warn(what, "scope", scope, "sequence", sequence, "char_id", char, "reason", reason)
 	return nil
 }
+
+// isEvent reports whether a saver can read msg, or one of a newer build can.
+func isEvent(msg jetstream.Msg) bool {
+	if msg.Subject() == "" {
+		return true // its bytes were let go of, because it was read
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false
+	}
+	scope, char, err := events.ParseSubject(msg.Subject())
+	if err != nil {
+		return false
+	}
+	e, err := events.Decode(msg.Data())
+	return errors.Is(err, events.ErrSchemaNewer) || err == nil && e.CheckDelivery(scope, char, meta.Timestamp) == nil
+}
+
+// unburied leaves out what savers say of a dead letter: a replay keeps none.
+type unburied struct{ slog.Handler }
+
+func (h unburied) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == "event is in the dead letters" {
+		return nil
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h unburied) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return unburied{h.Handler.WithAttrs(attrs)}
+}
+func (h unburied) WithGroup(name string) slog.Handler { return unburied{h.Handler.WithGroup(name)} }
