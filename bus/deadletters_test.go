@@ -315,3 +315,38 @@ func TestLetterHasNoTraceThatIsNone(t *testing.T) {
 		t.Errorf("a trace of %d bytes", len(got))
 	}
 }
+
+// Garbage of one character would read all of its letters, up to four megabytes, for each
+// that is buried.
+func TestWhatSaysNothingDoesNotReadOlderLetters(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	asked, err := r.nc.SubscribeSync("$JS.API.*.GET." + bus.StreamDead)
+	r.must(err)
+	r.must(r.nc.Flush())
+	questions := func() int {
+		r.must(r.nc.FlushTimeout(patience)) // what was asked before is here
+		n, _, err := asked.Pending()
+		r.must(err)
+		return n
+	}
+	bury := func(body string) {
+		r.put("sync.vitals.42", body)
+		r.ack(r.bury(42, "bad"))
+	}
+
+	for range 3 {
+		bury("garbage")
+	}
+	if n := questions(); n > 0 {
+		t.Errorf("%d questions for what garbage covers", n)
+	}
+
+	event := r.vitals(42)
+	body, err := events.Encode(&event)
+	r.must(err)
+	bury(string(body))
+	if questions() == 0 {
+		t.Error("no question for what an event covers: the test hears nothing")
+	}
+}
