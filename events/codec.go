@@ -13,7 +13,8 @@ import (
 )
 
 // A DataDecoder reads the data of one scope from JSON. It must refuse unknown
-// and missing fields, and must copy what it keeps of raw.
+// and missing fields, and must copy what it keeps of raw. If it panics, the event is a
+// bad one (ErrPanicked).
 type DataDecoder func(raw []byte) (Data, error)
 
 // dataReader reads the data of one scope from where d stands.
@@ -62,7 +63,8 @@ func Decode(body []byte) (e StateChanged, err error) {
 
 // DecodeInto is Decode for those who have a place for the event: whatever was in e
 // is overwritten, with what was read of the event where there is an error.
-func DecodeInto(body []byte, e *StateChanged) error {
+func DecodeInto(body []byte, e *StateChanged) (err error) {
+	defer e.caught(&err)
 	*e = StateChanged{}
 	if len(body) > MaxBytes {
 		return wrong("", ErrTooLarge)
@@ -71,7 +73,7 @@ func DecodeInto(body []byte, e *StateChanged) error {
 		data   []byte
 		schema int64
 	)
-	err := strictjson.Document(body, func(d *jx.Decoder) error {
+	err = strictjson.Document(body, func(d *jx.Decoder) error {
 		return envelope.Read(d, func(i int) (err error) {
 			switch i {
 			case 0:
@@ -95,6 +97,21 @@ func DecodeInto(body []byte, e *StateChanged) error {
 		}
 	}
 	return e.Validate()
+}
+
+// caught makes a panic of a game's own decoder, or of its data, an error of the event:
+// everybody who reads that event would end at it, and at each start again. Elsewhere a
+// panic is a bug, and goes on.
+func (e *StateChanged) caught(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	switch e.Scope {
+	case ScopeCombat, ScopeInventory, ScopeVitals, ScopeScenario, "":
+		panic(p)
+	}
+	*err = wrong("data", fmt.Errorf("%w: %v", ErrPanicked, p))
 }
 
 func decodeSchema(d *jx.Decoder) (int64, error) {

@@ -50,6 +50,8 @@ var (
 	ErrRepeated = errors.New("named twice")
 	// ErrOneself: a trade of a character with itself.
 	ErrOneself = errors.New("must be another character")
+	// ErrPanicked: the decoder or the data of a game's own scope.
+	ErrPanicked = errors.New("the code of its scope panicked")
 )
 
 // ErrGone says that the stream does not have an event any more: it was removed by hand, or

@@ -1,6 +1,7 @@
 package events_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -92,6 +93,36 @@ func TestDefinedScopeGoesTheSameWay(t *testing.T) {
 	said.Data = rumour{}
 	_, err := events.Encode(&said)
 	refusal{"data", events.ErrText}.is(t, err)
+}
+
+// fragile is data that panics where it is looked at.
+type fragile struct{ rumour }
+
+func (fragile) Validate(*events.StateChanged) error { panic("what now?") }
+
+// Whoever reads the event would end at it, each time anew.
+func TestPanicOverAGamesOwnDataIsAnErrorOfTheEvent(t *testing.T) {
+	var missing *rumour
+	for scope, decode := range map[events.Scope]events.DataDecoder{
+		"decoder": func([]byte) (events.Data, error) { return rumour{missing.Text}, nil },
+		"data":    func([]byte) (events.Data, error) { return fragile{}, nil },
+	} {
+		events.Define(scope, decode)
+		t.Cleanup(func() { events.Undefine(scope) })
+		said := events.New(1, 1000, events.CauseAction, uuid.Nil, scope, rumour{"they say"})
+		body := mustEncode(t, &said)
+		// Also where the data come before their scope.
+		name := []byte(`"scope":"` + string(scope) + `",`)
+		late := append(bytes.TrimSuffix(bytes.Replace(body, name, nil, 1), []byte("}")), append([]byte(","), bytes.TrimSuffix(name, []byte(","))...)...)
+		for _, body := range [][]byte{body, append(late, '}')} {
+			got, err := events.Decode(body)
+
+			refusal{"data", events.ErrPanicked}.is(t, err)
+			if got.CharID != 1 {
+				t.Errorf("character %d, want 1: %s", got.CharID, body)
+			}
+		}
+	}
 }
 
 func TestScopeDefinedWronglyPanics(t *testing.T) {

@@ -151,19 +151,28 @@ func (d dlqDropCmd) Run(ctx context.Context, c *cli, out *output) error {
 	})
 }
 
-// each does something to the letters that w names, and says to how many.
+// each does something to the letters that w names, and says to how many. One that fails
+// stops no other.
 func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, bus.Letter) error) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
 		letters, err := w.letters(ctx, conns.bus)
 		if err != nil {
 			return err
 		}
-		for i, l := range letters {
-			if err := do(ctx, conns.bus, l); err != nil {
-				return fmt.Errorf("%w (%d of %d were %s)", err, i, len(letters), done)
+		var failed []error
+		n := 0
+		for _, l := range letters {
+			if ctx.Err() != nil {
+				failed = append(failed, ctx.Err())
+				break
 			}
+			if err := do(ctx, conns.bus, l); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			n++
 		}
-		_, err = fmt.Fprintf(out.Out, "%d dead letters %s\n", len(letters), done)
-		return err
+		_, err = fmt.Fprintf(out.Out, "%d dead letters %s\n", n, done)
+		return errors.Join(append(failed, err)...)
 	})
 }

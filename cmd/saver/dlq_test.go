@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -51,5 +53,41 @@ func TestLetterWithoutItsBodySaysSo(t *testing.T) {
 	}
 	if !errors.Is(err, bus.ErrCut) {
 		t.Errorf("retried: %v, want ErrCut", err)
+	}
+}
+
+// One that cannot be published again keeps no other from it.
+func TestRetryGoesOnAfterALetterThatFails(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for char := range events.CharID(3) {
+		r.buried(char+1, "garbage")
+	}
+	stream, err := r.js.Stream(t.Context(), bus.StreamDead)
+	r.must(err)
+	first, err := stream.GetMsg(t.Context(), 1)
+	r.must(err)
+	nowhere := nats.NewMsg(first.Subject) // of a scope that is gone
+	nowhere.Header.Set(bus.HeaderSubject, "nowhere")
+	_, err = r.js.PublishMsg(t.Context(), nowhere)
+	r.must(err)
+	r.buried(4, "garbage")
+
+	out := new(bytes.Buffer)
+	err = dlqRetryCmd{which{All: true}}.Run(t.Context(), r.cli, &output{Out: out, Err: io.Discard})
+
+	if err == nil || !strings.Contains(err.Error(), "retry dead letter 4") {
+		t.Errorf("got %v, want an error that names letter 4", err)
+	}
+	if !strings.Contains(out.String(), "4 dead letters published again") {
+		t.Errorf("it says %q", out)
+	}
+	var left []uint64
+	r.must(r.conns.bus.Letters(t.Context(), "", 0, func(l bus.Letter) bool {
+		left = append(left, l.Sequence)
+		return true
+	}))
+	if !slices.Equal(left, []uint64{4}) {
+		t.Errorf("left are %v, want the one that failed", left)
 	}
 }

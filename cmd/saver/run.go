@@ -124,17 +124,39 @@ func (r *runCmd) prepare(ctx context.Context, c *cli, conns *connections, log *s
 		return err
 	}
 	return program.Retry(ctx, log, "the schema", func(error) bool { return false }, func(ctx context.Context) error {
-		pending, err := migrate.Pending(ctx, c.DatabaseURL)
-		if err == nil && pending {
-			err = errors.New("the database lacks migrations; run `saver migrate`")
-		}
-		return err
+		return checkSchema(ctx, c.DatabaseURL, schemaTimeout)
 	})
 }
 
-// work runs one worker a scope until ctx is done and their batches are settled.
+// schemaTimeout is how long one look at the schema may take: a server that hangs may be
+// another one the next time.
+const schemaTimeout = 15 * time.Second
+
+func checkSchema(ctx context.Context, url string, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	pending, err := migrate.Pending(ctx, url)
+	if err == nil && pending {
+		err = errors.New("the database lacks migrations; run `saver migrate`")
+	}
+	return err
+}
+
+// work runs one worker a scope until ctx is done and their batches are settled. Where one
+// cannot begin, none goes on: a saver without a scope would look well.
 func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.Registry, metrics *savers.Metrics, log *slog.Logger) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
+	err := ignoreStop(ctx, r.begin(ctx, group, conns, registry, metrics, log))
+	if err != nil {
+		stop()
+	}
+	return errors.Join(err, group.Wait())
+}
+
+// begin has group run the workers.
+func (r *runCmd) begin(ctx context.Context, group *errgroup.Group, conns *connections, registry *savers.Registry, metrics *savers.Metrics, log *slog.Logger) error {
 	var pace *savers.Pace
 	if r.GiveWay {
 		pace = &savers.Pace{Published: conns.bus.LastSequence}
@@ -146,7 +168,7 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		}
 		source, err := r.awaitSource(ctx, conns, scope, log)
 		if err != nil {
-			return errors.Join(ignoreStop(ctx, err), group.Wait())
+			return err
 		}
 		source.AckEach = !r.CatchUp
 		worker := &savers.Worker{
@@ -155,7 +177,7 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 		}
 		group.Go(func() error { return worker.Run(ctx) })
 	}
-	return group.Wait()
+	return nil
 }
 
 // awaitSource finds the consumer of a scope as soon as NATS answers: NATS may
