@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,14 +24,12 @@ import (
 type Mirror struct {
 	b      *Bus
 	recent *recent.Map[events.CharID, shown]
-	mu     sync.Mutex // guards kv
-	kv     jetstream.KeyValue
 }
 
 // shown is what the mirror shows of a character.
 type shown struct {
 	contexts game.Contexts
-	revision uint64 // 0 where it shows nothing
+	revision uint64 // of the value, or of the mark of its deletion; 0 for neither
 }
 
 // mirrorPrefix begins the subjects of the bucket's stream; the character follows.
@@ -44,7 +41,7 @@ const kvOperation = "KV-Operation"
 // mostRecent is how many characters a Mirror remembers, in about 500 bytes each.
 const mostRecent = 65_536
 
-// Mirror returns the mirror; the bucket is looked up on first use.
+// Mirror returns the mirror.
 func (b *Bus) Mirror() *Mirror {
 	return &Mirror{b: b, recent: recent.NewMap[events.CharID, shown](mostRecent)}
 }
@@ -90,10 +87,13 @@ func (m *Mirror) get(ctx context.Context, char events.CharID) (s shown, err erro
 	if err != nil {
 		return s, fmt.Errorf("mirror of character %d: %w", char, err)
 	}
-	if entry == nil || entry.Header.Get(kvOperation) != "" { // it was deleted
+	if entry == nil {
 		return s, nil
 	}
 	s.revision = entry.Sequence
+	if entry.Header.Get(kvOperation) != "" { // it was deleted
+		return s, nil
+	}
 	if contexts, ok := readMirror(entry.Data); ok {
 		s.contexts = contexts // else it is somebody else's; the next Put corrects it
 	}
@@ -139,9 +139,6 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 	if err != nil {
 		return err
 	}
-	if _, err := m.bucket(ctx); err != nil {
-		return err
-	}
 	for {
 		s, remembered := m.recent.Get(char)
 		if !remembered || s.contexts.Version >= contexts.Version {
@@ -151,12 +148,7 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 		if err != nil || s.contexts.Version >= contexts.Version {
 			return err
 		}
-		if s.revision == 0 {
-			s.revision, err = m.kv.Create(ctx, char.String(), body) // also over the mark of a deletion
-		} else {
-			s.revision, err = m.update(ctx, char, body, s.revision)
-		}
-		if err == nil {
+		if s.revision, err = m.update(ctx, char, body, s.revision); err == nil {
 			m.recent.Put(char, shown{contexts, s.revision})
 			return nil
 		}
@@ -167,8 +159,8 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 	}
 }
 
-// update is Update of the bucket, by the way that events take to their stream: most
-// context switches wait for it (decision 14).
+// update is Update of the bucket, and with revision 0 Create, by the way that events take
+// to their stream: context switches wait for it (decision 14).
 func (m *Mirror) update(ctx context.Context, char events.CharID, body []byte, revision uint64) (uint64, error) {
 	sent, err := m.b.acks.request(m.b.nc, &nats.Msg{
 		Subject: mirrorPrefix + char.String(), Data: body,
@@ -204,8 +196,8 @@ func writeMirror(char events.CharID, contexts game.Contexts) ([]byte, error) {
 // bucket has a code of its own for it.
 func movedOn(err error) bool {
 	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) ||
-		errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant
+	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // MirrorMade is when the bucket was created: a new one is empty, whatever the
@@ -216,21 +208,4 @@ func (b *Bus) MirrorMade(ctx context.Context) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(b.noted(err)))
 	}
 	return stream.CachedInfo().Created, nil
-}
-
-func (m *Mirror) bucket(ctx context.Context) (jetstream.KeyValue, error) {
-	if !m.b.nc.IsConnected() {
-		return nil, fmt.Errorf("mirror: %w", unavailable(errNotConnected))
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.kv != nil {
-		return m.kv, nil
-	}
-	kv, err := m.b.js.KeyValue(ctx, BucketMirror)
-	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(m.b.noted(err)))
-	}
-	m.kv = kv
-	return kv, nil
 }

@@ -204,6 +204,29 @@ func TestMirrorOfADeletedKeyShowsVersionZero(t *testing.T) {
 	r.shows(mirror, 42, contexts(0))
 }
 
+// The mark of a deletion is a message of its own: what is put goes behind it.
+func TestMirrorOfADeletedKeyShowsWhatIsPut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for char, lose := range map[events.CharID]func(context.Context, string, ...jetstream.KVDeleteOpt) error{
+		1: r.bucket().Delete, 2: r.bucket().Purge,
+	} {
+		for version := events.Version(1); version <= 4; version++ {
+			mirror := r.bus.Mirror() // which remembers nothing
+			put := mirror.Put
+			if version%2 == 0 {
+				put = mirror.PutFirst
+			}
+			want := contexts(version, game.ContextCombat)
+
+			r.must(put(bounded(t), char, want))
+
+			r.shows(mirror, char, want)
+			r.must(lose(t.Context(), char.String()))
+		}
+	}
+}
+
 func TestMirrorWithoutAServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	r := newEmptyRig(t)
