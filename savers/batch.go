@@ -214,7 +214,7 @@ func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharI
 // refuse buries a message that cannot be read, or lets it wait for a newer saver.
 func (w *Worker) refuse(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
 	meta, err := msg.Metadata()
-	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && meta.NumDelivered < newerTries && w.newer.mayWait(time.Now()) {
+	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && !w.RefuseNewer && meta.NumDelivered < newerTries && w.newer.mayWait(time.Now()) {
 		_ = msg.NakWithDelay(newerDelay)
 		return
 	}

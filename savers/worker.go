@@ -72,6 +72,9 @@ type Worker struct {
 	//
 	// Defaults to 2.
 	Lanes int
+	// RefuseNewer buries an event of a newer build at once: for who saves what is stored,
+	// where no other saver takes it.
+	RefuseNewer bool
 	// Pace makes workers that are behind while players play drain their backlog no
 	// faster than those can bear. nil for none.
 	Pace *Pace

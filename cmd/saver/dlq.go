@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/savepoint-games/savepoint/bus"
-	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/savers"
 )
 
@@ -22,10 +21,10 @@ type dlqCmd struct {
 
 // which says which dead letters.
 type which struct {
-	Sequence []uint64      `arg:"" optional:"" help:"Sequences, as list shows them."`
-	All      bool          `help:"All of them, or all of --scope and --char."`
-	Scope    events.Scope  `help:"Only this scope."`
-	Char     events.CharID `help:"Only this character."`
+	Sequence []uint64   `arg:"" optional:"" help:"Sequences, as list shows them."`
+	All      bool       `help:"All of them, or all of --scope and --char."`
+	Scope    stateScope `help:"Only this scope."`
+	Char     character  `help:"Only this character."`
 }
 
 var errWhich = errors.New("name sequences, or --all (with --scope and --char, all of these)")
@@ -36,7 +35,7 @@ func (w which) letters(ctx context.Context, b *bus.Bus) (letters []bus.Letter, e
 		return nil, errWhich
 	}
 	if w.All {
-		err = b.Letters(ctx, w.Scope, w.Char, func(l bus.Letter) bool {
+		err = b.Letters(ctx, w.Scope.scope(), w.Char.id(), func(l bus.Letter) bool {
 			letters = append(letters, l)
 			return true
 		})
@@ -53,16 +52,16 @@ func (w which) letters(ctx context.Context, b *bus.Bus) (letters []bus.Letter, e
 }
 
 type dlqListCmd struct {
-	Scope events.Scope  `help:"Only this scope."`
-	Char  events.CharID `help:"Only this character."`
-	Limit int           `default:"100" help:"How many to list."`
+	Scope stateScope `help:"Only this scope."`
+	Char  character  `help:"Only this character."`
+	Limit int        `default:"100" help:"How many to list."`
 }
 
 // Run lists.
 func (d dlqListCmd) Run(ctx context.Context, c *cli, out *output) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
 		var letters []bus.Letter
-		err := conns.bus.Letters(ctx, d.Scope, d.Char, func(l bus.Letter) bool {
+		err := conns.bus.Letters(ctx, d.Scope.scope(), d.Char.id(), func(l bus.Letter) bool {
 			letters = append(letters, l)
 			return len(letters) < d.Limit
 		})

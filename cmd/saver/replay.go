@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,22 +21,24 @@ import (
 )
 
 type replayCmd struct {
-	Scope []events.Scope `help:"Only these scopes."`
-	Char  events.CharID  `help:"Only this character."`
-	From  uint64         `name:"from-sequence" help:"Begin at this sequence of the stream."`
-	Since time.Time      `help:"Begin with what was stored at this time (RFC 3339)."`
-	Until time.Time      `help:"End with what was stored before this time (RFC 3339)."`
-	Name  string         `default:"default" help:"A replay that was stopped goes on under its name."`
-	Fresh bool           `help:"Begin anew where a replay of this name was stopped."`
-	Batch int            `default:"10000" help:"How many events one transaction saves at most."`
+	Scope []stateScope `help:"Only these scopes."`
+	Char  character    `help:"Only this character."`
+	From  uint64       `name:"from-sequence" help:"Begin at this sequence of the stream."`
+	Since time.Time    `help:"Begin with what was stored at this time (RFC 3339)."`
+	Until time.Time    `help:"End with what was stored before this time (RFC 3339)."`
+	Name  string       `help:"A replay that was stopped goes on under its name; one without a name begins anew."`
+	Fresh bool         `help:"Begin anew where a replay of this name was stopped."`
+	Batch int          `default:"10000" help:"How many events one transaction saves at most."`
 }
 
 // Run saves stored events once more, beside the live ones: versions make that
 // safe. It ends when it has reached the event that was the newest when it began, with an
-// error where PostgreSQL has refused some.
+// error where it was stopped before, or where PostgreSQL has refused some.
 func (r replayCmd) Run(ctx context.Context, c *cli, out *output) error {
 	if len(r.Scope) == 0 {
-		r.Scope = events.Scopes()
+		for _, scope := range events.Scopes() {
+			r.Scope = append(r.Scope, stateScope(scope))
+		}
 	}
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error { return r.replay(ctx, c, conns, out) })
 }
@@ -45,15 +49,22 @@ func (r replayCmd) replay(ctx context.Context, c *cli, conns *connections, out *
 		return err
 	}
 	log := c.Logger(out.Err)
-	rep := &replay{cmd: r, conns: conns, target: target, registry: stateSavers(), log: log, progress: program.NewProgress(out.Err)}
+	rep := &replay{cmd: r, name: cmp.Or(r.Name, "once-"+rand.Text()), conns: conns, target: target, registry: stateSavers(), log: log, progress: program.NewProgress(out.Err)}
 	rep.unsaved.log = log
 	err = rep.run(ctx)
 	fmt.Fprintln(out.Out, rep.summary(err == nil && ctx.Err() == nil))
-	if n := rep.unsaved.refused.Load(); err == nil && n > 0 {
+	switch n := rep.unsaved.refused.Load(); {
+	case err != nil:
+	case ctx.Err() != nil:
+		err = errStopped
+	case n > 0:
 		err = fmt.Errorf("%w %d events", errRefused, n)
 	}
 	return err
 }
+
+// errStopped is returned where a replay was stopped: the database lacks the rest.
+var errStopped = errors.New("stopped before the end")
 
 // errRefused is returned where a replay is through, and the database lacks what it has
 // refused.
@@ -62,6 +73,7 @@ var errRefused = errors.New("not saved, see the log:")
 // replay is one in progress.
 type replay struct {
 	cmd      replayCmd
+	name     string // under which the stream knows it
 	conns    *connections
 	target   uint64
 	registry *savers.Registry
@@ -72,12 +84,13 @@ type replay struct {
 	left sync.Map   // scope to how many are left
 
 	unsaved unsaved
+	passed  atomic.Int64 // what it is not about
 	began   time.Time
 	total   atomic.Int64
 }
 
 func (r *replay) spec() bus.Replay {
-	return bus.Replay{Name: r.cmd.Name, From: r.cmd.From, Since: r.cmd.Since, Until: r.cmd.Until, Char: r.cmd.Char}
+	return bus.Replay{Name: r.name, From: r.cmd.From, Since: r.cmd.Since, Until: r.cmd.Until, Char: r.cmd.Char.id()}
 }
 
 func (r *replay) run(ctx context.Context) error {
@@ -85,17 +98,17 @@ func (r *replay) run(ctx context.Context) error {
 	defer r.progress.Done()
 	// All are looked at before any is opened: what was opened would have these limits.
 	for _, scope := range r.cmd.Scope {
-		if err := r.conns.bus.CheckReplay(ctx, scope, r.spec()); err != nil && !r.cmd.Fresh {
+		if err := r.conns.bus.CheckReplay(ctx, scope.scope(), r.spec()); err != nil && !r.cmd.Fresh {
 			return err
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, scope := range r.cmd.Scope {
-		saver, err := r.registry.Saver(scope)
+		saver, err := r.registry.Saver(scope.scope())
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return r.scope(ctx, scope, saver) })
+		group.Go(func() error { return r.scope(ctx, scope.scope(), saver) })
 	}
 	return group.Wait()
 }
@@ -114,6 +127,7 @@ func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Sav
 	worker := &savers.Worker{
 		Saver: saver, Source: &windowed{source: source, replay: r}, DB: r.conns.pool, Dead: &r.unsaved,
 		Marks: r.conns.hot, Log: slog.New(unburied{r.log.Handler()}), BatchSize: r.cmd.Batch, AckWait: 30 * time.Second,
+		RefuseNewer: true,
 	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
@@ -123,11 +137,17 @@ func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Sav
 		defer stop()
 		return r.watch(working, scope, source)
 	})
-	if err := group.Wait(); err != nil || ctx.Err() != nil {
-		return err
+	err = group.Wait()
+	if (err != nil || ctx.Err() != nil) && r.cmd.Name != "" {
+		return err // it goes on under its name
 	}
-	return r.conns.bus.CloseReplay(ctx, scope, r.spec())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return errors.Join(err, r.conns.bus.CloseReplay(ctx, scope, r.spec()))
 }
+
+// closeTimeout bounds what is done where a replay was stopped.
+const closeTimeout = 2 * time.Second
 
 // watch shows how far a scope is, and returns when it is done.
 func (r *replay) watch(ctx context.Context, scope events.Scope, source *bus.Source) error {
@@ -196,15 +216,19 @@ func (r *replay) done() (done, total int64) {
 
 func (r *replay) summary(complete bool) string {
 	done, _ := r.done()
-	text := fmt.Sprintf("replayed %d events in %s", done, time.Since(r.began).Round(time.Millisecond))
+	text := fmt.Sprintf("replayed %d events in %s", max(0, done-r.passed.Load()), time.Since(r.began).Round(time.Millisecond))
 	if n := r.unsaved.noEvents.Load(); n > 0 {
 		text += fmt.Sprintf("; %d are no events and were left alone", n)
 	}
 	if n := r.unsaved.refused.Load(); n > 0 {
 		text += fmt.Sprintf("; %d could not be saved", n)
 	}
-	if !complete {
+	switch {
+	case complete:
+	case r.cmd.Name != "":
 		text += fmt.Sprintf("; stopped, `saver replay --name %s` goes on", r.cmd.Name)
+	default:
+		text += "; stopped, and the next one begins anew (one that has a --name goes on)"
 	}
 	return text
 }
@@ -224,6 +248,7 @@ func (w *windowed) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error
 			kept = append(kept, msg)
 			continue
 		}
+		w.replay.passed.Add(1)
 		if err := msg.Ack(); err != nil {
 			return kept, err
 		}
@@ -244,10 +269,10 @@ func (w *windowed) wanted(msg jetstream.Msg) bool {
 		return true
 	}
 	if _, char, err := events.ParseSubject(msg.Subject()); err == nil && char != 0 {
-		return char == cmd.Char
+		return char == cmd.Char.id()
 	}
 	e, err := events.Decode(msg.Data())
-	return err == nil && e.CharID == cmd.Char
+	return err == nil && e.CharID == cmd.Char.id()
 }
 
 // unsaved counts what a replay does not save, and keeps none of it: what is no event is

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -27,9 +29,6 @@ func (r *rig) vitals(zones ...string) {
 // replay runs one, and returns what it says and logs.
 func (r *rig) replay(cmd replayCmd) (said, log string, err error) {
 	r.t.Helper()
-	if cmd.Name == "" {
-		cmd.Name = "default"
-	}
 	out, errs := new(bytes.Buffer), new(bytes.Buffer)
 	err = cmd.Run(r.t.Context(), r.cli, &output{Out: out, Err: errs})
 	return out.String(), errs.String(), err
@@ -97,20 +96,20 @@ func TestReplayDoesNotGoOnWithOneOfOtherEvents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.vitals("harbor", "harbor", "harbor")
-	_, err := r.conns.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Char: 1}) // and stopped
+	_, err := r.conns.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: "all", Char: 1}) // and stopped
 	r.must(err)
 
-	_, _, err = r.replay(replayCmd{})
+	_, _, err = r.replay(replayCmd{Name: "all"})
 
 	if !errors.Is(err, bus.ErrOtherReplay) {
 		t.Errorf("got %v, want ErrOtherReplay", err)
 	}
-	if n, left := r.rows(), r.replays(); n > 0 || !slices.Equal(left, []string{"replay-default-vitals"}) {
+	if n, left := r.rows(), r.replays(); n > 0 || !slices.Equal(left, []string{"replay-all-vitals"}) {
 		t.Errorf("%d rows are saved, and %v are stopped", n, left)
 	}
 
 	// Begun anew, it is about all.
-	if _, _, err = r.replay(replayCmd{Fresh: true}); err != nil || r.rows() != 3 {
+	if _, _, err = r.replay(replayCmd{Name: "all", Fresh: true}); err != nil || r.rows() != 3 {
 		t.Errorf("%v, %d rows, want 3", err, r.rows())
 	}
 }
@@ -121,13 +120,59 @@ func TestReplayThatEndsInTimeIsNoOther(t *testing.T) {
 	r := newRig(t)
 	r.vitals("harbor")
 	until := time.Now().Add(-time.Hour)
-	_, err := r.conns.bus.OpenReplay(t.Context(), events.ScopeVitals, (&replay{cmd: replayCmd{Until: until}}).spec())
+	_, err := r.conns.bus.OpenReplay(t.Context(), events.ScopeVitals, (&replay{name: "all", cmd: replayCmd{Until: until}}).spec())
 	r.must(err)
 
-	_, _, err = r.replay(replayCmd{})
+	_, _, err = r.replay(replayCmd{Name: "all"})
 
 	if !errors.Is(err, bus.ErrOtherReplay) {
 		t.Errorf("got %v, want ErrOtherReplay", err)
+	}
+}
+
+// One that has no name begins anew, whatever was stopped before it: PostgreSQL may have
+// been replaced again meanwhile. It leaves nothing behind, and waits for no newer build.
+func TestReplayWithoutANameBeginsAnew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.vitals("harbor", "harbor")
+	_, err := r.js.Publish(t.Context(), "sync.vitals.9", []byte(`{"schema":9}`))
+	r.must(err)
+	for range 2 {
+		said, _, err := r.replay(replayCmd{})
+		if !errors.Is(err, errRefused) || r.rows() != 2 {
+			t.Fatalf("%s: %v, %d rows, want 2", said, err, r.rows())
+		}
+		_, err = r.conns.pool.Exec(t.Context(), "DELETE FROM character_vitals")
+		r.must(err)
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (replayCmd{}).Run(stopped, r.cli, &output{Out: io.Discard, Err: io.Discard}); err == nil {
+		t.Error("one that was stopped has ended well")
+	}
+	if left := r.replays(); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// A character or a scope that there cannot be is no way to say all of them.
+func TestFlagsRefuseWhatIsNone(t *testing.T) {
+	t.Parallel()
+	var c character
+	for _, text := range []string{"0", "-1", "", "x"} {
+		if c.UnmarshalText([]byte(text)) == nil {
+			t.Errorf("--char %q is %d", text, c)
+		}
+	}
+	var s stateScope
+	for _, text := range []string{"", "nope", "cleanup"} {
+		if s.UnmarshalText([]byte(text)) == nil {
+			t.Errorf("--scope %q is %q", text, s)
+		}
+	}
+	if c.UnmarshalText([]byte("42")) != nil || s.UnmarshalText([]byte("vitals")) != nil || c.id() != 42 || s.scope() != events.ScopeVitals {
+		t.Errorf("%d, %s", c, s)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 type verifyCmd struct {
 	Wait   time.Duration `name:"wait" default:"45s" help:"How long rows may take to become equal while savers work."`
 	Limit  int           `name:"limit" default:"20" help:"How many differences to print."`
-	Char   events.CharID `name:"char" help:"Only this character."`
+	Char   character     `name:"char" help:"Only this character."`
 	Sample string        `name:"sample" help:"Only so many characters, drawn by chance: a number, or a share of those in Redis as in 1%. As many again are drawn of PostgreSQL and of the stream."`
 	Seed   uint64        `name:"seed" help:"Draw the sample of this seed; without one, a new one is taken and printed."`
 	Rate   int           `name:"rate" help:"Read at most so many characters a second."`
@@ -54,7 +54,7 @@ func (v verifyCmd) Run(ctx context.Context, c *cli, out *output) error {
 // which says what to compare.
 func (v verifyCmd) which(ctx context.Context, conns *connections) (w verify.Which, err error) {
 	if v.Char != 0 {
-		w.Chars = []events.CharID{v.Char}
+		w.Chars = []events.CharID{v.Char.id()}
 		return w, nil
 	}
 	if v.Sample == "" {
