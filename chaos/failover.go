@@ -26,7 +26,7 @@ const failoverTimeout = 30 * time.Second
 func redisFailover(ctx context.Context, r *rig, x *rand.Rand) error {
 	mending, cancel := context.WithTimeout(context.WithoutCancel(ctx), failoverTimeout)
 	defer cancel()
-	replica, err := r.replicate(mending)
+	replica, err := r.replicate(mending, r.redis.Addr())
 	if err != nil {
 		return fmt.Errorf("replicate: %w", err)
 	}
@@ -49,18 +49,9 @@ func redisFailover(ctx context.Context, r *rig, x *rand.Rand) error {
 	return os.RemoveAll(old.Dir)
 }
 
-// replicate starts a replica of the rig's Redis and returns when it has all.
-func (r *rig) replicate(ctx context.Context) (*stack.Redis, error) {
-	host, port, err := net.SplitHostPort(r.redis.Addr())
-	if err != nil {
-		return nil, err
-	}
-	// By default a master waits 5 s for more replicas.
-	if err := askRedis(ctx, r.redis, func(c *redis.Client) error {
-		return c.ConfigSet(ctx, "repl-diskless-sync-delay", "0").Err()
-	}); err != nil {
-		return nil, err
-	}
+// replicate starts a replica of the rig's Redis, which it finds at an address, and returns
+// when it has all.
+func (r *rig) replicate(ctx context.Context, at string) (*stack.Redis, error) {
 	dir, err := os.MkdirTemp(filepath.Dir(r.redis.Config().Dir), "redis-")
 	if err != nil {
 		return nil, err
@@ -69,16 +60,31 @@ func (r *rig) replicate(ctx context.Context) (*stack.Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = askRedis(ctx, replica, func(c *redis.Client) error {
+	if err := followRedis(ctx, replica, r.redis, at); err != nil {
+		return nil, errors.Join(err, replica.Kill())
+	}
+	return replica, nil
+}
+
+// followRedis makes a server a replica of another one, which it finds at an address, and
+// returns when it has all of that.
+func followRedis(ctx context.Context, server, master *stack.Redis, at string) error {
+	host, port, err := net.SplitHostPort(at)
+	if err != nil {
+		return err
+	}
+	// By default a master waits 5 s for more replicas.
+	if err := askRedis(ctx, master, func(c *redis.Client) error {
+		return c.ConfigSet(ctx, "repl-diskless-sync-delay", "0").Err()
+	}); err != nil {
+		return err
+	}
+	return askRedis(ctx, server, func(c *redis.Client) error {
 		if err := c.ReplicaOf(ctx, host, port).Err(); err != nil {
 			return err
 		}
 		return awaitReplica(ctx, c)
 	})
-	if err != nil {
-		return nil, errors.Join(err, replica.Kill())
-	}
-	return replica, nil
 }
 
 func askRedis(ctx context.Context, server *stack.Redis, ask func(*redis.Client) error) error {

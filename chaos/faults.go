@@ -39,6 +39,7 @@ var faults = map[string]fault{
 	"redis-empty":     redisEmptied,
 	"redis-older":     redisOlder,
 	"redis-failover":  redisFailover,
+	"redis-failback":  redisFailback,
 	"stream-replay":   streamReplay,
 	"poison":          poison,
 	"gateway-clock":   clockJump,
@@ -55,7 +56,7 @@ func Faults() []string { return slices.Sorted(maps.Keys(faults)) }
 
 // losesHot names the faults that take what was answered "hot" and nothing more.
 // The model allows for it.
-var losesHot = []string{"redis-empty", "redis-older", "redis-failover"}
+var losesHot = []string{"redis-empty", "redis-older", "redis-failover", "redis-failback"}
 
 // takesLong names the faults that a short run has no time for.
 var takesLong = []string{"postgres-minute"}
