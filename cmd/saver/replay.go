@@ -58,7 +58,7 @@ func (r replayCmd) replay(ctx context.Context, c *cli, conns *connections, out *
 	case ctx.Err() != nil:
 		err = errStopped
 	case n > 0:
-		err = fmt.Errorf("%w %d events", errRefused, n)
+		err = fmt.Errorf("%d events: %w", n, errRefused)
 	}
 	return err
 }
@@ -68,7 +68,7 @@ var errStopped = errors.New("stopped before the end")
 
 // errRefused is returned where a replay is through, and the database lacks what it has
 // refused.
-var errRefused = errors.New("not saved, see the log:")
+var errRefused = errors.New("not saved; see the log")
 
 // replay is one in progress.
 type replay struct {
