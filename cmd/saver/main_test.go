@@ -83,6 +83,32 @@ func (r *rig) save() {
 	r.t.Cleanup(r.saves)
 }
 
+// sweep sweeps until stop is called, as the sweeper does that runs beside savers. A join
+// may mark what was saved a moment before, and nobody else clears that.
+func (r *rig) sweep() (stop func()) {
+	r.t.Helper()
+	run := &runCmd{Grace: time.Second, SessionIdle: time.Hour, EvictIdle: time.Hour}
+	run.CleanupEvery = 10 * time.Second
+	sweeper := run.cleanup(r.conns, nil, quiet)
+	ctx, cancel := context.WithCancel(context.Background())
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() {
+		for ctx.Err() == nil {
+			if err := sweeper.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				r.t.Error(err)
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() {
+		cancel()
+		sweeping.Wait()
+	}
+}
+
 // play gives a character a row of every kind.
 func (r *rig) play(char events.CharID) {
 	r.t.Helper()

@@ -89,6 +89,7 @@ func TestDamageIsNamedAndMended(t *testing.T) {
 			if found.Seed != 0 {
 				t.Errorf("seed %d of what is no sample", found.Seed)
 			}
+			defer r.sweep()()
 			out, err := r.verify(verifyCmd{Char: 1, Wait: patience, Repair: true, Stream: d.stream})
 			if err != nil || !strings.Contains(out, "repair: character 1, "+string(d.row)) {
 				t.Errorf("repair: %v\n%s", err, out)
