@@ -32,10 +32,11 @@ func (b *batch) ofOne() bool {
 }
 
 // split cuts b in half: between two characters as long as there are two, else between
-// two events.
+// two events. b stays as it is: somebody may be giving signs of life for it.
 func (b *batch) split() (left, right *batch) {
 	half := len(b.events) / 2
 	if !b.ofOne() {
+		b = &batch{events: slices.Clone(b.events), msgs: slices.Clone(b.msgs)}
 		sort.Sort(byCharacter{b})
 		half = b.nearestChange(half)
 	}

@@ -3,6 +3,7 @@ package savers
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,8 +127,11 @@ func TestSplitParts(t *testing.T) {
 			whole.add(&events.StateChanged{CharID: events.CharID(r.IntN(chars)), Version: events.Version(i + 1)}, msg, 1)
 			origin[msg] = events.Version(i + 1)
 		}
-		one := whole.ofOne()
+		one, before := whole.ofOne(), slices.Clone(whole.msgs)
 		left, right := whole.split()
+		if !slices.Equal(whole.msgs, before) {
+			t.Fatal("the whole is another one")
+		}
 		in := make(map[events.CharID]bool)
 		for _, e := range left.events {
 			in[e.CharID] = true
