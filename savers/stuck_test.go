@@ -23,21 +23,10 @@ func (r *rig) startImpatient() (stop func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w := &savers.Worker{
+	return r.run(&savers.Worker{
 		Saver: savers.VitalsStateSaver{}, Source: source, DB: r.pool, Dead: r.bus, Log: quiet,
 		AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, SaveTimeout: time.Second, ShutdownTimeout: 5 * time.Second,
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			r.t.Errorf("worker: %v", err)
-		}
 	})
-	r.t.Cleanup(stop)
-	return stop
 }
 
 // lock keeps a character's row from everybody until it is let go of.

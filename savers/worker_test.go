@@ -77,10 +77,14 @@ func (r *rig) startFrom(disturbed func(savers.Source) savers.Source, saver saver
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	worker := &savers.Worker{
+	return r.run(&savers.Worker{
 		Saver: saver, Source: disturbed(source), DB: r.pool, Dead: r.bus, Log: quiet,
 		BatchSize: batch, AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
-	}
+	})
+}
+
+// run runs a worker until stop is called, which waits for it.
+func (r *rig) run(worker *savers.Worker) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- worker.Run(ctx) }()

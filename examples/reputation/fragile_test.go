@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/examples/reputation"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
@@ -35,22 +34,7 @@ func (nothing) Save(context.Context, pgx.Tx, []events.StateChanged) error { retu
 // would end at it at each start.
 func TestPanicOfADecoderCostsItsEventAlone(t *testing.T) {
 	t.Parallel()
-	stream, err := bus.Connect(stacktest.NATS(t).URL(), t.Name(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		stream.Close(ctx)
-	})
-	if err := stream.Ensure(t.Context(), bus.Topology{}); err != nil {
-		t.Fatal(err)
-	}
-	source, err := stream.Source(t.Context(), fragile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream, source := newSource(t, fragile)
 	now := events.NextVersion(0, time.Now())
 	short := events.New(42, now, events.CauseAction, uuid.Nil, fragile, reputation.Standing{Faction: "guild"})
 	if err := stream.Publish(t.Context(), "", short); err != nil {

@@ -53,11 +53,9 @@ func standing(char events.CharID, v events.Version, faction string, points int64
 	return events.New(char, v, events.CauseAction, uuid.Nil, reputation.Scope, reputation.Standing{Faction: faction, Delta: 1, Points: points})
 }
 
-// The new scope has its subjects, its consumer and its dead letters like the
-// product's own: what is published is saved, what is no good is kept aside.
-func TestReputationIsSavedByTheUniversalWorker(t *testing.T) {
-	t.Parallel()
-	pool := newPool(t)
+// newSource opens a stream of the test's own, and the consumer of a scope.
+func newSource(t *testing.T, scope events.Scope) (*bus.Bus, *bus.Source) {
+	t.Helper()
 	stream, err := bus.Connect(stacktest.NATS(t).URL(), t.Name(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -70,10 +68,19 @@ func TestReputationIsSavedByTheUniversalWorker(t *testing.T) {
 	if err := stream.Ensure(t.Context(), bus.Topology{}); err != nil {
 		t.Fatal(err)
 	}
-	source, err := stream.Source(t.Context(), reputation.Scope)
+	source, err := stream.Source(t.Context(), scope)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return stream, source
+}
+
+// The new scope has its subjects, its consumer and its dead letters like the
+// product's own: what is published is saved, what is no good is kept aside.
+func TestReputationIsSavedByTheUniversalWorker(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	stream, source := newSource(t, reputation.Scope)
 	worker := &savers.Worker{Saver: reputation.Saver{}, Source: source, DB: pool, Dead: stream, Log: slog.New(slog.DiscardHandler)}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
