@@ -17,13 +17,8 @@ type aside struct {
 	chars map[events.CharID]struct{}
 }
 
-const (
-	// asideTimeout is how long a transaction of those set aside may take. It bounds the
-	// parts of a batch that is stuck from below, too.
-	asideTimeout = time.Second
-	// asideDelay is how long an event waits that did not get through alone.
-	asideDelay = 5 * time.Second
-)
+// asideDelay is how long an event waits that did not get through alone.
+const asideDelay = 5 * time.Second
 
 func (a *aside) has(char events.CharID) bool {
 	if a == nil || !a.some.Load() {

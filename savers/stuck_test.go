@@ -16,8 +16,8 @@ import (
 	"github.com/savepoint-games/savepoint/savers"
 )
 
-// startImpatient runs a worker whose transactions may take a second.
-func (r *rig) startImpatient() (stop func()) {
+// startImpatient runs a worker whose transactions may not take long.
+func (r *rig) startImpatient(timeout time.Duration) (stop func()) {
 	r.t.Helper()
 	source, err := r.bus.Source(r.t.Context(), events.ScopeVitals)
 	if err != nil {
@@ -25,7 +25,7 @@ func (r *rig) startImpatient() (stop func()) {
 	}
 	return r.run(&savers.Worker{
 		Saver: savers.VitalsStateSaver{}, Source: source, DB: r.pool, Dead: r.bus, Log: quiet,
-		AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, SaveTimeout: time.Second, ShutdownTimeout: 5 * time.Second,
+		AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, SaveTimeout: timeout, ShutdownTimeout: 5 * time.Second,
 	})
 }
 
@@ -74,7 +74,7 @@ func TestLockedRowHoldsUpNobodyElse(t *testing.T) {
 		locked := func(e events.StateChanged) bool { return e.CharID == 1 }
 		r.publishAll(first)
 		for range n {
-			r.startImpatient()
+			r.startImpatient(time.Second)
 		}
 		r.settled(events.ScopeVitals)
 		release := r.lock(1)
@@ -102,7 +102,7 @@ func TestBacklogOfALockedRowHoldsUpNobodyElse(t *testing.T) {
 	r := newRig(t, newPool(t))
 	others := liveVitals(50, 1)[1:]
 	r.publishAll(liveVitals(1, 1))
-	r.startImpatient()
+	r.startImpatient(time.Second)
 	r.settled(events.ScopeVitals)
 	release := r.lock(1)
 	own := liveVitals(1, 3000)
@@ -210,4 +210,30 @@ func TestManyNewerEventsHoldUpNobody(t *testing.T) {
 			t.Errorf("dead letter: %s", reason)
 		}
 	}
+}
+
+// A PostgreSQL of which each commit takes longer than the smallest part of a batch may is
+// slow, and saves all.
+func TestSlowCommitsGetThrough(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	for _, sql := range []string{
+		`CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.1); RETURN NULL; END $$`,
+		`CREATE TRIGGER linger AFTER INSERT ON character_vitals FOR EACH STATEMENT EXECUTE FUNCTION linger()`,
+		// The first whole batch does not get through, so that it is divided.
+		`CREATE SEQUENCE tries`,
+		`CREATE FUNCTION refuse_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('tries') = 1 THEN RAISE SQLSTATE '57014'; END IF; RETURN NULL; END $$`,
+		`CREATE TRIGGER refuse_first AFTER INSERT ON character_vitals FOR EACH STATEMENT EXECUTE FUNCTION refuse_first()`,
+	} {
+		if _, err := r.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	history := liveVitals(8, 1)
+	r.publishAll(history)
+	r.startImpatient(1500 * time.Millisecond)
+
+	r.savedAll("all is saved", history)
+	r.settled(events.ScopeVitals)
 }

@@ -45,8 +45,9 @@ type DB interface {
 // saver of the scope, commit, acknowledge, after-commit. What is fetched is split
 // by character into lanes, each with a transaction of its own: two lanes have no
 // row in common, so that neither waits for the other's locks. Few events are one
-// transaction. A lane more is for those who hold up others (aside). While batches commit, the next are fetched and decoded (dealer), and
-// what follows the last ones' commit is done.
+// transaction. A lane more is for those who hold up others (aside). While batches
+// commit, the next are fetched and decoded (dealer), and what follows the last ones'
+// commit is done.
 type Worker struct {
 	// Saver stores the batches.
 	Saver Saver
@@ -142,15 +143,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	dealer := newDealer(w, keeper)
 	var saving, group errgroup.Group
 	for lane := range w.Lanes + 1 {
-		timeout := w.SaveTimeout
-		if lane == w.asideLane() {
-			timeout = asideTimeout
-		}
 		saved := make(chan *batch)
 		saving.Go(func() error {
 			defer close(saved)
 			for b := range dealer.batches(lane) {
-				w.saveInHand(hand, ctx.Done(), b, timeout, saved)
+				w.saveInHand(hand, ctx.Done(), b, saved)
 				keeper.drop(b)
 			}
 			return nil
@@ -220,20 +217,25 @@ func (w *Worker) asideLane() int { return w.Lanes }
 // saveInHand saves a batch to the end: each event is stored and acknowledged, or
 // buried, or given back because the worker stops or it does not get through. What is
 // stored goes to saved.
-func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *batch, timeout time.Duration, saved chan<- *batch) {
+func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *batch, saved chan<- *batch) {
 	select {
 	case <-stopping:
 		b.giveBack()
 		return
 	default:
 	}
-	if err := w.save(ctx, stopping, b, timeout, saved); err != nil {
+	if err := w.save(ctx, stopping, b, w.SaveTimeout, saved); err != nil {
 		b.giveBack()
 		w.Log.Warn("batch given back", "events", len(b.events), "err", err)
 	}
 }
 
-const maxTries = 5 // of one event alone, before an unknown error makes it a bad one
+const (
+	maxTries = 5 // of one event alone, before an unknown error makes it a bad one
+	// leastTimeout is how long the smallest part of a batch that is stuck may take. What
+	// needs longer even alone has all of SaveTimeout in the lane of those set aside.
+	leastTimeout = time.Second
+)
 
 // save stores b, or the parts of it that can be stored now: a batch with an event
 // that cannot is cut in half until that event is alone, and one that is stuck until
@@ -255,7 +257,7 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, t
 			return nil
 		case len(b.events) > 1:
 			if kind == KindStuck {
-				timeout = max(timeout/2, asideTimeout)
+				timeout = max(timeout/2, leastTimeout)
 			}
 			left, right := b.split()
 			return errors.Join(w.save(ctx, stopping, left, timeout, saved), w.save(ctx, stopping, right, timeout, saved))
