@@ -230,7 +230,7 @@ func TestSlowCommitsGetThrough(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	history := liveVitals(8, 1)
+	history := liveVitals(3, 1)
 	r.publishAll(history)
 	r.startImpatient(1500 * time.Millisecond)
 
