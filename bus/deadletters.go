@@ -61,6 +61,7 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 	if err != nil {
 		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
 	}
+	b.log.Warn("event is in the dead letters", "scope", scope, "sequence", sequence, "char_id", char, "reason", reason)
 	if err := b.dropCovered(ctx, letter, ack.Sequence); err != nil {
 		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
 	}

@@ -140,7 +140,7 @@ func (s Service) WithDefaults() *Service {
 			*v = d
 		}
 	}
-	s.copies, s.ties = newCopies(), new(ties)
+	s.copies, s.ties = newCopies(), newTies()
 	s.noting = new(sync.Mutex)
 	s.awaited = &awaitedSaves{waiting: make(map[*awaitedSave]struct{})}
 	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
@@ -159,4 +159,5 @@ func (s Service) WithDefaults() *Service {
 func (s *Service) Close() {
 	s.shownMarks.running.Wait()
 	s.awaited.running.Wait()
+	s.ties.close()
 }

@@ -17,9 +17,25 @@ import (
 // A cluster has a beginning for each of its slots, so a reading serves all that it
 // has come late enough for. More trades than somebody needs are harmless.
 type ties struct {
+	ctx     context.Context // ended by stop
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
 	mu     sync.Mutex // guards the rest
 	newest time.Time  // of all beginnings that were asked for
 	last   *reading   // under way or done; nil before the first
+}
+
+func newTies() *ties {
+	t := new(ties)
+	t.ctx, t.stop = context.WithCancel(context.Background())
+	return t
+}
+
+// close ends the reading that is under way.
+func (t *ties) close() {
+	t.stop()
+	t.running.Wait()
 }
 
 const (
@@ -95,13 +111,14 @@ func (s *Service) readTies(begun time.Time) *reading {
 		return r
 	}
 	t.last = &reading{began: time.Now(), upTo: t.newest.Add(tiesReach), done: make(chan struct{})}
-	go s.finish(t.last)
-	return t.last
+	r := t.last
+	t.running.Go(func() { s.finish(r) })
+	return r
 }
 
 // finish carries a reading out, whoever still waits for it.
 func (s *Service) finish(r *reading) {
-	ctx, cancel := context.WithTimeout(context.Background(), tiesTimeout)
+	ctx, cancel := context.WithTimeout(s.ties.ctx, tiesTimeout)
 	defer cancel()
 	r.trades, r.err = s.Stream.Ties(ctx, r.upTo.Add(s.Fence+tiesMargin))
 	r.ended = time.Now()

@@ -257,12 +257,7 @@ func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.C
 	if err != nil {
 		return err
 	}
-	var sequence uint64
-	if meta, err := msg.Metadata(); err == nil {
-		sequence = meta.Sequence.Stream
-	}
 	w.Metrics.buried(w.Saver.Scope())
-	w.Log.Warn("event is in the dead letters", "sequence", sequence, "char_id", char, "reason", cause)
 	return msg.TermWithReason("dead letter")
 }
 

@@ -126,7 +126,7 @@ func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Sav
 	}
 	worker := &savers.Worker{
 		Saver: saver, Source: &windowed{source: source, replay: r}, DB: r.conns.pool, Dead: &r.unsaved,
-		Marks: r.conns.hot, Log: slog.New(unburied{r.log.Handler()}), BatchSize: r.cmd.Batch, AckWait: 30 * time.Second,
+		Marks: r.conns.hot, Log: r.log, BatchSize: r.cmd.Batch, AckWait: 30 * time.Second,
 		RefuseNewer: true,
 	}
 	working, stop := context.WithCancel(ctx)
@@ -314,18 +314,3 @@ func isEvent(msg jetstream.Msg) bool {
 	e, err := events.Decode(msg.Data())
 	return errors.Is(err, events.ErrSchemaNewer) || err == nil && e.CheckDelivery(scope, char, meta.Timestamp) == nil
 }
-
-// unburied leaves out what savers say of a dead letter: a replay keeps none.
-type unburied struct{ slog.Handler }
-
-func (h unburied) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "event is in the dead letters" {
-		return nil
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h unburied) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return unburied{h.Handler.WithAttrs(attrs)}
-}
-func (h unburied) WithGroup(name string) slog.Handler { return unburied{h.Handler.WithGroup(name)} }
