@@ -13,8 +13,9 @@ import (
 // minute in which a character did something thirty times a second.
 const mostAnswers = 2048
 
-// requestMemory is the same in library.lua.
-const requestMemory = 24 * time.Hour
+// requestMemory is how long a generation of answers is remembered; the same in
+// library.lua, which says when one ends.
+const requestMemory = 48 * time.Hour
 
 // Refuse keeps the answer of a request that changes nothing, so that the same
 // request, late on its way, is not decided anew when the state has changed. It
@@ -55,6 +56,6 @@ func (a *args) remember(answers []game.Request) {
 		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
 	}
 	if len(answers) > 0 {
-		a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)))
+		a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)), "NX")
 	}
 }

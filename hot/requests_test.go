@@ -83,8 +83,8 @@ func TestRefusalIsKeptAndChangesNothing(t *testing.T) {
 			after := r.dump()
 			delete(after, requests)
 			equal(t, "all but the answers", after, before)
-			if ttl := r.raw.TTL(r.ctx, requests).Val(); ttl <= 0 || ttl > 24*time.Hour {
-				t.Errorf("the answer goes in %s, want at most a day", ttl)
+			if ttl := r.raw.TTL(r.ctx, requests).Val(); ttl <= 0 || ttl > 48*time.Hour {
+				t.Errorf("the answer goes in %s, want at most two days", ttl)
 			}
 			r.unchanged(func() {
 				wantReplay(t, r.store.Refuse(r.ctx, char, game.Request{Key: "k", Record: "yes"}), "no")
@@ -165,8 +165,8 @@ func TestNewestAnswersAreKept(t *testing.T) {
 					count += n
 					ttl, err := r.raw.TTL(r.ctx, key).Result()
 					r.must(err)
-					if n > 0 && (ttl <= 0 || ttl > 24*time.Hour) {
-						t.Errorf("%s goes in %s, want at most a day", key, ttl)
+					if n > 0 && (ttl <= 0 || ttl > 48*time.Hour) {
+						t.Errorf("%s goes in %s, want at most two days", key, ttl)
 					}
 				}
 				if most := int64(2*full + 2); test.isOld && count > most {
@@ -177,12 +177,47 @@ func TestNewestAnswersAreKept(t *testing.T) {
 	})
 }
 
-// age makes a character's newest answers old.
-func (r *rig) age(char events.CharID) {
+// A character that asks seldom has its answers for a day, too, and each of them goes.
+func TestAnswersOfFewRequestsAreKeptForADay(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.character()
+		act := func(n int) {
+			r.must(r.store.Commit(r.ctx, r.vitals(char, 1), game.Request{Key: fmt.Sprint("key-", n), Record: fmt.Sprint(n)}))
+		}
+		key := fmt.Sprintf("{ac:%d}:requests", char)
+		act(1)
+		r.ageBy(char, 23*time.Hour)
+		r.must(r.raw.Expire(r.ctx, key, 25*time.Hour).Err())
+		act(2)
+		if ttl := r.raw.TTL(r.ctx, key).Val(); ttl < 24*time.Hour {
+			t.Errorf("the second answer goes in %s, want a day at least", ttl)
+		}
+
+		r.ageBy(char, 24*time.Hour)
+		act(3)
+		for n := 1; n <= 3; n++ {
+			wantReplay(t, r.store.Commit(r.ctx, r.vitals(char, 2), game.Request{Key: fmt.Sprint("key-", n)}), fmt.Sprint(n))
+		}
+		r.ageBy(char, 24*time.Hour)
+		act(4)
+
+		for n, want := range map[int]string{1: "", 2: "", 3: "3", 4: "4"} {
+			loaded, err := r.store.Load(r.ctx, char, game.Want{Request: fmt.Sprint("key-", n)})
+			r.must(err)
+			equal(t, fmt.Sprint("answer ", n), loaded.Record, want)
+		}
+	})
+}
+
+// age makes a character's newest answers old enough for their generation to end where
+// it is full.
+func (r *rig) age(char events.CharID) { r.ageBy(char, 2*time.Minute) }
+
+func (r *rig) ageBy(char events.CharID, age time.Duration) {
 	key := fmt.Sprintf("{ac:%d}:requests", char)
 	if n, err := r.raw.Exists(r.ctx, key).Result(); err != nil || n == 0 {
 		r.must(err)
 		return
 	}
-	r.must(r.raw.HSet(r.ctx, key, "", 0).Err())
+	r.must(r.raw.HSet(r.ctx, key, "", time.Now().Add(-age).Unix()).Err())
 }

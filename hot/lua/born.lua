@@ -4,11 +4,11 @@
 -- KEYS  1 the note
 --
 -- Returns the note, and its age in microseconds.
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local now = clock()
+local this = run(now)
 local have = redis.call('GET', KEYS[1])
-local since = have and string.match(have, '^' .. run() .. ':(%d+)$')
+local since = have and string.match(have, '^' .. this .. ':(%d+)$')
 if since then return {have, now - tonumber(since)} end
-have = run() .. ':' .. string.format('%.0f', now)
+have = this .. ':' .. string.format('%.0f', now)
 redis.call('SET', KEYS[1], have)
 return {have, 0}

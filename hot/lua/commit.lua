@@ -34,6 +34,7 @@ local mode, seen, keyed, switched, fenced, expected, fields = string.byte(ARGV[1
 local zero, yes, join = 48, 43, 106 -- "0", "+", "j"
 expected, fields = expected - zero, 2 * (fields - zero)
 local version, char = ARGV[2], ARGV[3]
+local now = clock()
 local at, key = 4, 4
 
 local idle
@@ -42,16 +43,18 @@ if seen == yes then
   key = key + 1
 end
 
-local requests, before, request, record
+local requests, before, request, record, began
 if keyed == yes then
   requests, before = KEYS[key], KEYS[key + 1]
   request, record = ARGV[at], ARGV[at + 1]
   key, at = key + 2, at + 2
-  local known = redis.call('HGET', requests, request) or redis.call('HGET', before, request)
+  local newest = redis.call('HMGET', requests, request, '')
+  local known = newest[1] or redis.call('HGET', before, request)
   if known then return {'replay', known} end
+  began = newest[2]
 end
 if mode == 114 then -- "r"
-  keep(requests, before, request, record)
+  keep(requests, before, began, now, request, record)
   return 1
 end
 
@@ -68,7 +71,7 @@ end
 
 local have = redis.call('HMGET', KEYS[1], 'version', 'run', 'last_seen', unpack(ARGV, at, at + expected - 1))
 local current = have[1] or '0'
-if mode == 99 and have[2] ~= run() then return {'unverified'} end
+if mode == 99 and have[2] ~= run(now) then return {'unverified'} end
 
 if born and redis.call('GET', born) ~= beginning then return {'conflict', current} end
 
@@ -80,10 +83,10 @@ for i = 0, expected - 1 do
 end
 at = at + expected
 
-local now = tonumber(version)
+local time = tonumber(version)
 if mode ~= join then
-  if now <= tonumber(current) then return {'conflict', current} end
-  if isAhead(now) then return {'ahead', current} end
+  if time <= tonumber(current) then return {'conflict', current} end
+  if time > now + 300000000 then return {'ahead', current} end
 end
 
 local first, last = at, at + fields - 1
@@ -111,10 +114,10 @@ while ARGV[at] do
   at = at + 3 + count
 end
 
-if mode == join then redis.call('HSET', KEYS[1], 'run', run()) end
+if mode == join then redis.call('HSET', KEYS[1], 'run', run(now)) end
 if idle then
-  -- The index may be ten seconds behind: who evicts looks at last_seen, too.
-  if mode == join or not have[3] or math.floor(have[3] / 1e7) ~= math.floor(now / 1e7) then
+  -- The index may be a minute behind: who evicts looks at last_seen, too.
+  if mode == join or not have[3] or math.floor(have[3] / 6e7) ~= math.floor(time / 6e7) then
     redis.call('ZADD', idle, version, char)
   end
   redis.call('HSET', KEYS[1], 'version', version, 'last_seen', version, unpack(ARGV, first, last))
@@ -129,5 +132,5 @@ if open then
     redis.call('ZREM', open, char)
   end
 end
-if keyed == yes then keep(requests, before, request, record) end
+if keyed == yes then keep(requests, before, began, now, request, record) end
 return 1

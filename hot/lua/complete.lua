@@ -10,15 +10,15 @@
 --         some moment since "begin"; "complete", with 2 the name; "ask" returns 1
 --         where the run is complete
 local note = redis.call('HMGET', KEYS[1], 'run', 'name', 'pending', 'complete')
-local what, name = ARGV[1], ARGV[2]
+local what, name, this = ARGV[1], ARGV[2], run(clock())
 if what == 'begin' then
-  if note[1] == run() then return {note[2], note[4] or '0'} end
+  if note[1] == this then return {note[2], note[4] or '0'} end
   redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], 'run', run(), 'name', name)
+  redis.call('HSET', KEYS[1], 'run', this, 'name', name)
   return {name, '0'}
 end
-if what == 'ask' then return note[1] == run() and note[4] == '1' and 1 or 0 end
-if note[1] ~= run() or note[2] ~= name then return 0 end
+if what == 'ask' then return note[1] == this and note[4] == '1' and 1 or 0 end
+if note[1] ~= this or note[2] ~= name then return 0 end
 if what == 'complete' then
   redis.call('HSET', KEYS[1], 'complete', '1')
   return 1

@@ -1,5 +1,11 @@
 -- What the functions share.
 
+-- clock is the server's time, in microseconds. It stands still during a call.
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
 -- run is the identity of this run of the server: of its process, which another
 -- restart ends, and of the history of its data, which another server ends that takes
 -- over. A process may well lead, follow and lead again, with another's data in between;
@@ -10,9 +16,7 @@
 -- longer than 64 bytes, and every character's ac hash has its run.
 local process, known
 local asked = 0
-local function run()
-  local time = redis.call('TIME')
-  local now = time[1] * 1000000 + time[2]
+local function run(now)
   if now - asked >= 1000 or now < asked then
     process = process or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
     local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
@@ -22,37 +26,29 @@ local function run()
   return known
 end
 
--- isAhead tells whether a version is more than five minutes ahead of the server's
--- clock, which is asked for where the answer is not known from the last time.
-local horizon = 0
-local function isAhead(version)
-  if version <= horizon then return false end
-  local time = redis.call('TIME')
-  horizon = (time[1] + 300) * 1000000 + time[2]
-  return version > horizon
-end
-
--- A generation of answers goes, but for the newest one, when it is full and old: so
--- many answers, so many seconds. Nothing is remembered for longer than a day.
+-- Answers are kept in generations: the newest, and the one before it. A generation ends
+-- when it is full and old (so many answers, so many seconds), or a day old; it is
+-- forgotten two days after it began. So an answer is kept for a day at least, where not
+-- so many newer ones drive it out.
 local full, old, day = 256, 120, 86400
 
--- isOld tells whether a generation began long enough ago. When it began is in its
--- field without a name; one that a join made has none yet.
-local function isOld(requests)
-  local now, began = redis.call('TIME')[1], redis.call('HGET', requests, '')
-  if began then return now - began >= old end
-  redis.call('HSET', requests, '', now)
-  return false
+-- isOver tells whether a generation of answers ends now.
+local function isOver(requests, age)
+  return age >= day or age >= old and redis.call('HLEN', requests) > full
 end
 
--- keep remembers the answer to a request.
-local function keep(requests, before, request, record)
-  local n = redis.call('HLEN', requests)
-  if n > full and isOld(requests) then
+-- keep remembers the answer to a request. When the generation began is in its field
+-- without a name; one that a join made has none yet.
+local function keep(requests, before, began, now, request, record)
+  now = math.floor(now / 1000000)
+  if began and isOver(requests, now - began) then
     redis.call('RENAME', requests, before)
-    n = 0
+    began = nil
   end
-  if n == 0 then redis.call('HSET', requests, '', redis.call('TIME')[1]) end
-  redis.call('HSET', requests, request, record)
-  redis.call('EXPIRE', requests, day)
+  if began then
+    redis.call('HSET', requests, request, record)
+    return
+  end
+  redis.call('HSET', requests, request, record, '', now)
+  redis.call('EXPIRE', requests, 2 * day)
 end
