@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,11 +75,15 @@ func NewMetrics() *prometheus.Registry {
 	return reg
 }
 
-// Admin is the handler of the admin address: health and metrics.
+// Admin is the handler of the admin address: health, metrics, and profiles of the
+// running program.
 func Admin(reg *prometheus.Registry, checks []Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", Health(checks))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 
