@@ -34,7 +34,7 @@ var (
 	ErrVersionAhead = errors.New("version is more than 5 minutes ahead of the clock")
 	// ErrCause: not one of the causes.
 	ErrCause = errors.New("unknown cause")
-	// ErrQuantity: an amount below zero, or above what its type may hold.
+	// ErrQuantity: an amount below zero. One above what its type holds is ErrWrongType.
 	ErrQuantity = errors.New("must not be below zero")
 	// ErrCoordinate: not a finite number.
 	ErrCoordinate = errors.New("must be a finite number")

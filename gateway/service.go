@@ -100,11 +100,11 @@ type Service struct {
 	// PublishBy is how long after its commit a change may still be published and
 	// be answered "stream". What takes longer is left to the dirty marks.
 	//
-	// Defaults to twice PublishTimeout, at least 300 ms.
+	// Defaults to PublishBy of PublishTimeout.
 	PublishBy time.Duration
 	// Fence is how long after Redis was started, failed over or emptied no copy is
 	// joined: what was committed before, and is on its way, is then in the stream.
-	// It must be at least the PublishBy of every gateway.
+	// It must be at least the PublishBy of every gateway and saver.
 	//
 	// Defaults to PublishBy.
 	Fence time.Duration
@@ -149,9 +149,14 @@ func (s Service) WithDefaults() *Service {
 	s.acting, s.publishing = &deadlines{timeout: s.ActionTimeout}, &deadlines{timeout: s.PublishTimeout}
 	s.turns = newTurns(s.ActionTimeout / 4)
 	def(&s.ColdTimeout, 5*time.Second)
-	def(&s.PublishBy, max(300*time.Millisecond, 2*s.PublishTimeout))
+	def(&s.PublishBy, PublishBy(s.PublishTimeout))
 	def(&s.Fence, s.PublishBy)
 	return &s
+}
+
+// PublishBy is twice the time that an answer waits for the stream, at least 300 ms.
+func PublishBy(publishTimeout time.Duration) time.Duration {
+	return max(300*time.Millisecond, 2*publishTimeout)
 }
 
 // Close waits for what the service does beside its answers, little longer than

@@ -6,7 +6,7 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// LetterRows says which rows PostgreSQL must have, and at which version, for a
+// letterRows says which rows PostgreSQL must have, and at which version, for a
 // dead letter to hold nothing that is missing: those that its event would have
 // set. ok is false where nobody can tell: such a letter may be the only copy of
 // a change, and stays until somebody looks at it.
@@ -15,7 +15,7 @@ import (
 // sets whole, and no event's version is more than events.MaxAhead above the time
 // at which the stream stored it: a row above that is newer than whatever the
 // letter says.
-func LetterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey]events.Version, ok bool) {
+func letterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey]events.Version, ok bool) {
 	rows = make(map[events.RowKey]events.Version)
 	if e, err := events.Decode(l.Body); err == nil {
 		for _, row := range e.Rows() {
@@ -35,7 +35,7 @@ func LetterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey
 func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter) ([]bool, error) {
 	wanted := make(map[events.CharID]versions)
 	for _, l := range letters {
-		if char, rows, ok := LetterRows(l); ok {
+		if char, rows, ok := letterRows(l); ok {
 			if wanted[char] == nil {
 				wanted[char] = make(versions)
 			}
@@ -53,7 +53,7 @@ func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter
 		return nil, err
 	}
 	for i, l := range letters {
-		char, rows, ok := LetterRows(l)
+		char, rows, ok := letterRows(l)
 		resolved[i] = ok && allSaved(rows, saved[char])
 	}
 	return resolved, nil

@@ -32,10 +32,10 @@ type config struct {
 	program.Connections
 	program.Logging
 	program.Streams
+	program.Publishing
 
-	GatewayAddr    string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where players' actions are answered."`
-	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health and metrics."`
-	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot."`
+	GatewayAddr    string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where actions are answered."`
+	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health, metrics, profiles."`
 	MaxInFlight    int           `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"4096" help:"How many requests are answered at once; more get 503."`
 	ClockOffset    time.Duration `name:"clock-offset" env:"CLOCK_OFFSET" hidden:"" help:"Makes this gateway's clock wrong by so much, for tests."`
 	ColdTimeout    time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`

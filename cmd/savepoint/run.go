@@ -238,7 +238,8 @@ See the row:     psql '%[4]s' -c 'TABLE character_vitals'
 See it hot:      redis-cli -p %[5]d hgetall '{ac:42}:vitals'
 Watch events:    NATS_URL=%[6]s bin/saver tail        (or: nats -s %[6]s sub 'sync.>')
 Play a world:    make demo
+Ask the tools:   (set -a; . %[7]s/env; bin/saver status)        (also: verify, doctor, dlq list)
 
 Ctrl-C stops everything.
-`, len(r.SaverAddrs), r.GatewayAddr, r.AdminAddr, servers.Postgres.URL(), servers.Redis.Port(), servers.NATS.URL())
+`, len(r.SaverAddrs), r.GatewayAddr, r.AdminAddr, servers.Postgres.URL(), servers.Redis.Port(), servers.NATS.URL(), r.DataDir)
 }

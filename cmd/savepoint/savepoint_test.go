@@ -259,9 +259,9 @@ func (m *machine) wantStatus() {
 			Scope string
 			Dead  int
 		}
-		Dirty int `json:"dirty_characters"`
+		Dirty *struct{ Characters int }
 	}
-	if err != nil || json.Unmarshal([]byte(out), &status) != nil || len(status.Scopes) != 4 || status.Dirty != 0 {
+	if err != nil || json.Unmarshal([]byte(out), &status) != nil || len(status.Scopes) != 4 || status.Dirty == nil || status.Dirty.Characters != 0 {
 		m.t.Errorf("status: %v\n%s", err, out)
 	}
 }

@@ -13,6 +13,7 @@ import (
 type cli struct {
 	program.Connections
 	program.Logging
+	program.Publishing
 
 	Run         runCmd         `cmd:"" help:"Save events until SIGTERM; the batch in hand commits."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this build's schema."`

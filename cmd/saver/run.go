@@ -25,7 +25,7 @@ type output struct{ Out, Err io.Writer }
 
 // admin is for those who answer at the admin address, and who ask there.
 type admin struct {
-	AdminAddr string `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9091" help:"Health and metrics."`
+	AdminAddr string `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9091" help:"Health, metrics, profiles."`
 }
 
 type runCmd struct {
@@ -210,6 +210,8 @@ type connections struct {
 	bus  *bus.Bus
 	pool *pgxpool.Pool
 	cold *cold.Store
+	// publishBy is that of the gateways.
+	publishBy time.Duration
 }
 
 func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connections, error) {
@@ -223,9 +225,12 @@ func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connecti
 	}
 	pool, err := cold.OpenPool(ctx, c.DatabaseURL, poolSize)
 	if err != nil {
+		stream.Close(ctx)
 		return nil, errors.Join(err, store.Close())
 	}
-	return &connections{hot: store, bus: stream, pool: pool, cold: cold.New(pool)}, nil
+	return &connections{
+		hot: store, bus: stream, pool: pool, cold: cold.New(pool), publishBy: gateway.PublishBy(c.PublishTimeout),
+	}, nil
 }
 
 // poolSize is a connection for each of the two lanes of each scope, and some for
@@ -242,10 +247,11 @@ func (c *connections) close(ctx context.Context) {
 }
 
 // service orders saves and repairs. Nobody waits for them: they can give the
-// servers more time than players have.
+// servers more time than players have, but for what they have read: a character may be
+// joined without that as soon as gateways do.
 func (c *connections) service(cause events.Cause, log *slog.Logger) *gateway.Service {
 	return gateway.Service{
 		Hot: c.hot, Stream: c.bus, Mirror: c.bus.Mirror(), Cold: c.cold, Log: log,
-		Cause: cause, PublishTimeout: 2 * time.Second, PublishBy: 2 * time.Second, Fence: time.Second,
+		Cause: cause, PublishTimeout: 2 * time.Second, PublishBy: c.publishBy,
 	}.WithDefaults()
 }

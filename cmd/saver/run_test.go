@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
 )
 
 // A saver that cannot save one of its scopes ends, and says why: with some of its workers
@@ -59,5 +60,24 @@ func TestLookAtTheSchemaEnds(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatal("never: the end of the look")
+	}
+}
+
+// What a sweeper has read may be missing from copies that gateways have joined since: it
+// is published no later than they publish, and joins no sooner.
+func TestSaverKeepsTheFenceOfTheGateways(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for timeout, want := range map[time.Duration]time.Duration{50 * time.Millisecond: 300 * time.Millisecond, time.Second: 2 * time.Second} {
+		r.cli.PublishTimeout = timeout
+		conns, err := open(t.Context(), r.cli, t.Name(), quiet)
+		r.must(err)
+		defer conns.close(context.Background())
+
+		service := conns.service(events.CauseCleanup, quiet)
+
+		if service.PublishBy != want || service.Fence != want {
+			t.Errorf("PUBLISH_TIMEOUT=%s: published by %s, joined after %s, want %s", timeout, service.PublishBy, service.Fence, want)
+		}
 	}
 }

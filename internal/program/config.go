@@ -55,6 +55,12 @@ func (s Streams) Topology() bus.Topology {
 	}
 }
 
+// Publishing is what all who publish for players, and all who join copies, have to agree
+// about.
+type Publishing struct {
+	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot. The same for all gateways and savers."`
+}
+
 // Signals returns a context that ends with SIGINT or SIGTERM. A second signal
 // ends the program at once.
 func Signals() (context.Context, context.CancelFunc) {
