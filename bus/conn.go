@@ -118,10 +118,15 @@ func (b *Bus) Ping(ctx context.Context) error {
 	if !b.nc.IsConnected() {
 		return unavailable(errNotConnected)
 	}
-	if _, err := b.js.Stream(ctx, StreamChanges); err != nil {
-		return fmt.Errorf("stream %s: %w", StreamChanges, unavailable(err))
-	}
-	return nil
+	_, err := b.stream(ctx, StreamChanges)
+	return named("stream "+StreamChanges, err)
+}
+
+// stream looks a stream up as it is now, for those who ask about it. Who makes streams
+// looks for them without it: Keep need not be told of one that is about to be made.
+func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	stream, err := b.js.Stream(ctx, name)
+	return stream, unavailable(b.noted(err))
 }
 
 // Conn is the connection itself, for those who listen to subjects.

@@ -350,3 +350,12 @@ func TestWhatSaysNothingDoesNotReadOlderLetters(t *testing.T) {
 		t.Error("no question for what an event covers: the test hears nothing")
 	}
 }
+
+func TestDropTwice(t *testing.T) {
+	r := newRig(t, seldom)
+	r.put("sync.vitals.42", "x")
+	r.bury(42, "bad")
+	for range 2 {
+		r.must(r.bus.DropLetter(t.Context(), 1))
+	}
+}

@@ -52,20 +52,16 @@ func readEvent(msg *jetstream.RawStreamMsg, char events.CharID) (events.StateCha
 // savers have not settled; above every sequence where they have settled all. A
 // scope without a consumer has settled nothing.
 func (b *Bus) firstUnsettled(ctx context.Context) (map[events.Scope]uint64, error) {
-	stream, err := b.js.Stream(ctx, StreamChanges)
+	stream, err := b.stream(ctx, StreamChanges)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
 	}
 	open := make(map[events.Scope]uint64)
 	for _, scope := range events.Scopes() {
-		consumer, err := stream.Consumer(ctx, consumerName(scope))
+		oldest, _, err := b.unsettled(ctx, stream, consumerName(scope))
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			continue
 		}
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		oldest, err := b.unsettled(ctx, stream.CachedInfo(), consumer.CachedInfo())
 		if err != nil {
 			return nil, err
 		}
@@ -80,9 +76,9 @@ func (b *Bus) firstUnsettled(ctx context.Context) (map[events.Scope]uint64, erro
 // Sample returns up to n characters that the stream has events of: those of the
 // first event at or above random sequences. One may be among them twice.
 func (b *Bus) Sample(ctx context.Context, random *rand.Rand, n int) ([]events.CharID, error) {
-	stream, err := b.js.Stream(ctx, StreamChanges)
+	stream, err := b.stream(ctx, StreamChanges)
 	if err != nil {
-		return nil, fmt.Errorf("sample the stream: %w", unavailable(err))
+		return nil, fmt.Errorf("sample the stream: %w", err)
 	}
 	state := stream.CachedInfo().State
 	if state.Msgs == 0 {

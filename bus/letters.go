@@ -65,6 +65,22 @@ func (b *Bus) Letter(ctx context.Context, seq uint64) (Letter, error) {
 	return newLetter(msg), nil
 }
 
+// DeadLetters counts the dead letters of a scope.
+func (b *Bus) DeadLetters(ctx context.Context, scope events.Scope) (n uint64, err error) {
+	stream, err := b.stream(ctx, StreamDead)
+	if err != nil {
+		return 0, fmt.Errorf("dead letters: %w", err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("dlq."+string(scope)+".*"))
+	if err != nil {
+		return 0, fmt.Errorf("dead letters: %w", unavailable(err))
+	}
+	for _, count := range info.State.Subjects {
+		n += count
+	}
+	return n, nil
+}
+
 func newLetter(msg *jetstream.RawStreamMsg) Letter {
 	l := Letter{
 		Sequence: msg.Sequence, Body: msg.Data,
@@ -98,9 +114,9 @@ func (b *Bus) RetryLetter(ctx context.Context, l Letter) error {
 
 // DropLetter removes a dead letter for good. One that is gone is no error.
 func (b *Bus) DropLetter(ctx context.Context, seq uint64) error {
-	stream, err := b.js.Stream(ctx, StreamDead)
+	stream, err := b.stream(ctx, StreamDead)
 	if err != nil {
-		return fmt.Errorf("drop dead letter %d: %w", seq, unavailable(err))
+		return fmt.Errorf("drop dead letter %d: %w", seq, err)
 	}
 	err = stream.DeleteMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {

@@ -203,9 +203,9 @@ func movedOn(err error) bool {
 // MirrorMade is when the bucket was created: a new one is empty, whatever the
 // old one showed.
 func (b *Bus) MirrorMade(ctx context.Context) (time.Time, error) {
-	stream, err := b.js.Stream(ctx, StreamMirror)
+	stream, err := b.stream(ctx, StreamMirror)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("bucket %s: %w", BucketMirror, unavailable(b.noted(err)))
+		return time.Time{}, fmt.Errorf("bucket %s: %w", BucketMirror, err)
 	}
 	return stream.CachedInfo().Created, nil
 }

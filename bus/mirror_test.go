@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -255,4 +256,18 @@ func TestPutLeavesItsArgumentAlone(t *testing.T) {
 	r.must(r.bus.Mirror().Put(t.Context(), 42, given))
 
 	equal(t, "contexts", given.Active, before)
+}
+
+func TestPutAfterADeletion(t *testing.T) {
+	r := newRig(t, seldom)
+	mirror := r.bus.Mirror()
+	r.must(mirror.Put(t.Context(), 42, contexts(5, game.ContextCombat)))
+	r.must(r.bucket().Delete(t.Context(), "42"))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	want := contexts(6)
+	if err := mirror.Put(ctx, 42, want); err != nil {
+		t.Fatal(err)
+	}
+	r.shows(mirror, 42, want)
 }

@@ -166,9 +166,9 @@ func (b *Bus) CloseReplay(ctx context.Context, scope events.Scope, r Replay) err
 // LastSequence is the newest sequence of the stream of changes: as many events as
 // were ever published.
 func (b *Bus) LastSequence(ctx context.Context) (uint64, error) {
-	stream, err := b.js.Stream(ctx, StreamChanges)
+	stream, err := b.stream(ctx, StreamChanges)
 	if err != nil {
-		return 0, fmt.Errorf("last sequence: %w", unavailable(err))
+		return 0, fmt.Errorf("last sequence: %w", err)
 	}
 	return stream.CachedInfo().State.LastSeq, nil
 }

@@ -1,34 +1,15 @@
 package bus_test
 
 import (
-	"context"
+	"slices"
 	"testing"
-	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
-
-// The consumers' own counts follow the ack of a publish by some moments.
-func TestTailHasWhatWasJustAcknowledged(t *testing.T) {
-	r := newRig(t, seldom)
-	missed := 0
-	for range 300 {
-		sent := r.publish(r.vitals(42))
-		r.bus.SetAnswerMemory(time.Nanosecond) // and asks anew where the tail begins
-		tail, err := r.bus.Tail(t.Context(), 42)
-		r.must(err)
-		if len(tail.Events) == 0 || tail.Events[len(tail.Events)-1].Version != sent[0].Version {
-			missed++
-		}
-		r.ack(r.take(r.source(events.ScopeVitals), 1)...)
-	}
-	if missed > 0 {
-		t.Errorf("%d of 300 acknowledged, unsaved events were not in the tail", missed)
-	}
-}
 
 func TestTrimKeepsWhatWasJustAcknowledged(t *testing.T) {
 	r := newRig(t, seldom)
@@ -50,44 +31,6 @@ func TestTrimKeepsWhatWasJustAcknowledged(t *testing.T) {
 	}
 }
 
-func TestPutAfterADeletion(t *testing.T) {
-	r := newRig(t, seldom)
-	mirror := r.bus.Mirror()
-	r.must(mirror.Put(t.Context(), 42, contexts(5, game.ContextCombat)))
-	r.must(r.bucket().Delete(t.Context(), "42"))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	want := contexts(6)
-	if err := mirror.Put(ctx, 42, want); err != nil {
-		t.Fatal(err)
-	}
-	r.shows(mirror, 42, want)
-}
-
-func TestFetchWithoutAConnectionLeaksNothing(t *testing.T) {
-	r := newRig(t, seldom)
-	source := r.source(events.ScopeVitals)
-	stop(t, r.server)
-	stacktest.Eventually(t, "disconnected", func() bool { return !r.bus.Conn().IsConnected() })
-	before := r.bus.Conn().NumSubscriptions()
-	for range 20 {
-		_, err := source.Fetch(t.Context(), 2500)
-		isUnavailable(t, err)
-	}
-	if n := r.bus.Conn().NumSubscriptions(); n != before {
-		t.Errorf("%d subscriptions, %d before", n, before)
-	}
-}
-
-func TestDropTwice(t *testing.T) {
-	r := newRig(t, seldom)
-	r.put("sync.vitals.42", "x")
-	r.bury(42, "bad")
-	for range 2 {
-		r.must(r.bus.DropLetter(t.Context(), 1))
-	}
-}
-
 // Without its consumer nobody can say what of a scope is settled.
 func TestFloorNeedsEveryConsumer(t *testing.T) {
 	r := newRig(t, seldom)
@@ -99,4 +42,121 @@ func TestFloorNeedsEveryConsumer(t *testing.T) {
 	if n, err := r.bus.Trim(t.Context(), 0); err == nil || n != 0 {
 		t.Errorf("%d events dropped, %v", n, err)
 	}
+}
+
+// A newer build has a scope that this one does not know: its savers' unsettled
+// events hold the floor, and no other consumer does.
+func TestFloorCountsTheSaversOfEveryBuild(t *testing.T) {
+	t.Parallel()
+	r := newEmptyRig(t)
+	cfg := changes()
+	cfg.Subjects = append(cfg.Subjects, "sync.reputation", "sync.reputation.*")
+	_, err := r.js.CreateStream(t.Context(), cfg)
+	r.must(err)
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	consumer := func(name, filter string) jetstream.Consumer {
+		c, err := r.js.CreateConsumer(t.Context(), bus.StreamChanges, jetstream.ConsumerConfig{
+			Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy,
+		})
+		r.must(err)
+		return c
+	}
+	newer := consumer("saver-reputation", "sync.reputation.*")
+	consumer("audit", "sync.>")
+	r.put("sync.reputation.42", "{}")
+	sent := r.publish(r.vitals(42))
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	stacktest.Eventually(t, "the newer build has the event before it", func() bool {
+		return r.consumer(bus.StreamChanges, "saver-reputation").NumPending == 1
+	})
+
+	r.tail(42, sent...)
+	if dropped, err := r.bus.Trim(t.Context(), 0); err != nil || dropped != 0 {
+		t.Errorf("%d dropped (%v), and the other build has saved nothing", dropped, err)
+	}
+
+	msg, err := newer.Next(jetstream.FetchMaxWait(patience))
+	r.must(err)
+	r.ack(msg)
+	r.tail(42)
+	if dropped, err := r.bus.Trim(t.Context(), 0); err != nil || dropped != 2 {
+		t.Errorf("%d dropped (%v), want 2", dropped, err)
+	}
+}
+
+func TestTrimDropsOnlyWhatIsSettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for range 5 {
+		r.publish(r.vitals(42), r.items(42))
+	}
+	r.await(5, 5)
+	r.trim(0, 0) // nothing is settled
+	bag := r.take(r.source(events.ScopeInventory), 5)
+	r.ack(bag...)
+	vitals := r.take(r.source(events.ScopeVitals), 5)
+	r.trim(0, 0)
+
+	r.ack(vitals[0], vitals[1], vitals[3]) // the third, at sequence 5, is missing
+	r.trim(0, 4)
+	if first := r.stream("SYNC").State.FirstSeq; first != 5 {
+		t.Errorf("the stream begins at %d, want 5: the floor is what is settled without a hole", first)
+	}
+	r.trim(0, 0)
+
+	r.ack(vitals[2], vitals[4])
+	r.trim(0, 6)
+	if n := r.stream("SYNC").State.Msgs; n != 0 {
+		t.Errorf("%d events are left", n)
+	}
+	r.trim(0, 0)
+}
+
+// trim fails where it does not drop exactly want.
+func (r *rig) trim(share float64, want uint64) {
+	r.t.Helper()
+	left := r.stream("SYNC").State.Msgs - want
+	dropped, err := r.bus.Trim(r.t.Context(), share)
+	r.must(err)
+	if dropped != want {
+		r.t.Errorf("%d events dropped, want %d", dropped, want)
+	}
+	if got := r.stream("SYNC").State.Msgs; got != left {
+		r.t.Errorf("%d events are left, want %d", got, left)
+	}
+}
+
+// What is saved is kept for replays as long as there is room.
+func TestTrimKeepsAllWhileThereIsRoom(t *testing.T) {
+	t.Parallel()
+	topology := seldom
+	topology.MaxBytes = 64 << 10
+	r := newRig(t, topology)
+	fill := func(share float64) {
+		for float64(r.stream("SYNC").State.Bytes) < share*float64(topology.MaxBytes) {
+			r.publish(slices.Repeat([]events.StateChanged{r.vitals(42)}, 10)...)
+			r.ack(r.take(r.source(events.ScopeVitals), 10)...)
+		}
+	}
+
+	fill(0.4)
+	r.trim(0.6, 0)
+
+	fill(0.6)
+	r.trim(0.6, r.stream("SYNC").State.Msgs)
+}
+
+// A stream that was made without a limit is never full.
+func TestTrimOfAStreamWithoutALimitDropsNothing(t *testing.T) {
+	t.Parallel()
+	r := newEmptyRig(t)
+	cfg := changes()
+	cfg.MaxBytes = -1
+	_, err := r.js.CreateStream(t.Context(), cfg)
+	r.must(err)
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	r.publish(r.vitals(42))
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+
+	r.trim(0, 0)
 }

@@ -488,3 +488,18 @@ func TestWhatIsBehindAHugeMessageComes(t *testing.T) {
 
 	equal(t, "sequences", all, []uint64{1, 2})
 }
+
+func TestFetchWithoutAConnectionLeaksNothing(t *testing.T) {
+	r := newRig(t, seldom)
+	source := r.source(events.ScopeVitals)
+	stop(t, r.server)
+	stacktest.Eventually(t, "disconnected", func() bool { return !r.bus.Conn().IsConnected() })
+	before := r.bus.Conn().NumSubscriptions()
+	for range 20 {
+		_, err := source.Fetch(t.Context(), 2500)
+		isUnavailable(t, err)
+	}
+	if n := r.bus.Conn().NumSubscriptions(); n != before {
+		t.Errorf("%d subscriptions, %d before", n, before)
+	}
+}

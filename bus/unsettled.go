@@ -9,26 +9,31 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// unsettled is the oldest event that a saver's consumer has not settled, or nil;
-// stream is what was known of the stream before. It asks what is stored: the
-// consumer's own count of what is pending follows some moments after the
-// publisher's ack.
+// unsettled is the oldest event that a saver's consumer has not settled, or nil, and
+// the consumer as it was before; stream is what was known of the stream before that. It
+// asks what is stored: the consumer's own count of what is pending follows some moments
+// after the publisher's ack.
 //
 // It asks so that the server need not look far. Of many characters, the first event
 // of a scope is found by the subjects of all where the stream begins (8 ms of
 // 400,000), and by looking at every message where there is none (more).
-func (b *Bus) unsettled(ctx context.Context, stream *jetstream.StreamInfo, consumer *jetstream.ConsumerInfo) (*jetstream.RawStreamMsg, error) {
-	from, err := b.firstToLookAt(ctx, stream, consumer)
+func (b *Bus) unsettled(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.RawStreamMsg, *jetstream.ConsumerInfo, error) {
+	found, err := stream.Consumer(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, unavailable(err)
+	}
+	known, consumer := stream.CachedInfo(), found.CachedInfo()
+	from, err := b.firstToLookAt(ctx, known, consumer)
+	if err != nil {
+		return nil, nil, err
 	}
 	oldest, err := b.firstPassing(ctx, from, consumer.Config.FilterSubject)
 	if err == nil && oldest == nil {
 		b.looks.put(consumer, look{
-			made: stream.Created, floor: consumer.AckFloor.Stream, last: stream.State.LastSeq, time: stream.State.LastTime,
+			made: known.Created, floor: consumer.AckFloor.Stream, last: known.State.LastSeq, time: known.State.LastTime,
 		})
 	}
-	return oldest, err
+	return oldest, consumer, err
 }
 
 // firstPassing is the first message from a place on that passes a consumer's filter.

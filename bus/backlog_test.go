@@ -1,0 +1,74 @@
+package bus_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
+)
+
+func (r *rig) backlog(scope events.Scope) bus.Backlog {
+	r.t.Helper()
+	backlog, err := r.bus.Backlog(r.t.Context(), scope)
+	r.must(err)
+	return backlog
+}
+
+func TestBacklogCountsWhatIsNotSettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	count := func(pending uint64, inFlight int) {
+		t.Helper()
+		got := r.backlog(events.ScopeVitals)
+		if got.Pending != pending || got.InFlight != inFlight || got.Unsaved() != pending+uint64(inFlight) {
+			t.Errorf("backlog %+v (%d unsaved), want %d pending and %d in flight", got, got.Unsaved(), pending, inFlight)
+		}
+	}
+	count(0, 0)
+	r.publish(r.vitals(1), r.vitals(2), r.items(3), r.vitals(4))
+	r.await(3, 1)
+	count(3, 0)
+	msgs := r.take(r.source(events.ScopeVitals), 2)
+	count(1, 2)
+	r.ack(msgs...)
+	count(1, 0)
+	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	count(0, 0)
+}
+
+// The time of the oldest unsettled event says up to when all is saved; without
+// one that is the time of asking.
+func TestSavedUpToIsTheTimeOfTheOldestUnsettledEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.publish(r.items(42), r.vitals(1), r.items(42), r.vitals(2), r.vitals(3))
+	msgs := r.take(r.source(events.ScopeVitals), 3)
+	check := func(what string, want time.Time) {
+		t.Helper()
+		got, err := r.bus.SavedUpTo(t.Context(), events.ScopeVitals)
+		r.must(err)
+		if !got.Equal(want) {
+			t.Errorf("%s: saved up to %s, want %s", what, got, want)
+		}
+	}
+	at := func(i int) time.Time {
+		meta, err := msgs[i].Metadata()
+		r.must(err)
+		return meta.Timestamp
+	}
+
+	check("nothing settled", at(0))
+	r.ack(msgs[1])
+	check("a later one settled", at(0))
+	r.ack(msgs[0])
+	check("the first two settled", at(2))
+
+	r.ack(msgs[2])
+	before := time.Now()
+	got, err := r.bus.SavedUpTo(t.Context(), events.ScopeVitals)
+	r.must(err)
+	if got.Before(before) || got.After(time.Now()) {
+		t.Errorf("all settled: saved up to %s, want the time of asking", got)
+	}
+}

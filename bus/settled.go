@@ -1,0 +1,76 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// floor is the highest sequence up to which every saver has settled all events:
+// those of all scopes, of builds with other scopes too.
+func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
+	stream, err := b.stream(ctx, StreamChanges)
+	if err != nil {
+		return nil, 0, err
+	}
+	floor := stream.CachedInfo().State.LastSeq // where all is settled
+	names, err := consumerNames(ctx, stream, consumerPrefix)
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	seen := make(map[string]bool)
+	for _, name := range names {
+		oldest, _, err := b.unsettled(ctx, stream, name)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		seen[name] = true
+		if oldest != nil {
+			floor = min(floor, oldest.Sequence-1)
+		}
+	}
+	for _, scope := range events.Scopes() {
+		if !seen[consumerName(scope)] { // then nobody can say what is settled
+			return nil, 0, unavailable(fmt.Errorf("consumer %s: %w", consumerName(scope), jetstream.ErrConsumerNotFound))
+		}
+	}
+	return stream, floor, nil
+}
+
+// Settled returns the newest sequence of the stream of changes, and the one up to
+// which every saver has settled all events.
+func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
+	stream, settled, err := b.floor(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("what is settled: %w", err)
+	}
+	return stream.CachedInfo().State.LastSeq, settled, nil
+}
+
+// Trim drops events that every saver has settled, when the stream of changes is
+// fuller than share (0 to 1) of its byte limit: a stream that refuses when it is
+// full would refuse because of what is saved already. It returns how many went.
+func (b *Bus) Trim(ctx context.Context, share float64) (dropped uint64, err error) {
+	stream, floor, err := b.floor(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("trim: %w", err)
+	}
+	info := stream.CachedInfo()
+	if info.Config.MaxBytes < 1 || float64(info.State.Bytes) < share*float64(info.Config.MaxBytes) {
+		return 0, nil
+	}
+	if floor < info.State.FirstSeq {
+		return 0, nil
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(floor+1)); err != nil {
+		return 0, fmt.Errorf("trim: %w", unavailable(err))
+	}
+	return floor + 1 - info.State.FirstSeq, nil
+}
