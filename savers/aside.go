@@ -3,7 +3,6 @@ package savers
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 )
@@ -16,9 +15,6 @@ type aside struct {
 	mu    sync.Mutex
 	chars map[events.CharID]struct{}
 }
-
-// asideDelay is how long an event waits that did not get through alone.
-const asideDelay = 5 * time.Second
 
 func (a *aside) has(char events.CharID) bool {
 	if a == nil || !a.some.Load() {

@@ -1,7 +1,6 @@
 package savers
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -114,13 +113,6 @@ func (b *batch) following() int {
 	return int(min(last.NumPending, math.MaxInt32))
 }
 
-// laneOf spreads characters over lanes, neighbours among them: a multiplication
-// by 2^64 divided by the golden ratio, of which the high bits count. What names no
-// character, as ticks do, stays together.
-func laneOf(char events.CharID, lanes int) int {
-	return int(uint64(char) * 0x9e3779b97f4a7c15 >> 32 % uint64(lanes))
-}
-
 func (b *batch) ack(log *slog.Logger) {
 	var errs error
 	for _, msg := range b.msgs {
@@ -141,10 +133,14 @@ func (b *batch) giveBack() {
 	}
 }
 
+// retryLater is how long an event waits that cannot be settled now: one that did not get
+// through alone, one of a newer build, or one that could not be buried.
+const retryLater = 5 * time.Second
+
 // giveBackLater lets nobody have the messages for a while.
-func (b *batch) giveBackLater(delay time.Duration) {
+func (b *batch) giveBackLater() {
 	for _, msg := range b.msgs {
-		_ = msg.NakWithDelay(delay) // if it is lost, the ack wait does the same
+		_ = msg.NakWithDelay(retryLater) // if it is lost, the ack wait does the same
 	}
 }
 
@@ -153,112 +149,3 @@ func (b *batch) alive() {
 		_ = msg.InProgress() // if it is lost, the event comes a second time
 	}
 }
-
-// newerDelay and newerTries are for events of a newer build: another saver gets
-// them, or this one after its upgrade; after some minutes they go to the dead
-// letters, from where they can be retried. So they do where many come: what waits counts
-// as handed out, and the server hands out no more than so much (maxAckPending of the bus).
-const (
-	newerDelay = 5 * time.Second
-	newerTries = 60
-	mostNewer  = 1000
-)
-
-// decode reads the messages into b. What is no event of this scope goes to the dead
-// letters.
-func (w *Worker) decode(ctx context.Context, msgs []jetstream.Msg, b *batch) {
-	for _, msg := range msgs {
-		n := len(b.events)
-		b.events = append(b.events, events.StateChanged{})
-		if err := w.read(msg, &b.events[n]); err != nil {
-			w.refuse(ctx, msg, b.events[n].CharID, err)
-			b.events = b.events[:n]
-			continue
-		}
-		b.msgs = append(b.msgs, msg)
-	}
-}
-
-func (w *Worker) read(msg jetstream.Msg, e *events.StateChanged) error {
-	if !w.Saver.Scope().HasState() {
-		e.Scope = w.Saver.Scope()
-		return nil // a tick says nothing but its subject
-	}
-	scope, char, err := events.ParseSubject(msg.Subject())
-	if err != nil {
-		return err
-	}
-	if err = events.DecodeInto(msg.Data(), e); err == nil {
-		err = checkDelivery(e, scope, char, msg)
-	}
-	if err != nil && char != 0 {
-		e.CharID = char // the subject is what the dead letters are found by
-	}
-	return err
-}
-
-// checkDelivery checks e against where and when the stream got it: roughly where that
-// is enough.
-func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharID, msg jetstream.Msg) error {
-	if m, ok := msg.(interface{ StoredSince() time.Time }); ok {
-		if since := m.StoredSince(); !since.IsZero() && e.CheckDelivery(scope, char, since) == nil {
-			return nil
-		}
-	}
-	meta, err := msg.Metadata()
-	if err != nil {
-		return err
-	}
-	return e.CheckDelivery(scope, char, meta.Timestamp)
-}
-
-// refuse buries a message that cannot be read, or lets it wait for a newer saver.
-func (w *Worker) refuse(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
-	meta, err := msg.Metadata()
-	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && !w.RefuseNewer && meta.NumDelivered < newerTries && w.newer.mayWait(time.Now()) {
-		_ = msg.NakWithDelay(newerDelay)
-		return
-	}
-	w.bury(ctx, msg, char, cause)
-}
-
-// newer counts the events of newer builds that wait, of the last newerDelay.
-type newer struct {
-	since time.Time
-	count int
-}
-
-// mayWait reports whether one more may wait.
-func (n *newer) mayWait(now time.Time) bool {
-	if now.Sub(n.since) > newerDelay {
-		n.since, n.count = now, 0
-	}
-	n.count++
-	return n.count <= mostNewer
-}
-
-// bury puts an event among the dead letters. Where that does not work now, as when they
-// are full, the event comes again, and holds up nobody meanwhile.
-func (w *Worker) bury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
-	if err := w.tryToBury(ctx, msg, char, cause); err != nil {
-		w.Log.Warn("dead letter not kept; the event will come again", "char_id", char, "reason", cause, "err", err)
-		_ = msg.NakWithDelay(newerDelay)
-	}
-}
-
-func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
-	ctx, cancel := context.WithTimeout(ctx, buryTimeout)
-	defer cancel()
-	err := w.Dead.Bury(ctx, msg, w.Saver.Scope(), char, cause.Error())
-	if errors.Is(err, events.ErrGone) { // nothing is left to be kept
-		w.Log.Warn("event cannot be saved, and is not in the stream any more", "char_id", char, "reason", cause, "err", err)
-		return msg.Term()
-	}
-	if err != nil {
-		return err
-	}
-	w.Metrics.buried(w.Saver.Scope())
-	return msg.TermWithReason("dead letter")
-}
-
-const buryTimeout = 5 * time.Second

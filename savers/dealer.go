@@ -159,7 +159,7 @@ func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming
 	batches, bytes := d.waiting[lane], held(msg)
 	if n := len(batches); n == 0 || !batches[n-1].hasRoom(bytes, d.w.BatchSize) {
 		if n > 0 && lane == d.w.asideLane() {
-			_ = msg.NakWithDelay(asideDelay)
+			_ = msg.NakWithDelay(retryLater)
 			return
 		}
 		d.waiting[lane] = append(batches, newBatch(d.room(bytes, coming)))
@@ -225,4 +225,11 @@ func (w *Worker) share(count, following int) int {
 		return 1
 	}
 	return w.Lanes
+}
+
+// laneOf spreads characters over lanes, neighbours among them: a multiplication
+// by 2^64 divided by the golden ratio, of which the high bits count. What names no
+// character, as ticks do, stays together.
+func laneOf(char events.CharID, lanes int) int {
+	return int(uint64(char) * 0x9e3779b97f4a7c15 >> 32 % uint64(lanes))
 }

@@ -1,0 +1,93 @@
+package savers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// newerTries and mostNewer are for events of a newer build: another saver gets
+// them, or this one after its upgrade; after some minutes they go to the dead
+// letters, from where they can be retried. So they do where many come: what waits counts
+// as handed out, and the server hands out no more than so much (maxAckPending of the bus).
+const (
+	newerTries = 60
+	mostNewer  = 1000
+)
+
+// decode reads the messages into b. What is no event of this scope goes to the dead
+// letters.
+func (w *Worker) decode(ctx context.Context, msgs []jetstream.Msg, b *batch) {
+	for _, msg := range msgs {
+		n := len(b.events)
+		b.events = append(b.events, events.StateChanged{})
+		if err := w.read(msg, &b.events[n]); err != nil {
+			w.refuse(ctx, msg, b.events[n].CharID, err)
+			b.events = b.events[:n]
+			continue
+		}
+		b.msgs = append(b.msgs, msg)
+	}
+}
+
+func (w *Worker) read(msg jetstream.Msg, e *events.StateChanged) error {
+	if !w.Saver.Scope().HasState() {
+		e.Scope = w.Saver.Scope()
+		return nil // a tick says nothing but its subject
+	}
+	scope, char, err := events.ParseSubject(msg.Subject())
+	if err != nil {
+		return err
+	}
+	if err = events.DecodeInto(msg.Data(), e); err == nil {
+		err = checkDelivery(e, scope, char, msg)
+	}
+	if err != nil && char != 0 {
+		e.CharID = char // the subject is what the dead letters are found by
+	}
+	return err
+}
+
+// checkDelivery checks e against where and when the stream got it: roughly where that
+// is enough.
+func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharID, msg jetstream.Msg) error {
+	if m, ok := msg.(interface{ StoredSince() time.Time }); ok {
+		if since := m.StoredSince(); !since.IsZero() && e.CheckDelivery(scope, char, since) == nil {
+			return nil
+		}
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return err
+	}
+	return e.CheckDelivery(scope, char, meta.Timestamp)
+}
+
+// refuse buries a message that cannot be read, or lets it wait for a newer saver.
+func (w *Worker) refuse(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
+	meta, err := msg.Metadata()
+	if errors.Is(cause, events.ErrSchemaNewer) && err == nil && !w.RefuseNewer && meta.NumDelivered < newerTries && w.newer.mayWait(time.Now()) {
+		_ = msg.NakWithDelay(retryLater)
+		return
+	}
+	w.bury(ctx, msg, char, cause)
+}
+
+// newer counts the events of newer builds that wait, of the last retryLater.
+type newer struct {
+	since time.Time
+	count int
+}
+
+// mayWait reports whether one more may wait.
+func (n *newer) mayWait(now time.Time) bool {
+	if now.Sub(n.since) > retryLater {
+		n.since, n.count = now, 0
+	}
+	n.count++
+	return n.count <= mostNewer
+}
