@@ -11,9 +11,6 @@ import (
 	"github.com/savepoint-games/savepoint/internal/program"
 )
 
-// commandTimeout bounds the commands that only ask.
-const commandTimeout = 15 * time.Second
-
 type migrateCmd struct{}
 
 // Run migrates the database.
@@ -52,34 +49,4 @@ type healthcheckCmd struct{ admin }
 // Run asks the saver that was started with the same flags.
 func (h healthcheckCmd) Run(ctx context.Context) error {
 	return program.Healthcheck(ctx, h.AdminAddr)
-}
-
-// connected runs a command that needs NATS at once.
-func connected(ctx context.Context, c *cli, out *output, do func(context.Context, *connections) error) error {
-	conns, err := open(ctx, c, "savepoint-tool", c.Logger(out.Err))
-	if err != nil {
-		return err
-	}
-	defer conns.close(ctx)
-	if err := conns.await(ctx); err != nil {
-		return fmt.Errorf("%w (NATS_URL is %s)", err, c.NATSURL)
-	}
-	return do(ctx, conns)
-}
-
-// await returns when NATS answers, or with what it last said.
-func (c *connections) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	for {
-		err := c.bus.Ping(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
-	}
 }

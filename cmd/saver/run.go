@@ -3,25 +3,17 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/bus"
-	"github.com/savepoint-games/savepoint/cold"
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/gateway"
-	"github.com/savepoint-games/savepoint/hot"
 	"github.com/savepoint-games/savepoint/internal/migrate"
 	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/savers"
 )
-
-// output is where a command writes.
-type output struct{ Out, Err io.Writer }
 
 // admin is for those who answer at the admin address, and who ask there.
 type admin struct {
@@ -202,56 +194,4 @@ func ignoreStop(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// connections are the three servers, for a command's lifetime.
-type connections struct {
-	hot  *hot.Store
-	bus  *bus.Bus
-	pool *pgxpool.Pool
-	cold *cold.Store
-	// publishBy is that of the gateways.
-	publishBy time.Duration
-}
-
-func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connections, error) {
-	store, err := hot.Open(c.RedisURL)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := bus.Connect(c.NATSURL, name, log)
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	pool, err := cold.OpenPool(ctx, c.DatabaseURL, poolSize)
-	if err != nil {
-		stream.Close(ctx)
-		return nil, errors.Join(err, store.Close())
-	}
-	return &connections{
-		hot: store, bus: stream, pool: pool, cold: cold.New(pool), publishBy: gateway.PublishBy(c.PublishTimeout),
-	}, nil
-}
-
-// poolSize is a connection for each of the two lanes of each scope, and some for
-// cleanup's questions and scopes of your own.
-const poolSize = 16
-
-// close sends the last acknowledgements before it hangs up.
-func (c *connections) close(ctx context.Context) {
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	c.bus.Close(drain)
-	c.pool.Close()
-	_ = c.hot.Close() // nothing is buffered
-}
-
-// service orders saves and repairs. Nobody waits for them: they can give the
-// servers more time than players have, but for what they have read: a character may be
-// joined without that as soon as gateways do.
-func (c *connections) service(cause events.Cause, log *slog.Logger) *gateway.Service {
-	return gateway.Service{
-		Hot: c.hot, Stream: c.bus, Mirror: c.bus.Mirror(), Cold: c.cold, Log: log,
-		Cause: cause, PublishTimeout: 2 * time.Second, PublishBy: c.publishBy,
-	}.WithDefaults()
 }

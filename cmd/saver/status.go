@@ -167,8 +167,6 @@ func (s *status) print(w io.Writer) error {
 	return nil
 }
 
-const unknown = "?"
-
 func (s *status) streamCells(scope events.Scope) string {
 	for _, l := range s.Scopes {
 		if l.Scope == scope {
