@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -34,11 +33,11 @@ type config struct {
 	program.Streams
 	program.Publishing
 
-	GatewayAddr    string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where actions are answered."`
-	AdminAddr      string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health, metrics, profiles."`
-	MaxInFlight    int           `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"4096" help:"How many requests are answered at once; more get 503."`
-	ClockOffset    time.Duration `name:"clock-offset" env:"CLOCK_OFFSET" hidden:"" help:"Makes this gateway's clock wrong by so much, for tests."`
-	ColdTimeout    time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
+	GatewayAddr string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where actions are answered."`
+	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health, metrics, profiles."`
+	MaxInFlight int           `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"4096" help:"How many requests are answered at once; more get 503."`
+	ClockOffset time.Duration `name:"clock-offset" env:"CLOCK_OFFSET" hidden:"" help:"Makes this gateway's clock wrong by so much, for tests."`
+	ColdTimeout time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
 }
 
 func main() {
@@ -139,8 +138,7 @@ func public(players fasthttp.RequestHandler, checks []program.Check) fasthttp.Re
 // ensureTopology makes the streams as soon as NATS is there, and again when they
 // are gone, until ctx is done. The gateway answers meanwhile, at durability hot.
 func ensureTopology(ctx context.Context, log *slog.Logger, stream *bus.Bus, t bus.Topology) error {
-	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
-	err := program.Retry(ctx, log, "the streams", unsafe, func(ctx context.Context) error { return stream.Ensure(ctx, t) })
+	err := program.Retry(ctx, log, "the streams", bus.ErrUnsafe, func(ctx context.Context) error { return stream.Ensure(ctx, t) })
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -108,14 +108,13 @@ const maxSweep = 25 * time.Second
 
 // prepare waits until there are streams to read and tables to write.
 func (r *runCmd) prepare(ctx context.Context, c *cli, conns *connections, log *slog.Logger) error {
-	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
-	err := program.Retry(ctx, log, "the streams", unsafe, func(ctx context.Context) error {
+	err := program.Retry(ctx, log, "the streams", bus.ErrUnsafe, func(ctx context.Context) error {
 		return conns.bus.Ensure(ctx, r.Topology())
 	})
 	if err != nil {
 		return err
 	}
-	return program.Retry(ctx, log, "the schema", func(error) bool { return false }, func(ctx context.Context) error {
+	return program.Retry(ctx, log, "the schema", nil, func(ctx context.Context) error {
 		return checkSchema(ctx, c.DatabaseURL, schemaTimeout)
 	})
 }
@@ -127,8 +126,8 @@ const schemaTimeout = 15 * time.Second
 func checkSchema(ctx context.Context, url string, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	pending, err := migrate.Pending(ctx, url)
-	if err == nil && pending {
+	have, want, err := migrate.Versions(ctx, url)
+	if err == nil && have < want {
 		err = errors.New("the database lacks migrations; run `saver migrate`")
 	}
 	return err
@@ -175,8 +174,7 @@ func (r *runCmd) begin(ctx context.Context, group *errgroup.Group, conns *connec
 // awaitSource finds the consumer of a scope as soon as NATS answers: NATS may
 // have gone since prepare, or come back empty.
 func (r *runCmd) awaitSource(ctx context.Context, conns *connections, scope events.Scope, log *slog.Logger) (source *bus.Source, err error) {
-	unsafe := func(err error) bool { return errors.Is(err, bus.ErrUnsafe) }
-	err = program.Retry(ctx, log, "the consumers", unsafe, func(ctx context.Context) error {
+	err = program.Retry(ctx, log, "the consumers", bus.ErrUnsafe, func(ctx context.Context) error {
 		if source, err = conns.bus.Source(ctx, scope); err == nil {
 			return nil
 		}

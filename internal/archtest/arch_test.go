@@ -46,7 +46,7 @@ var table = map[string][]string{
 	"bench/workload":           {"events"},
 	"bench/bare":               {"bus", "internal/program"},
 	"bench/load":               {"internal/program"},
-	"bench/hotpath":            {"bench/load", "bench/report", "bench/rig", "bench/usage", "bench/workload", "events", "internal/stack"},
+	"bench/hotpath":            {"bench/load", "bench/report", "bench/rig", "bench/usage", "bench/workload", "internal/stack"},
 	"bench/rig":                {"bench/workload", "bus", "events", "internal/migrate", "internal/program", "internal/stack"},
 	"bench/delay":              {},
 	"bench/live":               {"bench/workload", "events"},
@@ -56,7 +56,7 @@ var table = map[string][]string{
 	"chaos":                    {"cold", "events", "game", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/bench":                {"bench/bare", "bench/baseline", "bench/drain", "bench/fresh", "bench/growth", "bench/hotpath", "bench/load", "bench/report", "bench/rig", "bench/scale", "bench/workload", "internal/program"},
 	"cmd/chaos":                {"chaos", "internal/program"},
-	"cmd/gateway":              {"bus", "cold", "events", "gateway", "hot", "internal/program"},
+	"cmd/gateway":              {"bus", "cold", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
 		"bus", "cold", "doctor", "events", "gateway", "hot", "savers", "verify",
 		"internal/migrate", "internal/program",
@@ -68,7 +68,7 @@ var table = map[string][]string{
 // driver is part of the architecture.
 var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"bench/bare", "bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "internal/stack", "internal/stack/stacktest", "savers"},
+	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "internal/stack", "savers"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "bus", "events", "gateway"},

@@ -23,42 +23,23 @@ func Up(ctx context.Context, databaseURL string) (applied int, err error) {
 			err = fmt.Errorf("migrate: %w", err)
 		}
 	}()
-	provider, closeDB, err := open(databaseURL)
+	db, err := sql.Open("pgx", databaseURL)
 	if err != nil {
 		return 0, err
 	}
-	defer closeDB()
-	results, err := provider.Up(ctx)
-	return len(results), err
-}
-
-// Pending reports whether the database lacks a migration of this build.
-func Pending(ctx context.Context, databaseURL string) (bool, error) {
-	provider, closeDB, err := open(databaseURL)
-	if err != nil {
-		return false, fmt.Errorf("migrate: %w", err)
-	}
-	defer closeDB()
-	return provider.HasPending(ctx)
-}
-
-func open(databaseURL string) (*goose.Provider, func(), error) {
-	db, err := sql.Open("pgx", databaseURL)
-	if err != nil {
-		return nil, nil, err
-	}
+	defer db.Close()
 	files, err := fs.Sub(savepointsql.Schema, "schema")
 	if err != nil {
-		return nil, nil, err
+		return 0, err
 	}
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
-		return nil, nil, err
+		return 0, err
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
 	if err != nil {
-		_ = db.Close()
-		return nil, nil, err
+		return 0, err
 	}
-	return provider, func() { _ = db.Close() }, nil
+	results, err := provider.Up(ctx)
+	return len(results), err
 }

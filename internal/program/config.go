@@ -5,6 +5,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,17 +62,11 @@ type Publishing struct {
 	PublishTimeout time.Duration `name:"publish-timeout" env:"PUBLISH_TIMEOUT" default:"50ms" help:"How long an answer waits for the stream before it says hot. The same for all gateways and savers."`
 }
 
-// Signals returns a context that ends with SIGINT or SIGTERM. A second signal
-// ends the program at once.
-func Signals() (context.Context, context.CancelFunc) {
+// Main runs a program and exits with its verdict. Its context ends with SIGINT or
+// SIGTERM; a second signal ends the program at once.
+func Main(run func(ctx context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	return ctx, stop
-}
-
-// Main runs a program and exits with its verdict.
-func Main(run func(ctx context.Context) error) {
-	ctx, stop := Signals()
 	err := run(ctx)
 	stop()
 	if err != nil {
@@ -80,13 +75,13 @@ func Main(run func(ctx context.Context) error) {
 	}
 }
 
-// Retry calls try until it succeeds, ctx is done, or fatal says that no retry
-// will help. It logs each failure with what was tried.
-func Retry(ctx context.Context, log *slog.Logger, what string, fatal func(error) bool, try func(context.Context) error) error {
+// Retry calls try until it succeeds, ctx is done, or its error wraps fatal, where no
+// retry will help; nil for none. It logs each failure with what was tried.
+func Retry(ctx context.Context, log *slog.Logger, what string, fatal error, try func(context.Context) error) error {
 	const pause = time.Second
 	for attempt := 1; ; attempt++ {
 		err := try(ctx)
-		if err == nil || fatal(err) {
+		if err == nil || errors.Is(err, fatal) {
 			return err
 		}
 		if ctx.Err() != nil {

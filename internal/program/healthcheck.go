@@ -22,25 +22,18 @@ func Healthcheck(ctx context.Context, adminAddr string) error {
 	return nil
 }
 
-// Ready asks a program on this machine whether it has all that it requires.
-func Ready(ctx context.Context, adminAddr string) error {
-	if err := get(ctx, adminAddr, "/readyz"); err != nil {
-		return fmt.Errorf("ready: %w", err)
-	}
-	return nil
-}
-
-// AwaitReady asks until the program is ready or ctx is done.
+// AwaitReady asks a program on this machine until it has all that it requires, or ctx
+// is done.
 func AwaitReady(ctx context.Context, adminAddr string) error {
 	for {
-		err := Ready(ctx, adminAddr)
+		err := get(ctx, adminAddr, "/readyz")
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
+			return errors.Join(ctx.Err(), fmt.Errorf("ready: %w", err))
 		}
 	}
 }

@@ -19,11 +19,12 @@ type Config struct {
 	Gateway    string // base URL
 	Characters int
 	Seed       int64
-	// Players is how many characters act at the same moment. Defaults to 16.
-	Players int
-	// First is the lowest char_id. Defaults to 1000.
-	First int64
 }
+
+const (
+	players = 16   // how many characters act at the same moment
+	first   = 1000 // the lowest char_id
+)
 
 // World is a world in play.
 type World struct {
@@ -47,13 +48,7 @@ const (
 
 // New makes a world.
 func New(cfg Config) *World {
-	if cfg.Players < 1 {
-		cfg.Players = 16
-	}
-	if cfg.First < 1 {
-		cfg.First = 1000
-	}
-	transport := &http.Transport{MaxIdleConnsPerHost: cfg.Players, MaxConnsPerHost: cfg.Players}
+	transport := &http.Transport{MaxIdleConnsPerHost: players, MaxConnsPerHost: players}
 	return &World{cfg: cfg, client: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
 }
 
@@ -69,18 +64,18 @@ func (w *World) Counts() string {
 func (w *World) Play(ctx context.Context) error {
 	defer w.client.CloseIdleConnections()
 	var group errgroup.Group
-	for player := range w.cfg.Players {
+	for player := range players {
 		group.Go(func() error { return w.player(ctx, player) })
 	}
 	return group.Wait()
 }
 
-// player plays every Players-th character, one episode after another.
+// player plays its share of the characters, one episode after another.
 func (w *World) player(ctx context.Context, n int) error {
 	random := rand.New(rand.NewPCG(uint64(w.cfg.Seed), uint64(n)))
 	var mine []*character
-	for i := n; i < w.cfg.Characters; i += w.cfg.Players {
-		mine = append(mine, &character{world: w, id: w.cfg.First + int64(i), random: random})
+	for i := n; i < w.cfg.Characters; i += players {
+		mine = append(mine, &character{world: w, id: first + int64(i), random: random})
 	}
 	for answered := false; ctx.Err() == nil && len(mine) > 0; {
 		err := mine[random.IntN(len(mine))].episode(ctx)
