@@ -2,7 +2,6 @@ package hot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -21,16 +20,15 @@ func (s *Store) Arrived(ctx context.Context, trades []events.Transfer, keys []st
 		known            *redis.StringCmd
 	}
 	replies := make([]asked, len(trades))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, t := range trades {
 			replies[i] = asked{
 				p.HExists(ctx, keyRequests(t.To), keys[i]), p.HExists(ctx, keyRequestsOld(t.To), keys[i]),
 				p.HGet(ctx, keyTransfers(t.To), t.ID.String()),
 			}
 		}
-		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return nil, fmt.Errorf("which of %d trades have arrived: %w", len(trades), unavailable(err))
 	}
 	arrived := make([]bool, len(trades))

@@ -34,13 +34,6 @@ func (s *Store) NoteBeginnings(ctx context.Context) error {
 	return nil
 }
 
-// askBorn is Born among other questions.
-func (s *Store) askBorn(ctx context.Context, p redis.Pipeliner, char events.CharID) *redis.Cmd {
-	cmd := command(ctx, nil, fnBorn, []string{s.indexes.key(indexBorn, char)}, nil)
-	_ = p.Process(ctx, cmd)
-	return cmd
-}
-
 func readBorn(cmd *redis.Cmd) (token string, age time.Duration, err error) {
 	reply, err := cmd.Slice()
 	if err != nil {

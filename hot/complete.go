@@ -69,11 +69,11 @@ func (s *Store) Unverified(ctx context.Context, chars []events.CharID) (out []ev
 	}
 	runs := make([]*redis.StringCmd, len(chars))
 	now := make([]*redis.Cmd, len(chars))
-	err = s.pipelined(ctx, false, func(p redis.Pipeliner) {
+	err = s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, char := range chars {
 			runs[i] = p.HGet(ctx, keyContexts(char), "run")
 			if i == 0 || s.indexes.cluster {
-				now[i] = askRun(ctx, p, keyContexts(char))
+				now[i] = queue(ctx, p, fnRun, []string{keyContexts(char)})
 			} else {
 				now[i] = now[0]
 			}

@@ -153,46 +153,57 @@ type call struct{ keys, argv []string }
 // function must be one that may run twice.
 func (s *Store) callEach(ctx context.Context, f function, calls []call) ([]*redis.Cmd, error) {
 	replies := make([]*redis.Cmd, len(calls))
-	err := s.pipelined(ctx, false, func(p redis.Pipeliner) {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, c := range calls {
-			replies[i] = command(ctx, nil, f, c.keys, c.argv)
-			_ = p.Process(ctx, replies[i])
+			replies[i] = queue(ctx, p, f, c.keys, c.argv...)
 		}
 	})
 	return replies, err
 }
 
-// pipelined sends what fill queues, as a transaction or not, and once more where
-// a server did not know the functions: what is queued must be safe to repeat.
-func (s *Store) pipelined(ctx context.Context, transaction bool, fill func(redis.Pipeliner)) error {
-	send := s.rdb.Pipelined
-	if transaction {
-		send = s.rdb.TxPipelined
-	}
-	again := func(p redis.Pipeliner) error {
+// queue adds one run of a function to a pipeline.
+func queue(ctx context.Context, p redis.Pipeliner, f function, keys []string, argv ...string) *redis.Cmd {
+	cmd := command(ctx, nil, f, keys, argv)
+	_ = p.Process(ctx, cmd)
+	return cmd
+}
+
+// pipelined sends what fill queues, and once more where a server did not know the
+// functions: fill, and what it queues, must be safe to repeat. The error is the first
+// one that is not redis.Nil.
+func (s *Store) pipelined(ctx context.Context, fill func(redis.Pipeliner)) error {
+	return s.sendAll(ctx, s.rdb.Pipelined, fill)
+}
+
+// transaction is pipelined where nothing may happen in between.
+func (s *Store) transaction(ctx context.Context, fill func(redis.Pipeliner)) error {
+	return s.sendAll(ctx, s.rdb.TxPipelined, fill)
+}
+
+// A sender sends what a function queues, and returns that.
+type sender func(context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error)
+
+func (s *Store) sendAll(ctx context.Context, send sender, fill func(redis.Pipeliner)) error {
+	filled := func(p redis.Pipeliner) error {
 		fill(p)
 		return nil
 	}
-	queued, err := send(ctx, again)
-	for _, cmd := range queued {
-		if !isUnknown(cmd.Err()) {
-			continue
-		}
+	queued, err := send(ctx, filled)
+	if slices.ContainsFunc(queued, func(cmd redis.Cmder) bool { return isUnknown(cmd.Err()) }) {
 		if err := s.define(ctx); err != nil {
 			return err
 		}
-		_, err = send(ctx, again)
-		break
+		queued, err = send(ctx, filled)
 	}
-	if errors.Is(err, redis.Nil) {
-		return nil
+	if !errors.Is(err, redis.Nil) {
+		return err
 	}
-	return err
-}
-
-// askRun asks the server that holds a key for the identity of its run.
-func askRun(ctx context.Context, p redis.Pipeliner, key string) *redis.Cmd {
-	cmd := command(ctx, nil, fnRun, []string{key}, nil)
-	_ = p.Process(ctx, cmd)
-	return cmd
+	// It is the error of the first command that has one. On a cluster, behind the nil of
+	// one server may stand that another is away.
+	for _, cmd := range queued {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
 }

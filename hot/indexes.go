@@ -2,7 +2,6 @@ package hot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -25,16 +24,25 @@ func (s *Store) Lost(ctx context.Context, t time.Time, limit int) ([]events.Char
 		return nil, err
 	}
 	seen := make([]*redis.StringCmd, len(chars))
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err = s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, char := range chars {
 			seen[i] = p.HGet(ctx, keyContexts(char), "last_seen")
 		}
-		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil {
 		return nil, fmt.Errorf("last seen of %d characters: %w", len(chars), unavailable(err))
 	}
-	return s.splitLost(ctx, chars, seen, t)
+	var lost []events.CharID
+	later := make(map[events.CharID]time.Time)
+	for i, char := range chars {
+		micros, _ := seen[i].Int64()
+		if at := time.UnixMicro(micros); at.After(t) {
+			later[char] = at
+		} else {
+			lost = append(lost, char)
+		}
+	}
+	return lost, s.move(ctx, indexOpen, later, redis.ZAddArgs{XX: true})
 }
 
 // InContext lists all characters that are in a context. One that enters or
@@ -45,21 +53,6 @@ func (s *Store) InContext(ctx context.Context) (chars []events.CharID, err error
 		return true
 	})
 	return chars, err
-}
-
-func (s *Store) splitLost(ctx context.Context, chars []events.CharID, seen []*redis.StringCmd, t time.Time) (lost []events.CharID, err error) {
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, char := range chars {
-			at, _ := seen[i].Int64()
-			if at <= t.UnixMicro() {
-				lost = append(lost, char)
-				continue
-			}
-			p.ZAddXX(ctx, s.indexes.key(indexOpen, char), redis.Z{Score: float64(at), Member: char.String()})
-		}
-		return nil
-	})
-	return lost, unavailable(err)
 }
 
 // Idle lists up to limit characters that nobody has seen since t.
@@ -80,11 +73,10 @@ func (s *Store) before(ctx context.Context, index string, t time.Time, limit int
 	keys := s.indexes.all(index)
 	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(t.UnixMicro(), 10), Count: int64(limit)}
 	found := make([]*redis.StringSliceCmd, len(keys))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, key := range keys {
 			found[i] = p.ZRangeByScore(ctx, key, by)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read index %s: %w", index, unavailable(err))

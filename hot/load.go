@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -36,11 +37,15 @@ type replies struct {
 
 func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
 	var r replies
-	// Marks say something only together with the copy that they belong to: were
-	// Redis emptied in between, there would be none.
-	err := s.pipelined(ctx, want.Dirty, func(p redis.Pipeliner) {
+	send := s.pipelined
+	if want.Dirty {
+		// Marks say something only together with the copy that they belong to: were
+		// Redis emptied in between, there would be none.
+		send = s.transaction
+	}
+	err := send(ctx, func(p redis.Pipeliner) {
 		if want.Born {
-			r.born = s.askBorn(ctx, p, char)
+			r.born = queue(ctx, p, fnBorn, []string{s.indexes.key(indexBorn, char)})
 		}
 		r.send(ctx, p, char, want)
 	})
@@ -59,7 +64,7 @@ func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*
 
 func (r *replies) send(ctx context.Context, p redis.Pipeliner, char events.CharID, want game.Want) {
 	r.ac = p.HGetAll(ctx, keyContexts(char))
-	r.run = askRun(ctx, p, keyContexts(char))
+	r.run = queue(ctx, p, fnRun, []string{keyContexts(char)})
 	if want.Vitals {
 		r.vitals = p.HGetAll(ctx, keyVitals(char))
 	}
@@ -204,13 +209,11 @@ func readMarks(values map[string]string) map[events.RowKey]events.Version {
 // that have ended and are not saved: those that r does not hold already.
 func (s *Store) loadSessions(ctx context.Context, st *game.State, r *replies) error {
 	ids := sessionsOf(st)
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, id := range ids {
-			if r.sessions[id] == nil {
-				r.sessions[id] = p.HGetAll(ctx, keySession(st.Char, id))
-			}
+	unread := slices.DeleteFunc(slices.Clone(ids), func(id uuid.UUID) bool { return r.sessions[id] != nil })
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
+		for _, id := range unread {
+			r.sessions[id] = p.HGetAll(ctx, keySession(st.Char, id))
 		}
-		return nil
 	})
 	if err != nil {
 		return unavailable(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/internal/stack"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -63,7 +64,11 @@ func newRig(t testing.TB, url string) *rig {
 
 func newClusterRig(t testing.TB) *rig {
 	t.Helper()
-	cluster := stacktest.RedisCluster(t)
+	return newRigOn(t, stacktest.RedisCluster(t))
+}
+
+func newRigOn(t testing.TB, cluster *stack.RedisCluster) *rig {
+	t.Helper()
 	var nodes []*redis.Client
 	for _, addr := range cluster.Addrs() {
 		node := redis.NewClient(&redis.Options{Addr: addr})

@@ -92,7 +92,7 @@ func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.Cha
 		at[key] = append(at[key], char)
 	}
 	scores := make(map[string]*redis.FloatSliceCmd, len(at))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for key, chars := range at {
 			members := make([]string, len(chars))
 			for i, char := range chars {
@@ -100,7 +100,6 @@ func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.Cha
 			}
 			scores[key] = p.ZMScore(ctx, key, members...)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, err

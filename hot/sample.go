@@ -23,11 +23,10 @@ func (s *Store) Count(ctx context.Context) (n int64, err error) {
 func (s *Store) counts(ctx context.Context, index string) ([]int64, error) {
 	keys := s.indexes.all(index)
 	replies := make([]*redis.IntCmd, len(keys))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, key := range keys {
 			replies[i] = p.ZCard(ctx, key)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("count index %s: %w", index, unavailable(err))
@@ -55,12 +54,11 @@ func (s *Store) Sample(ctx context.Context, random *rand.Rand, n int) ([]events.
 	}
 	keys := s.indexes.all(indexIdle)
 	found := make([]*redis.StringSliceCmd, n)
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err = s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i := range found {
 			key, rank := place(counts, random.Int64N(total))
 			found[i] = p.ZRange(ctx, keys[key], rank, rank)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sample %d characters: %w", n, unavailable(err))

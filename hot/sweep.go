@@ -17,11 +17,10 @@ import (
 // answer.
 func (s *Store) MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
 	replies := make([]*redis.MapStringStringCmd, len(chars))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, char := range chars {
 			replies[i] = p.HGetAll(ctx, keyMarks(char))
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("marks of %d characters: %w", len(chars), unavailable(err))
@@ -74,12 +73,11 @@ func (s *Store) move(ctx context.Context, index string, to map[events.CharID]tim
 	if len(to) == 0 {
 		return nil
 	}
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for char, at := range to {
 			how.Members = []redis.Z{{Score: float64(at.UnixMicro()), Member: char.String()}}
 			p.ZAddArgs(ctx, s.indexes.key(index, char), how)
 		}
-		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("move %d characters in index %s: %w", len(to), index, unavailable(err))
