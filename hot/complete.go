@@ -11,11 +11,6 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// keyComplete is a hash: whether this run of Redis is complete, and what has to
-// be settled before it is. It goes with what Redis has: emptied or started
-// again, Redis is not complete.
-const keyComplete = "savepoint:complete"
-
 // Complete reports whether a character that Redis does not have has nothing left
 // to save and no open session: then PostgreSQL alone knows all of it. On a
 // cluster, whose servers come and go one by one, the answer is no.

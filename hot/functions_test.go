@@ -3,6 +3,7 @@ package hot_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -59,4 +60,36 @@ func TestMissingValueDoesNotHideAServerThatIsAway(t *testing.T) {
 			t.Errorf("%s: got %v, want an UnavailableError of redis", name, err)
 		}
 	}
+}
+
+// A server that was restarted has forgotten the scripts.
+func TestMarksAreClearedWhereTheFunctionsAreForgotten(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		var all []events.CharID
+		rows := map[events.CharID]marks{}
+		for range 20 {
+			char := r.character()
+			rows[char] = marks{events.RowVitals: r.commit(r.vitals(char, 1))[0].Version}
+			all = append(all, char)
+		}
+		for _, node := range r.nodes {
+			r.must(node.FunctionFlush(r.ctx).Err())
+		}
+
+		found, err := r.store.MarksOf(r.ctx, all)
+		r.must(err)
+		equal(t, "marks", found, rows)
+		r.must(r.store.ClearMany(r.ctx, rows))
+
+		if n, err := r.store.CountDirty(r.ctx); err != nil || n != 0 {
+			t.Errorf("%d characters are dirty (%v)", n, err)
+		}
+		for _, node := range r.nodes {
+			r.must(node.FunctionFlush(r.ctx).Err())
+		}
+		stay, err := r.store.EvictMany(r.ctx, all, time.Now())
+		if err != nil || len(stay) > 0 {
+			t.Errorf("%v stay (%v)", stay, err)
+		}
+	})
 }

@@ -60,13 +60,47 @@ func (s *Store) Idle(ctx context.Context, t time.Time, limit int) ([]events.Char
 	return s.before(ctx, indexIdle, t, limit)
 }
 
-// CountDirty is the number of characters that have marks.
-func (s *Store) CountDirty(ctx context.Context) (n int64, err error) {
-	counts, err := s.counts(ctx, indexDirty)
-	for _, count := range counts {
-		n += count
+// Postpone lets Overdue pass over characters that are still dirty until their
+// marks have become as old again as they are at the given times.
+func (s *Store) Postpone(ctx context.Context, until map[events.CharID]time.Time) error {
+	return s.move(ctx, indexDirty, until, redis.ZAddArgs{XX: true})
+}
+
+// LookLater lets Lost pass over characters that are in a context, as if they had
+// entered it at a time.
+func (s *Store) LookLater(ctx context.Context, chars []events.CharID, at time.Time) error {
+	return s.move(ctx, indexOpen, all(chars, at), redis.ZAddArgs{XX: true, GT: true})
+}
+
+// KeepIdle lets Idle pass over characters as if they had been seen at a time.
+// For those that were seen since, nothing changes.
+func (s *Store) KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error {
+	return s.move(ctx, indexIdle, all(chars, at), redis.ZAddArgs{XX: true, GT: true})
+}
+
+func all(chars []events.CharID, at time.Time) map[events.CharID]time.Time {
+	times := make(map[events.CharID]time.Time, len(chars))
+	for _, char := range chars {
+		times[char] = at
 	}
-	return n, err
+	return times
+}
+
+// move gives characters other places in an index that lists them.
+func (s *Store) move(ctx context.Context, index string, to map[events.CharID]time.Time, how redis.ZAddArgs) error {
+	if len(to) == 0 {
+		return nil
+	}
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
+		for char, at := range to {
+			how.Members = []redis.Z{{Score: float64(at.UnixMicro()), Member: char.String()}}
+			p.ZAddArgs(ctx, s.indexes.key(index, char), how)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("move %d characters in index %s: %w", len(to), index, unavailable(err))
+	}
+	return nil
 }
 
 func (s *Store) before(ctx context.Context, index string, t time.Time, limit int) ([]events.CharID, error) {

@@ -49,6 +49,11 @@ func keyRequestsOld(c events.CharID) string { return part(c, "requests:old") }
 
 func part(c events.CharID, name string) string { return "{ac:" + c.String() + "}:" + name }
 
+// keyComplete is a hash: whether this run of Redis is complete, and what has to
+// be settled before it is. It goes with what Redis has: emptied or started
+// again, Redis is not complete.
+const keyComplete = "savepoint:complete"
+
 // Indexes over characters are sorted sets. They have to lie in the slot of the
 // characters they list, so a cluster has one of each a slot, and a single Redis
 // one in all.

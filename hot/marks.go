@@ -133,6 +133,16 @@ func (s *Store) ClearRows(ctx context.Context, char events.CharID, rows map[even
 	return s.Clear(ctx, []Saved{savedRows(char, rows)})
 }
 
+// ClearMany is ClearRows for many characters. One without any marks leaves the
+// index of dirty ones, too.
+func (s *Store) ClearMany(ctx context.Context, rows map[events.CharID]map[events.RowKey]events.Version) error {
+	saved := make([]Saved, 0, len(rows))
+	for char, versions := range rows {
+		saved = append(saved, savedRows(char, versions))
+	}
+	return s.Clear(ctx, saved)
+}
+
 func savedRows(char events.CharID, rows map[events.RowKey]events.Version) Saved {
 	saved := Saved{Char: char, Rows: rows}
 	for row, version := range rows {
@@ -151,4 +161,23 @@ func (s *Store) Marks(ctx context.Context, char events.CharID) (map[events.RowKe
 		return nil, fmt.Errorf("marks of character %d: %w", char, unavailable(err))
 	}
 	return readMarks(values), nil
+}
+
+// MarksOf returns what is dirty of some characters. Each of them is in the
+// answer.
+func (s *Store) MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
+	replies := make([]*redis.MapStringStringCmd, len(chars))
+	err := s.pipelined(ctx, func(p redis.Pipeliner) {
+		for i, char := range chars {
+			replies[i] = p.HGetAll(ctx, keyMarks(char))
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("marks of %d characters: %w", len(chars), unavailable(err))
+	}
+	marks := make(map[events.CharID]map[events.RowKey]events.Version, len(chars))
+	for i, char := range chars {
+		marks[char] = readMarks(replies[i].Val())
+	}
+	return marks, nil
 }

@@ -47,6 +47,10 @@ func (s *Store) Close() error {
 	return err
 }
 
+// Client is the connection itself, for those who ask the servers about
+// themselves. It stays the store's.
+func (s *Store) Client() redis.UniversalClient { return s.rdb }
+
 // Ping returns nil when Redis answers and takes writes.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.rdb.Ping(ctx).Err(); err != nil {
