@@ -86,5 +86,5 @@ func (s *Service) RefreshMirror(ctx context.Context, char events.CharID) error {
 	if err := s.Mirror.Put(ctx, char, l.Contexts); err != nil {
 		return err
 	}
-	return s.Hot.ClearRows(ctx, char, map[events.RowKey]events.Version{game.RowContexts: l.Contexts.Version})
+	return s.Hot.Clear(ctx, map[events.CharID]map[events.RowKey]events.Version{char: {game.RowContexts: l.Contexts.Version}})
 }

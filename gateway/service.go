@@ -32,8 +32,7 @@ type Hot interface {
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
 	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
-	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
-	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
+	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 }
 
 // Stream is the way to the savers; see bus.Bus.

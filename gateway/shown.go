@@ -51,7 +51,7 @@ func (s *Service) clearShown() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), s.ActionTimeout)
-		if err := s.Hot.ClearMany(ctx, marks); err != nil {
+		if err := s.Hot.Clear(ctx, marks); err != nil {
 			s.Log.Debug("marks of shown contexts not cleared", "characters", len(marks), "err", err)
 		}
 		cancel()

@@ -81,7 +81,7 @@ func (s *Service) clearSavedTrade(ctx context.Context, t *events.Transfer) {
 			saved[char][row.Key] = row.Version
 		}
 	}
-	if err := s.Hot.ClearMany(ctx, saved); err != nil {
+	if err := s.Hot.Clear(ctx, saved); err != nil {
 		s.Log.Debug("marks of a saved trade not cleared; cleanup will", "transfer_id", t.ID, "err", err)
 	}
 }

@@ -79,7 +79,7 @@ func TestMarksAreClearedWhereTheFunctionsAreForgotten(t *testing.T) {
 		found, err := r.store.MarksOf(r.ctx, all)
 		r.must(err)
 		equal(t, "marks", found, rows)
-		r.must(r.store.ClearMany(r.ctx, rows))
+		r.must(r.store.Clear(r.ctx, rows))
 
 		if n, err := r.store.CountDirty(r.ctx); err != nil || n != 0 {
 			t.Errorf("%d characters are dirty (%v)", n, err)

@@ -194,7 +194,7 @@ func (r *rig) win(char events.CharID, session uuid.UUID, loot ...game.ItemDelta)
 func (r *rig) mirrored(char events.CharID) {
 	r.t.Helper()
 	at := r.load(char).Contexts.Version
-	r.must(r.store.ClearRows(r.ctx, char, map[events.RowKey]events.Version{game.RowContexts: at}))
+	r.must(r.store.Clear(r.ctx, map[events.CharID]marks{char: {game.RowContexts: at}}))
 }
 
 // dump is all that the servers hold, each key with its content.

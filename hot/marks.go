@@ -6,70 +6,68 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Saved says which rows of a character are stored, and at which version.
-type Saved struct {
-	Char events.CharID
-	Rows map[events.RowKey]events.Version
-	// Sessions are fights whose results are stored, up to SessionsAt; their
-	// copies in Redis go.
-	Sessions   []uuid.UUID
-	SessionsAt events.Version
-}
-
 // Saved clears the marks of the rows that these events set: a saver has
 // committed them.
 func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
-	chars := make(map[events.CharID]*Saved, len(batch))
+	chars := make(map[events.CharID]bool, len(batch))
 	for i := range batch {
-		chars[batch[i].CharID] = nil
+		chars[batch[i].CharID] = true
 	}
 	marked, err := s.marked(ctx, slices.Collect(maps.Keys(chars)))
 	if err != nil {
 		return notCleared(len(chars), err)
 	}
-	saved := make([]Saved, len(marked))
-	for i, char := range marked {
-		saved[i] = Saved{Char: char, Rows: make(map[events.RowKey]events.Version)}
-		chars[char] = &saved[i]
+	saved := make(map[events.CharID]map[events.RowKey]events.Version, len(marked))
+	for _, char := range marked {
+		saved[char] = make(map[events.RowKey]events.Version)
 	}
 	for i := range batch {
-		if of := chars[batch[i].CharID]; of != nil {
-			of.add(&batch[i])
+		rows := saved[batch[i].CharID]
+		if rows == nil {
+			continue
+		}
+		for _, row := range batch[i].Rows() {
+			rows[row.Key] = max(rows[row.Key], row.Version)
 		}
 	}
 	return s.Clear(ctx, saved)
 }
 
-func (s *Saved) add(e *events.StateChanged) {
-	for _, row := range e.Rows() {
-		s.Rows[row.Key] = max(s.Rows[row.Key], row.Version)
-	}
-	if e.Scope == events.ScopeCombat {
-		s.Sessions = append(s.Sessions, e.SessionID)
-		s.SessionsAt = max(s.SessionsAt, e.Version)
-	}
-}
-
-// Clear removes the marks that the saved versions have overtaken. A mark that
-// was set again since stays.
-func (s *Store) Clear(ctx context.Context, saved []Saved) error {
+// Clear removes the marks of rows that are stored, at these versions. A mark that was
+// set again since stays. Fights among the rows lose their copies in Redis, too, and a
+// character without any marks leaves the index of dirty ones.
+func (s *Store) Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error {
 	if len(saved) == 0 {
 		return nil
 	}
-	calls := make([]call, len(saved))
-	for i := range saved {
-		calls[i].keys, calls[i].argv = s.clearArgs(&saved[i])
+	calls := make([]call, 0, len(saved))
+	for char, rows := range saved {
+		calls = append(calls, s.clearing(char, rows))
 	}
 	if _, err := s.callEach(ctx, fnClear, calls); err != nil {
 		return notCleared(len(saved), err)
 	}
 	return nil
+}
+
+func (s *Store) clearing(char events.CharID, rows map[events.RowKey]events.Version) call {
+	keys := []string{keyMarks(char), s.indexes.key(indexDirty, char), keyTransfers(char)}
+	argv := []string{char.String(), ""}
+	var fights events.Version
+	for row, version := range rows {
+		argv = append(argv, string(row), itoa(version))
+		if session, ok := row.Fight(); ok {
+			keys = append(keys, keySession(char, session))
+			fights = max(fights, version)
+		}
+	}
+	argv[1] = itoa(fights)
+	return call{keys, argv}
 }
 
 func notCleared(chars int, err error) error {
@@ -113,45 +111,6 @@ func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.Cha
 		}
 	}
 	return marked, nil
-}
-
-func (s *Store) clearArgs(saved *Saved) (keys, argv []string) {
-	keys = []string{keyMarks(saved.Char), s.indexes.key(indexDirty, saved.Char), keyTransfers(saved.Char)}
-	for _, id := range saved.Sessions {
-		keys = append(keys, keySession(saved.Char, id))
-	}
-	argv = []string{saved.Char.String(), itoa(saved.SessionsAt)}
-	for row, version := range saved.Rows {
-		argv = append(argv, string(row), itoa(version))
-	}
-	return keys, argv
-}
-
-// ClearRows is Clear for the rows of one character. Fights among them lose
-// their copies in Redis, too.
-func (s *Store) ClearRows(ctx context.Context, char events.CharID, rows map[events.RowKey]events.Version) error {
-	return s.Clear(ctx, []Saved{savedRows(char, rows)})
-}
-
-// ClearMany is ClearRows for many characters. One without any marks leaves the
-// index of dirty ones, too.
-func (s *Store) ClearMany(ctx context.Context, rows map[events.CharID]map[events.RowKey]events.Version) error {
-	saved := make([]Saved, 0, len(rows))
-	for char, versions := range rows {
-		saved = append(saved, savedRows(char, versions))
-	}
-	return s.Clear(ctx, saved)
-}
-
-func savedRows(char events.CharID, rows map[events.RowKey]events.Version) Saved {
-	saved := Saved{Char: char, Rows: rows}
-	for row, version := range rows {
-		if session, ok := row.Fight(); ok {
-			saved.Sessions = append(saved.Sessions, session)
-			saved.SessionsAt = max(saved.SessionsAt, version)
-		}
-	}
-	return saved
 }
 
 // Marks returns what is dirty of a character.

@@ -178,7 +178,7 @@ func TestClearedFightGoesToo(t *testing.T) {
 		fight := r.fight(char)
 		won := r.win(char, fight)
 
-		r.must(r.store.ClearRows(r.ctx, char, marks{events.RowFight(fight): won.Version - 1, events.RowProgress: won.Version}))
+		r.must(r.store.Clear(r.ctx, map[events.CharID]marks{char: {events.RowFight(fight): won.Version - 1, events.RowProgress: won.Version}}))
 		if _, marked := r.marks(char)[events.RowFight(fight)]; !marked {
 			t.Error("the fight is not marked, and was saved at a lower version")
 		}
@@ -186,7 +186,7 @@ func TestClearedFightGoesToo(t *testing.T) {
 			t.Error("the fight's record is gone, and was saved at a lower version")
 		}
 
-		r.must(r.store.ClearRows(r.ctx, char, marks{events.RowFight(fight): won.Version}))
+		r.must(r.store.Clear(r.ctx, map[events.CharID]marks{char: {events.RowFight(fight): won.Version}}))
 		if keys := r.keys(fmt.Sprintf("{ac:%d}:session:", char)); len(keys) > 0 {
 			t.Errorf("left are %v", keys)
 		}
@@ -515,7 +515,7 @@ func TestClearOfNothingDoesNothing(t *testing.T) {
 		char := r.newcomer()
 		r.unchanged(func() {
 			r.must(r.store.Saved(r.ctx, nil))
-			r.must(r.store.Clear(r.ctx, []hot.Saved{{Char: char, Rows: marks{events.RowVitals: 1}}}))
+			r.must(r.store.Clear(r.ctx, map[events.CharID]marks{char: {events.RowVitals: 1}}))
 		})
 	})
 }

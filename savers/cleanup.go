@@ -15,7 +15,7 @@ import (
 type CleanupHot interface {
 	Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
-	ClearMany(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
+	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 	Postpone(ctx context.Context, until map[events.CharID]time.Time) error
 	Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	InContext(ctx context.Context) ([]events.CharID, error)

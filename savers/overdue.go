@@ -56,7 +56,7 @@ func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Hot.ClearMany(ctx, overtaken(marks, saved)); err != nil {
+	if err := s.Hot.Clear(ctx, overtaken(marks, saved)); err != nil {
 		return err
 	}
 	var group errgroup.Group

@@ -30,7 +30,7 @@ type Publisher interface {
 
 // Marks are the dirty marks; see hot.Store.
 type Marks interface {
-	ClearRows(ctx context.Context, char events.CharID, saved map[events.RowKey]events.Version) error
+	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 }
 
 // Repairer mends what a Verifier found. All its ways go through versions, so it
@@ -232,7 +232,7 @@ func (m *mending) clearMarks(ctx context.Context) (errs error) {
 	if len(saved) == 0 {
 		return errs
 	}
-	err := m.Marks.ClearRows(ctx, m.char, saved)
+	err := m.Marks.Clear(ctx, map[events.CharID]map[events.RowKey]events.Version{m.char: saved})
 	for _, key := range slices.Sorted(maps.Keys(saved)) {
 		m.did(key, "cleared the mark of what is saved", err)
 	}
