@@ -57,6 +57,20 @@ func (v Combat) Rows(e *StateChanged) []Row {
 	return transferRows(itemRows(rows, v.Loot, e.Version), v.Transfers, e.CharID)
 }
 
+func (v Combat) write(w *writer) {
+	w.ObjStart()
+	w.str("outcome", v.Outcome)
+	w.time("started_at", v.StartedAt)
+	w.time("finished_at", v.FinishedAt)
+	w.int("rounds", int64(v.Rounds))
+	w.int("xp_gained", v.XPGained)
+	w.int("xp", v.XP)
+	w.FieldStart("loot")
+	w.items(v.Loot)
+	w.transfers(v.Transfers)
+	w.ObjEnd()
+}
+
 var combatFields = strictjson.NewFields("outcome", "started_at", "finished_at", "rounds", "xp_gained", "xp", "loot", "transfers?")
 
 func readCombat(d *jx.Decoder) (Data, error) {

@@ -49,17 +49,6 @@ func Append(to []byte, e *StateChanged) ([]byte, error) {
 	return body, nil
 }
 
-// EncodeItems returns the JSON form of a list of items, as it is in events.
-func EncodeItems(items []ItemChange) []byte {
-	var w writer
-	w.SetBytes(make([]byte, 0, 2+itemRoom*len(items)))
-	w.items(items)
-	return w.Bytes()
-}
-
-// itemRoom is what most items take, in bytes.
-const itemRoom = 80
-
 // A writer writes what events consist of, and remembers the first error.
 type writer struct {
 	jx.Encoder
@@ -124,101 +113,4 @@ func (w *writer) time(field string, t time.Time) {
 	w.fail(err)
 	w.FieldStart(field)
 	w.ByteStr(text)
-}
-
-func (v Vitals) write(w *writer) {
-	w.ObjStart()
-	w.int("hp", int64(v.HP))
-	w.int("energy", int64(v.Energy))
-	w.FieldStart("location")
-	w.ObjStart()
-	w.str("zone", v.Location.Zone)
-	w.float("x", v.Location.X)
-	w.float("y", v.Location.Y)
-	w.ObjEnd()
-	w.ObjEnd()
-}
-
-func (v Inventory) write(w *writer) {
-	w.ObjStart()
-	w.FieldStart("items")
-	w.items(v.Items)
-	w.transfers(v.Transfers)
-	w.ObjEnd()
-}
-
-func (v Combat) write(w *writer) {
-	w.ObjStart()
-	w.str("outcome", v.Outcome)
-	w.time("started_at", v.StartedAt)
-	w.time("finished_at", v.FinishedAt)
-	w.int("rounds", int64(v.Rounds))
-	w.int("xp_gained", v.XPGained)
-	w.int("xp", v.XP)
-	w.FieldStart("loot")
-	w.items(v.Loot)
-	w.transfers(v.Transfers)
-	w.ObjEnd()
-}
-
-func (v Scenario) write(w *writer) {
-	w.ObjStart()
-	w.str("scenario_id", v.ScenarioID)
-	w.int("step", int64(v.Step))
-	w.str("status", v.Status)
-	w.FieldStart("data")
-	w.Raw(jx.Raw(v.Data))
-	w.ObjEnd()
-}
-
-// items writes a list, empty where there are none, as readers expect.
-func (w *writer) items(items []ItemChange) {
-	w.ArrStart()
-	for _, c := range items {
-		w.ObjStart()
-		w.str("item_id", c.ItemID)
-		w.int("delta", c.Delta)
-		w.int("quantity", c.Quantity)
-		if c.Version != 0 {
-			w.int("version", int64(c.Version))
-		}
-		w.ObjEnd()
-	}
-	w.ArrEnd()
-}
-
-// transfers writes the field of that name, where there are any.
-func (w *writer) transfers(all []Transfer) {
-	if len(all) == 0 {
-		return
-	}
-	w.FieldStart("transfers")
-	w.ArrStart()
-	for i := range all {
-		all[i].write(w)
-	}
-	w.ArrEnd()
-}
-
-func (t *Transfer) write(w *writer) {
-	w.ObjStart()
-	w.uuid("transfer_id", t.ID)
-	w.int("from", int64(t.From))
-	w.int("to", int64(t.To))
-	w.int("version", int64(t.Version))
-	if t.ToVersion != 0 {
-		w.int("to_version", int64(t.ToVersion))
-	}
-	w.FieldStart("items")
-	w.ArrStart()
-	for _, m := range t.Items {
-		w.ObjStart()
-		w.str("item_id", m.ItemID)
-		w.int("quantity", m.Quantity)
-		w.int("from_quantity", m.FromQuantity)
-		w.int("to_quantity", m.ToQuantity)
-		w.ObjEnd()
-	}
-	w.ArrEnd()
-	w.ObjEnd()
 }

@@ -98,6 +98,41 @@ func itemRows(rows []Row, items []ItemChange, v Version) []Row {
 	return rows
 }
 
+func (v Inventory) write(w *writer) {
+	w.ObjStart()
+	w.FieldStart("items")
+	w.items(v.Items)
+	w.transfers(v.Transfers)
+	w.ObjEnd()
+}
+
+// EncodeItems returns the JSON form of a list of items, as it is in events.
+func EncodeItems(items []ItemChange) []byte {
+	var w writer
+	w.SetBytes(make([]byte, 0, 2+itemRoom*len(items)))
+	w.items(items)
+	return w.Bytes()
+}
+
+// itemRoom is what most items take, in bytes.
+const itemRoom = 80
+
+// items writes a list, empty where there are none, as readers expect.
+func (w *writer) items(items []ItemChange) {
+	w.ArrStart()
+	for _, c := range items {
+		w.ObjStart()
+		w.str("item_id", c.ItemID)
+		w.int("delta", c.Delta)
+		w.int("quantity", c.Quantity)
+		if c.Version != 0 {
+			w.int("version", int64(c.Version))
+		}
+		w.ObjEnd()
+	}
+	w.ArrEnd()
+}
+
 var (
 	inventoryFields  = strictjson.NewFields("items", "transfers?")
 	itemChangeFields = strictjson.NewFields("item_id", "delta", "quantity", "version?")

@@ -46,6 +46,16 @@ func (v Scenario) Rows(e *StateChanged) []Row {
 	return []Row{{RowScenario(v.ScenarioID), e.Version}}
 }
 
+func (v Scenario) write(w *writer) {
+	w.ObjStart()
+	w.str("scenario_id", v.ScenarioID)
+	w.int("step", int64(v.Step))
+	w.str("status", v.Status)
+	w.FieldStart("data")
+	w.Raw(jx.Raw(v.Data))
+	w.ObjEnd()
+}
+
 var scenarioFields = strictjson.NewFields("scenario_id", "step", "status", "data")
 
 func readScenario(d *jx.Decoder) (Data, error) {

@@ -1,10 +1,13 @@
 package events
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
-	"strings"
+	"maps"
+	"slices"
+
+	"github.com/go-faster/jx"
+
+	"github.com/savepoint-games/savepoint/internal/strictjson"
 )
 
 // A Scope names one domain of state: what is saved together, by one saver.
@@ -22,63 +25,42 @@ const (
 	ScopeCleanup Scope = "cleanup"
 )
 
-// A CharID names a character; it is at least 1.
-type CharID int64
+// A DataDecoder reads the data of one scope from JSON. It must refuse unknown
+// and missing fields, and must copy what it keeps of raw. If it panics, the event is a
+// bad one (ErrPanicked).
+type DataDecoder func(raw []byte) (Data, error)
 
-// String is the decimal form, as in subjects and keys.
-func (c CharID) String() string { return strconv.FormatInt(int64(c), 10) }
+// dataReader reads the data of one scope from where d stands.
+type dataReader func(d *jx.Decoder) (Data, error)
 
-// ParseCharID reads the decimal form. The error wraps ErrCharID.
-func ParseCharID(text string) (CharID, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 1 || strconv.FormatInt(n, 10) != text {
-		return 0, fmt.Errorf("%w: %q", ErrCharID, text)
-	}
-	return CharID(n), nil
+var readers = map[Scope]dataReader{
+	ScopeCombat:    readCombat,
+	ScopeInventory: readInventory,
+	ScopeVitals:    readVitals,
+	ScopeScenario:  readScenario,
 }
 
-const (
-	subjectPrefix    = "sync."
-	deadLetterPrefix = "dlq."
-
-	// NoCharacter is the last token of a subject whose publisher named only the
-	// scope: the stream stores sync.vitals as sync.vitals.any.
-	NoCharacter = "any"
-)
-
-// ErrSubject is returned for a subject that is none of this product's.
-var ErrSubject = errors.New("subject must be sync.<scope> or sync.<scope>.<char_id>")
-
-// Subject is where a change of this scope and character is published.
-func Subject(s Scope, c CharID) string { return subjectPrefix + string(s) + "." + c.String() }
-
-// ScopeSubject is the subject of the whole scope, for publishers that do not
-// put the character into it, and for the ticks of ScopeCleanup.
-func ScopeSubject(s Scope) string { return subjectPrefix + string(s) }
-
-// DeadLetterSubject is where an event that cannot be saved is kept; c is 0
-// where the character is not known.
-func DeadLetterSubject(s Scope, c CharID) string {
-	if c < 1 {
-		return deadLetterPrefix + string(s) + "." + NoCharacter
+// Define adds a scope. Call it from an init function: it is not safe beside
+// Decode. It panics where the scope is defined already or its name is not one
+// token of a subject, because both are mistakes in the program.
+func Define(s Scope, decode DataDecoder) {
+	if readers[s] != nil || s == ScopeCleanup || decode == nil {
+		panic(fmt.Sprintf("events: scope %q is defined twice, or without a decoder", s))
 	}
-	return deadLetterPrefix + string(s) + "." + c.String()
+	if !IsWord(string(s)) {
+		panic(fmt.Sprintf("events: scope %q must be lower-case letters, digits, - and _", s))
+	}
+	readers[s] = func(d *jx.Decoder) (Data, error) {
+		raw, err := strictjson.Raw(d)
+		if err != nil {
+			return nil, err
+		}
+		return decode(raw)
+	}
 }
 
-// ParseSubject takes a subject apart. The character is 0 for a subject that
-// names only the scope. The error wraps ErrSubject or ErrCharID.
-func ParseSubject(subject string) (Scope, CharID, error) {
-	rest, ok := strings.CutPrefix(subject, subjectPrefix)
-	if !ok || rest == "" {
-		return "", 0, fmt.Errorf("%w: %q", ErrSubject, subject)
-	}
-	scope, character, named := strings.Cut(rest, ".")
-	if scope == "" {
-		return "", 0, fmt.Errorf("%w: %q", ErrSubject, subject)
-	}
-	if !named || character == NoCharacter {
-		return Scope(scope), 0, nil
-	}
-	id, err := ParseCharID(character)
-	return Scope(scope), id, err
-}
+// Scopes lists the scopes that have state, in alphabetical order.
+func Scopes() []Scope { return slices.Sorted(maps.Keys(readers)) }
+
+// HasState reports whether s is a scope whose changes are saved.
+func (s Scope) HasState() bool { return readers[s] != nil }

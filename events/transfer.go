@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/go-faster/jx"
 	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/internal/strictjson"
@@ -31,16 +30,6 @@ type Moved struct {
 	Quantity     int64  `json:"quantity"`      // at least 1
 	FromQuantity int64  `json:"from_quantity"` // the sender's, at Version
 	ToQuantity   int64  `json:"to_quantity"`   // the receiver's, at ToVersion; 0 in escrow
-}
-
-// MaxSize is how many bytes the trade takes in an event, at most. In JSON a byte of a
-// name takes up to two.
-func (t *Transfer) MaxSize() int {
-	size := 196
-	for i := range t.Items {
-		size += 124 + 2*len(t.Items[i].ItemID)
-	}
-	return size
 }
 
 // RowTransfer is the key of a trade's row.
@@ -148,59 +137,4 @@ func transferRows(rows []Row, list []Transfer, c CharID) []Row {
 		}
 	}
 	return rows
-}
-
-var (
-	transferFields = strictjson.NewFields("transfer_id", "from", "to", "version", "to_version?", "items")
-	movedFields    = strictjson.NewFields("item_id", "quantity", "from_quantity", "to_quantity")
-)
-
-func decodeTransfers(d *jx.Decoder) (list []Transfer, err error) {
-	err = strictjson.Array(d, func(int) error {
-		var t Transfer
-		err := transferFields.Read(d, func(i int) error { return t.decodeField(d, i) })
-		list = append(list, t)
-		return err
-	})
-	return list, err
-}
-
-func (t *Transfer) decodeField(d *jx.Decoder, i int) (err error) {
-	switch i {
-	case 0:
-		t.ID, err = strictjson.UUID(d)
-	case 1:
-		t.From, err = decodeInt[CharID](d)
-	case 2:
-		t.To, err = decodeInt[CharID](d)
-	case 3:
-		t.Version, err = decodeInt[Version](d)
-	case 4:
-		t.ToVersion, err = decodeInt[Version](d)
-	case 5:
-		t.Items, err = decodeMoved(d)
-	}
-	return err
-}
-
-func decodeMoved(d *jx.Decoder) (items []Moved, err error) {
-	err = strictjson.Array(d, func(int) error {
-		var m Moved
-		err := movedFields.Read(d, func(i int) (err error) {
-			switch i {
-			case 0:
-				m.ItemID, err = strictjson.String(d)
-			case 1:
-				m.Quantity, err = strictjson.Int64(d)
-			case 2:
-				m.FromQuantity, err = strictjson.Int64(d)
-			case 3:
-				m.ToQuantity, err = strictjson.Int64(d)
-			}
-			return err
-		})
-		items = append(items, m)
-		return err
-	})
-	return items, err
 }

@@ -46,6 +46,19 @@ func (Vitals) scope() Scope { return ScopeVitals }
 // Rows implements Data.
 func (v Vitals) Rows(e *StateChanged) []Row { return []Row{{RowVitals, e.Version}} }
 
+func (v Vitals) write(w *writer) {
+	w.ObjStart()
+	w.int("hp", int64(v.HP))
+	w.int("energy", int64(v.Energy))
+	w.FieldStart("location")
+	w.ObjStart()
+	w.str("zone", v.Location.Zone)
+	w.float("x", v.Location.X)
+	w.float("y", v.Location.Y)
+	w.ObjEnd()
+	w.ObjEnd()
+}
+
 var (
 	vitalsFields   = strictjson.NewFields("hp", "energy", "location")
 	locationFields = strictjson.NewFields("zone", "x", "y")
