@@ -196,7 +196,7 @@ func (s *Service) look(ctx context.Context, a action) (*game.Loaded, *remembered
 	case l.Record != "":
 		return nil, nil, &game.ReplayError{Record: l.Record}
 	case !l.Verified:
-		return nil, nil, s.rejoin(ctx, a.char, true)
+		return nil, nil, s.joinUnverified(ctx, a.char, true)
 	}
 	if a.want != nil {
 		m.learn(l, a.want)
@@ -221,7 +221,7 @@ func (s *Service) loaderOf(a action) func(context.Context) (*game.Loaded, error)
 // be done now, a blind write is committed all the same: it depends on nothing,
 // and the copy is joined with the rest when it next can be.
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
-	err := s.rejoin(ctx, a.char, true)
+	err := s.joinUnverified(ctx, a.char, true)
 	var unavailable *events.UnavailableError
 	if a.want == nil && a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
 		// The copy may have lost its version, and clocks differ.

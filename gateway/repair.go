@@ -13,39 +13,6 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// Rejoin brings the hot copy of a character together with what PostgreSQL, the
-// stream and the mirror know of it, whether the copy is verified or not: for a
-// copy that an operator has found to be behind. Rows that are distrusted are
-// left out of the hot copy, so that the others decide what they are. The game
-// may go on meanwhile.
-func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...events.RowKey) error {
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
-	defer cancel()
-	for ctx.Err() == nil {
-		loaded, err := s.loadFenced(ctx, char)
-		if err != nil {
-			return err
-		}
-		joined, dirty, answers, err := s.joinAll(ctx, without(loaded.State, distrusted), beginningOf(loaded))
-		if err != nil {
-			return fmt.Errorf("join the copies of character %d: %w", char, err)
-		}
-		if joined.Version == 0 {
-			return nil // nobody knows it
-		}
-		err = s.Hot.CommitJoin(ctx, &loaded.State, joined, game.Joining{Dirty: dirty, Answers: answers, Born: loaded.Born})
-		var moved *game.MovedError
-		if errors.As(err, &moved) {
-			continue
-		}
-		if err == nil {
-			s.Metrics.joined()
-		}
-		return err
-	}
-	return ErrBusy
-}
-
 // ErrNotRestated is returned by Restate for rows that no event of their own can
 // say: experience is told by fights alone.
 var ErrNotRestated = errors.New("the row cannot be said again by itself")

@@ -80,10 +80,11 @@ func (r *reading) isUnderWay() bool {
 	}
 }
 
-// tiesOf returns what the trades on their way know of a character.
-func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun beginning) (*game.State, error) {
+// tiesOf returns what the trades on their way know of a character whose copy is kept since
+// begun.
+func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun time.Time) (*game.State, error) {
 	for {
-		r := s.readTies(begun.at)
+		r := s.readTies(begun)
 		select {
 		case <-r.done:
 		case <-ctx.Done():
@@ -92,7 +93,7 @@ func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun beginnin
 		switch {
 		case r.err != nil:
 			return nil, r.err
-		case r.serves(begun.at, s.Fence):
+		case r.serves(begun, s.Fence):
 			return r.trades.State(char), nil
 		}
 	}

@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// others is what those who are not Redis know of a character.
+type others struct {
+	tied  *game.State   // the trades on their way
+	tail  game.Tail     // the stream
+	saved *game.State   // PostgreSQL
+	shown game.Contexts // the mirror
+}
+
+// readOthers reads what the others know of a character whose copy is kept since begun.
+func (s *Service) readOthers(ctx context.Context, char events.CharID, begun time.Time) (*others, error) {
+	// The order matters: what is saved when the reads of the stream begin is in the
+	// read of what is saved.
+	tied, err := s.tiesOf(ctx, char, begun)
+	if err != nil {
+		return nil, err
+	}
+	tailOf, err := s.Stream.Tails(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &others{tied: tied}
+	group, reading := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		o.tail, err = tailOf(reading, char)
+		return err
+	})
+	group.Go(func() (err error) {
+		o.saved, err = s.Cold.Load(reading, char)
+		return err
+	})
+	group.Go(func() (err error) {
+		o.shown, err = s.Mirror.Get(reading, char)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// joinAll returns the joined state, and what to commit beside it: which of its rows are
+// not saved, and the requests that recent events have answered.
+func (s *Service) joinAll(ctx context.Context, hot *game.State, begun time.Time) (*game.State, game.Joining, error) {
+	var with game.Joining
+	o, err := s.readOthers(ctx, hot.Char, begun)
+	if err != nil {
+		return nil, with, err
+	}
+	joined := &game.State{Char: hot.Char}
+	game.Join(joined, hot)
+	game.Join(joined, o.saved)
+	game.Join(joined, o.tied)
+	game.Join(joined, &game.State{Version: o.shown.Version, Contexts: o.shown})
+	for i := range o.tail.Events {
+		game.Join(joined, game.FromEvent(&o.tail.Events[i]))
+	}
+	if err := s.joinLost(ctx, joined, o.saved, o.tail.Settled); err != nil {
+		return nil, with, err
+	}
+	fights, err := s.Cold.SavedFights(ctx, fightsOf(joined))
+	if err != nil {
+		return nil, with, err
+	}
+	closeEnded(joined, fights)
+	if joined.Version == o.shown.Version && !maps.Equal(joined.Contexts.Active, o.shown.Active) {
+		joined.Version++ // the mirror only moves forwards
+	}
+	if err := s.dropSavedTrades(ctx, joined); err != nil {
+		return nil, with, err
+	}
+	with.Dirty = unsaved(joined, o.saved, fights, o.shown)
+	with.Answers, err = answered(o.tail.Answers)
+	return joined, with, err
+}
+
+// joinLost joins what PostgreSQL has lost: where it does not have what savers had
+// settled, it was replaced by an older copy, or is empty. Nobody knows then what else
+// is missing, so all that the stream still has is joined.
+func (s *Service) joinLost(ctx context.Context, joined, saved *game.State, settled *events.StateChanged) error {
+	if settled == nil || saved.Has(game.FromEvent(settled)) {
+		return nil
+	}
+	s.Log.Debug("PostgreSQL lacks what was saved; all that the stream has is joined", "char_id", joined.Char)
+	return s.Stream.Retained(ctx, joined.Char, time.Time{}, func(e *events.StateChanged) { game.Join(joined, game.FromEvent(e)) })
+}
+
+// answered are the requests to remember. A trade is one, by its id, of both sides.
+func answered(all []game.Answered) (requests []game.Request, err error) {
+	for _, a := range all {
+		if a.Trade != nil {
+			a.Request.Key = tradeKey(a.Trade.ID)
+			if a.Request.Record, err = tradeRecord(a.Trade); err != nil {
+				return nil, err
+			}
+		}
+		requests = append(requests, a.Request)
+	}
+	return requests, nil
+}
+
+// dropSavedTrades forgets the trades that PostgreSQL has and that the character
+// is done with.
+func (s *Service) dropSavedTrades(ctx context.Context, joined *game.State) error {
+	saved, err := s.Cold.Transfers(ctx, slices.Collect(maps.Keys(joined.Transfers)))
+	for id, t := range saved {
+		if t.SettledFor(joined.Char) && t.ToVersion >= joined.Transfers[id].ToVersion {
+			delete(joined.Transfers, id)
+		}
+	}
+	return err
+}
+
+// fightsOf lists the fights that the state names, open or ended.
+func fightsOf(s *game.State) (sessions []uuid.UUID) {
+	if open := s.Contexts.Active[game.ContextCombat]; open != uuid.Nil {
+		sessions = append(sessions, open)
+	}
+	for id, session := range s.Sessions {
+		if session.Context == game.ContextCombat {
+			sessions = append(sessions, id)
+		}
+	}
+	return sessions
+}
+
+// closeEnded closes the contexts that have ended, and drops fights that are saved.
+func closeEnded(s *game.State, fights map[uuid.UUID]events.Version) {
+	s.Contexts.Active = maps.Clone(s.Contexts.Active)
+	s.CloseEnded()
+	for id := range fights {
+		if s.Contexts.Active[game.ContextCombat] == id {
+			delete(s.Contexts.Active, game.ContextCombat)
+		}
+		delete(s.Sessions, id)
+	}
+}
+
+// unsaved lists the rows of the joined state that PostgreSQL does not have at
+// their version, and the contexts where the mirror does not show them.
+func unsaved(joined, saved *game.State, fights map[uuid.UUID]events.Version, shown game.Contexts) (rows []events.Row) {
+	stored := saved.Rows()
+	for id, version := range fights {
+		stored[events.RowFight(id)] = version
+	}
+	for id := range joined.Transfers {
+		delete(stored, events.RowTransfer(id)) // one in escrow is not done with when it is stored
+	}
+	for key, version := range joined.Rows() {
+		if stored[key] < version {
+			rows = append(rows, events.Row{Key: key, Version: version})
+		}
+	}
+	if len(joined.Contexts.Active)+len(shown.Active) > 0 && !maps.Equal(joined.Contexts.Active, shown.Active) {
+		rows = append(rows, events.Row{Key: game.RowContexts, Version: joined.Version})
+	}
+	return rows
+}
