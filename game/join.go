@@ -1,6 +1,8 @@
 package game
 
 import (
+	"maps"
+
 	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -136,19 +138,84 @@ func (s *State) Rows() map[events.RowKey]events.Version {
 	return rows
 }
 
-// CloseEnded drops from the contexts each session that the rest of the state
-// shows to have ended. A map of contexts that came back older must not reopen a
-// fight whose reward is granted.
-func (s *State) CloseEnded() {
-	fight := s.Contexts.Active[ContextCombat]
-	if session, ok := s.Sessions[fight]; ok && !session.Open() {
-		delete(s.Contexts.Active, ContextCombat)
+// Unsaved lists the rows of a joined state that PostgreSQL, which has saved and of the
+// fights these, does not have at their version, and the contexts where the mirror does
+// not show them.
+func (s *State) Unsaved(saved *State, fights map[uuid.UUID]events.Version, shown Contexts) (rows []events.Row) {
+	stored := saved.Rows()
+	for id, version := range fights {
+		stored[events.RowFight(id)] = version
 	}
-	travel := s.Contexts.Active[ContextScenario]
-	for _, scenario := range s.Scenarios {
-		if scenario.SessionID == travel && scenario.Status == StatusActive {
-			return
+	for id := range s.Transfers {
+		delete(stored, events.RowTransfer(id)) // one in escrow is not done with when it is stored
+	}
+	for key, version := range s.Rows() {
+		if stored[key] < version {
+			rows = append(rows, events.Row{Key: key, Version: version})
 		}
 	}
-	delete(s.Contexts.Active, ContextScenario) // no scenario goes on in it
+	if len(s.Contexts.Active)+len(shown.Active) > 0 && !maps.Equal(s.Contexts.Active, shown.Active) {
+		rows = append(rows, events.Row{Key: RowContexts, Version: s.Version})
+	}
+	return rows
+}
+
+// Fights lists the fights that the state names, open or ended.
+func (s *State) Fights() (sessions []uuid.UUID) {
+	if open := s.Contexts.Active[ContextCombat]; open != uuid.Nil {
+		sessions = append(sessions, open)
+	}
+	for id, session := range s.Sessions {
+		if session.Context == ContextCombat {
+			sessions = append(sessions, id)
+		}
+	}
+	return sessions
+}
+
+// CloseEnded drops from the contexts each session that has ended: as the rest of the
+// state shows, or because the fight is among those that are saved, which it drops, too.
+// A map of contexts that came back older must not reopen a fight whose reward is granted.
+func (s *State) CloseEnded(saved map[uuid.UUID]events.Version) {
+	s.Contexts.Active = maps.Clone(s.Contexts.Active) // other copies may have the same map
+	fight := s.Contexts.Active[ContextCombat]
+	session, known := s.Sessions[fight]
+	if _, isSaved := saved[fight]; isSaved || known && !session.Open() {
+		delete(s.Contexts.Active, ContextCombat)
+	}
+	if !s.goesOn(s.Contexts.Active[ContextScenario]) {
+		delete(s.Contexts.Active, ContextScenario)
+	}
+	for id := range saved {
+		delete(s.Sessions, id)
+	}
+}
+
+// goesOn reports whether a scenario goes on in a session.
+func (s *State) goesOn(session uuid.UUID) bool {
+	for _, scenario := range s.Scenarios {
+		if scenario.SessionID == session && scenario.Status == StatusActive {
+			return true
+		}
+	}
+	return false
+}
+
+// Without is the state with some of its rows left out.
+func (s *State) Without(rows []events.RowKey) *State {
+	left := *s
+	left.Items, left.Scenarios = maps.Clone(left.Items), maps.Clone(left.Scenarios)
+	for _, key := range rows {
+		switch {
+		case key == events.RowVitals:
+			left.Vitals = nil
+		case key == events.RowProgress:
+			left.Progress = Progress{}
+		case key.Scope() == events.ScopeInventory:
+			delete(left.Items, key.Name())
+		case key.Scope() == events.ScopeScenario:
+			delete(left.Scenarios, key.Name())
+		}
+	}
+	return &left
 }

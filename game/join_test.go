@@ -195,10 +195,27 @@ func TestEndedSessionsAreClosed(t *testing.T) {
 	} {
 		s := c.copy
 		s.Contexts.Active = map[game.Context]uuid.UUID{c.context: session}
-		s.CloseEnded()
+		s.CloseEnded(nil)
 		if closed := len(s.Contexts.Active) == 0; closed != c.closed {
 			t.Errorf("%s: closed %v, want %v", name, closed, c.closed)
 		}
 	}
-	(&game.State{}).CloseEnded() // a character that does nothing
+	(&game.State{}).CloseEnded(nil) // a character that does nothing
+}
+
+// The map of contexts is the mirror's, too, and is compared with it afterwards.
+func TestSavedFightIsClosedInItsOwnCopyOnly(t *testing.T) {
+	fight := uuid.New()
+	shown := map[game.Context]uuid.UUID{game.ContextCombat: fight}
+	s := &game.State{
+		Contexts: game.Contexts{Active: shown},
+		Sessions: map[uuid.UUID]game.Session{fight: {Context: game.ContextCombat}},
+	}
+	s.CloseEnded(map[uuid.UUID]events.Version{fight: 1})
+	if len(s.Contexts.Active) > 0 || len(s.Sessions) > 0 {
+		t.Errorf("open after it was saved: %v, %v", s.Contexts.Active, s.Sessions)
+	}
+	if shown[game.ContextCombat] != fight {
+		t.Error("the mirror's map was changed, too")
+	}
 }

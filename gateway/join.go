@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -72,18 +71,18 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, begun time.Time)
 	if err := s.joinLost(ctx, joined, o.saved, o.tail.Settled); err != nil {
 		return nil, with, err
 	}
-	fights, err := s.Cold.SavedFights(ctx, fightsOf(joined))
+	fights, err := s.Cold.SavedFights(ctx, joined.Fights())
 	if err != nil {
 		return nil, with, err
 	}
-	closeEnded(joined, fights)
+	joined.CloseEnded(fights)
 	if joined.Version == o.shown.Version && !maps.Equal(joined.Contexts.Active, o.shown.Active) {
 		joined.Version++ // the mirror only moves forwards
 	}
 	if err := s.dropSavedTrades(ctx, joined); err != nil {
 		return nil, with, err
 	}
-	with.Dirty = unsaved(joined, o.saved, fights, o.shown)
+	with.Dirty = joined.Unsaved(o.saved, fights, o.shown)
 	with.Answers, err = answered(o.tail.Answers)
 	return joined, with, err
 }
@@ -123,50 +122,4 @@ func (s *Service) dropSavedTrades(ctx context.Context, joined *game.State) error
 		}
 	}
 	return err
-}
-
-// fightsOf lists the fights that the state names, open or ended.
-func fightsOf(s *game.State) (sessions []uuid.UUID) {
-	if open := s.Contexts.Active[game.ContextCombat]; open != uuid.Nil {
-		sessions = append(sessions, open)
-	}
-	for id, session := range s.Sessions {
-		if session.Context == game.ContextCombat {
-			sessions = append(sessions, id)
-		}
-	}
-	return sessions
-}
-
-// closeEnded closes the contexts that have ended, and drops fights that are saved.
-func closeEnded(s *game.State, fights map[uuid.UUID]events.Version) {
-	s.Contexts.Active = maps.Clone(s.Contexts.Active)
-	s.CloseEnded()
-	for id := range fights {
-		if s.Contexts.Active[game.ContextCombat] == id {
-			delete(s.Contexts.Active, game.ContextCombat)
-		}
-		delete(s.Sessions, id)
-	}
-}
-
-// unsaved lists the rows of the joined state that PostgreSQL does not have at
-// their version, and the contexts where the mirror does not show them.
-func unsaved(joined, saved *game.State, fights map[uuid.UUID]events.Version, shown game.Contexts) (rows []events.Row) {
-	stored := saved.Rows()
-	for id, version := range fights {
-		stored[events.RowFight(id)] = version
-	}
-	for id := range joined.Transfers {
-		delete(stored, events.RowTransfer(id)) // one in escrow is not done with when it is stored
-	}
-	for key, version := range joined.Rows() {
-		if stored[key] < version {
-			rows = append(rows, events.Row{Key: key, Version: version})
-		}
-	}
-	if len(joined.Contexts.Active)+len(shown.Active) > 0 && !maps.Equal(joined.Contexts.Active, shown.Active) {
-		rows = append(rows, events.Row{Key: game.RowContexts, Version: joined.Version})
-	}
-	return rows
 }

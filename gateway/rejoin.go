@@ -53,7 +53,7 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 		if err != nil {
 			return err
 		}
-		joined, with, err := s.joinAll(ctx, without(loaded.State, distrusted), begunAt(loaded))
+		joined, with, err := s.joinAll(ctx, loaded.Without(distrusted), begunAt(loaded))
 		if err != nil {
 			return fmt.Errorf("join the copies of character %d: %w", char, err)
 		}
@@ -79,7 +79,7 @@ func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error)
 	if err != nil {
 		return nil, game.Joining{}, err
 	}
-	return saved, game.Joining{Dirty: unsaved(saved, saved, nil, game.Contexts{})}, nil
+	return saved, game.Joining{Dirty: saved.Unsaved(saved, nil, game.Contexts{})}, nil
 }
 
 // commitJoin puts what was joined in the place of what was loaded. It is a MovedError where

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/game"
 )
 
 // An item is said again with the unsaved trades that it rests on: saved without
@@ -74,13 +74,13 @@ func TestRowThatNoEventCanSayIsNotRestated(t *testing.T) {
 	s := newSystem(t)
 	s.want(200, "PUT", "1/vitals", harbor)
 	service := s.service()
-	if err := service.Restate(t.Context(), 1, events.RowProgress); !errors.Is(err, gateway.ErrNotRestated) {
+	if err := service.Restate(t.Context(), 1, events.RowProgress); !errors.Is(err, game.ErrNotRestated) {
 		t.Errorf("got %v, want ErrNotRestated", err)
 	}
 	if n := len(s.published()); n != 1 {
 		t.Errorf("%d events, want that of the action alone", n)
 	}
-	if err := service.Restate(t.Context(), 1, events.RowProgress, events.RowVitals); !errors.Is(err, gateway.ErrNotRestated) {
+	if err := service.Restate(t.Context(), 1, events.RowProgress, events.RowVitals); !errors.Is(err, game.ErrNotRestated) {
 		t.Errorf("got %v, want ErrNotRestated", err)
 	}
 	if n := len(s.published()); n != 2 {
