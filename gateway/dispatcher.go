@@ -73,6 +73,25 @@ func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded
 	return completed + len(batch), nil
 }
 
+func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks map[events.RowKey]events.Version) error {
+	scopes := make(map[events.Scope]bool)
+	for row := range marks {
+		scopes[row.Scope()] = true
+	}
+	for scope := range scopes {
+		if scope == "" {
+			continue
+		}
+		if _, err := s.dispatch(ctx, scope, char, false); err != nil {
+			return err
+		}
+	}
+	if scopes[""] {
+		return s.RefreshMirror(ctx, char)
+	}
+	return nil
+}
+
 func wantOf(scope events.Scope) game.Want {
 	return game.Want{
 		Vitals:    scope == events.ScopeVitals,

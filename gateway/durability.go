@@ -119,22 +119,3 @@ func (s *Service) publishAgain(ctx context.Context, a action, v events.Version) 
 	}
 	return DurabilityStream
 }
-
-func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks map[events.RowKey]events.Version) error {
-	scopes := make(map[events.Scope]bool)
-	for row := range marks {
-		scopes[row.Scope()] = true
-	}
-	for scope := range scopes {
-		if scope == "" {
-			continue
-		}
-		if _, err := s.dispatch(ctx, scope, char, false); err != nil {
-			return err
-		}
-	}
-	if scopes[""] {
-		return s.RefreshMirror(ctx, char)
-	}
-	return nil
-}

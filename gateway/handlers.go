@@ -121,36 +121,3 @@ func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
 	n, err := s.Order(ctx, scope, c.char)
 	return http.StatusAccepted, dispatched{c.char, scope, n, DurabilityStream}, err
 }
-
-func (s *Service) getCharacter(ctx context.Context, c *call) (int, any, error) {
-	look := s.Look
-	switch from := c.query("from"); from {
-	case "", "hot":
-	case "cold":
-		look = s.LookCold
-	default:
-		return 0, nil, badParameter("from", errFrom)
-	}
-	view, err := look(ctx, c.char)
-	return http.StatusOK, view, err
-}
-
-const (
-	defaultFights = 50
-	maxFights     = 500
-)
-
-func (s *Service) getCombats(ctx context.Context, c *call) (int, any, error) {
-	limit, err := c.limit()
-	if err != nil {
-		return 0, nil, err
-	}
-	before, err := c.before()
-	if err != nil {
-		return 0, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
-	defer cancel()
-	fights, err := s.Cold.Fights(ctx, c.char, before, limit)
-	return http.StatusOK, fights, err
-}

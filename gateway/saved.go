@@ -2,12 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"math"
-	"net/http"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -95,62 +90,4 @@ func (s *Service) AwaitSaved(ctx context.Context, char events.CharID, v events.V
 	view := newSavedView(char, version, marks)
 	view.Saved = view.reached(v, scopes...)
 	return view, nil
-}
-
-var (
-	errAsked  = errors.New("must be a version, a positive integer")
-	errWait   = errors.New("must be a duration like 500ms or 3s")
-	errScopes = errors.New("must be a scope that is saved")
-)
-
-// getSaved answers GET /v1/characters/{char_id}/saved. With a version it waits
-// until that is saved, at most for wait or ColdTimeout.
-func (s *Service) getSaved(ctx context.Context, c *call) (int, any, error) {
-	version, scopes, wait, err := c.awaited()
-	if err != nil {
-		return 0, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, min(wait, s.ColdTimeout)+s.ActionTimeout)
-	defer cancel()
-	view, err := s.SavedUpTo(ctx, c.char)
-	if err != nil {
-		return 0, nil, err
-	}
-	if version == 0 {
-		version = view.Version
-	}
-	if view.Saved = view.reached(version, scopes...); view.Saved || wait == 0 {
-		return http.StatusOK, view, nil
-	}
-	waiting, stop := context.WithTimeout(ctx, min(wait, s.ColdTimeout))
-	defer stop()
-	if later, err := s.AwaitSaved(waiting, c.char, version, scopes...); err == nil {
-		view = later
-	}
-	return http.StatusOK, view, nil
-}
-
-// awaited reads what is waited for. Without a wait, a version is waited for as
-// long as the gateway allows.
-func (c *call) awaited() (v events.Version, scopes []events.Scope, wait time.Duration, err error) {
-	if text := c.query("version"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 1 {
-			return 0, nil, 0, badParameter("version", errAsked)
-		}
-		v, wait = events.Version(n), math.MaxInt64/2
-	}
-	for _, text := range c.request.QueryArgs().PeekMulti("scope") {
-		scope := events.Scope(text)
-		if !scope.HasState() {
-			return 0, nil, 0, badParameter("scope", errScopes)
-		}
-		scopes = append(scopes, scope)
-	}
-	if text := c.query("wait"); text != "" {
-		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
-			return 0, nil, 0, badParameter("wait", errWait)
-		}
-	}
-	return v, scopes, wait, nil
 }
