@@ -141,8 +141,3 @@ func (e *MovedError) Error() string {
 type ReplayError struct{ Record string }
 
 func (e *ReplayError) Error() string { return "the request was answered before" }
-
-// Empty reports whether nothing but the contexts is wanted.
-func (w Want) Empty() bool {
-	return !w.Vitals && !w.Progress && len(w.Items) == 0 && !w.AllItems && !w.Scenarios && !w.Sessions && !w.Dirty
-}

@@ -273,18 +273,3 @@ func TestConflictsOfTheStoreSayWhatHappened(t *testing.T) {
 		}
 	}
 }
-
-func TestWantIsEmptyWhereOnlyTheContextsAreWanted(t *testing.T) {
-	for _, w := range []game.Want{{}, {Likely: []uuid.UUID{fight}, Request: "key"}, {Items: []string{}}} {
-		if !w.Empty() {
-			t.Errorf("%+v is not empty", w)
-		}
-	}
-	for _, w := range []game.Want{
-		game.Everything, {Vitals: true}, {Progress: true}, {Items: []string{"coin"}}, {AllItems: true}, {Scenarios: true}, {Sessions: true}, {Dirty: true},
-	} {
-		if w.Empty() {
-			t.Errorf("%+v is empty", w)
-		}
-	}
-}

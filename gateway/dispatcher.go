@@ -20,7 +20,8 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 // dispatch is Dispatch, with or without going on with trades in escrow.
 func (s *Service) dispatch(ctx context.Context, scope events.Scope, char events.CharID, escrow bool) (int, error) {
 	begun := time.Now()
-	loaded, err := s.Hot.Load(ctx, char, wantOf(scope))
+	want, _ := wantOf(scope) // what has no hot state has no events
+	loaded, err := s.Hot.Load(ctx, char, want)
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
@@ -33,7 +34,8 @@ func (s *Service) Order(ctx context.Context, scope events.Scope, char events.Cha
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	begun := time.Now()
-	loaded, err := s.load(ctx, char, wantOf(scope))
+	want, _ := wantOf(scope)
+	loaded, err := s.load(ctx, char, want)
 	if err != nil {
 		return 0, err
 	}
@@ -92,13 +94,18 @@ func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks m
 	return nil
 }
 
-func wantOf(scope events.Scope) game.Want {
-	return game.Want{
-		Vitals:    scope == events.ScopeVitals,
-		AllItems:  scope == events.ScopeInventory,
-		Transfers: scope == events.ScopeInventory,
-		Dirty:     scope == events.ScopeInventory || scope == events.ScopeCombat,
-		Scenarios: scope == events.ScopeScenario,
-		Sessions:  scope == events.ScopeCombat,
+// wantOf is what a save of a scope needs to have loaded; false where the scope has no hot
+// state.
+func wantOf(scope events.Scope) (game.Want, bool) {
+	switch scope {
+	case events.ScopeVitals:
+		return game.Want{Vitals: true}, true
+	case events.ScopeInventory:
+		return game.Want{AllItems: true, Transfers: true, Dirty: true}, true
+	case events.ScopeScenario:
+		return game.Want{Scenarios: true}, true
+	case events.ScopeCombat:
+		return game.Want{Sessions: true, Dirty: true}, true
 	}
+	return game.Want{}, false
 }

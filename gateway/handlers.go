@@ -115,7 +115,7 @@ type dispatched struct {
 
 func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
 	scope := events.Scope(c.path("scope"))
-	if wantOf(scope).Empty() {
+	if _, hot := wantOf(scope); !hot {
 		return 0, nil, badParameter("scope", errors.New("must be combat, inventory, scenario or vitals, not "+strconv.Quote(string(scope))))
 	}
 	n, err := s.Order(ctx, scope, c.char)
