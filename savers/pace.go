@@ -62,16 +62,9 @@ const (
 	countTimeout = time.Second
 )
 
-// slowDown waits as long as the pace asks for after these messages of a scope; more
-// waiting events than behind are a backlog.
-func (p *Pace) slowDown(ctx context.Context, scope events.Scope, msgs []jetstream.Msg, behind int) {
-	if len(msgs) == 0 {
-		return
-	}
-	last, err := msgs[len(msgs)-1].Metadata()
-	if err != nil {
-		return // what is no event is found out later
-	}
+// slowDown waits as long as the pace asks for after the messages of a scope of which this
+// is the last; more waiting events than behind are a backlog.
+func (p *Pace) slowDown(ctx context.Context, scope events.Scope, last *jetstream.MsgMetadata, behind int) {
 	isBehind := last.NumPending > uint64(behind)
 	if isBehind {
 		p.learn(ctx)

@@ -190,11 +190,25 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 			continue
 		}
 		try = 1
+		last := w.paced(msgs)
 		handOver(ctx, &batch{msgs: msgs}, out, keeper)
-		if w.Pace != nil && w.Saver.Scope().HasState() {
-			w.Pace.slowDown(ctx, w.Saver.Scope(), msgs, w.fetchSize())
+		if last != nil {
+			w.Pace.slowDown(ctx, w.Saver.Scope(), last, w.fetchSize())
 		}
 	}
+}
+
+// paced returns where the last of the messages was, for the pace; nil where there is none
+// to be kept. It is read before they are handed over: who has them lets go of their bytes.
+func (w *Worker) paced(msgs []jetstream.Msg) *jetstream.MsgMetadata {
+	if w.Pace == nil || !w.Saver.Scope().HasState() || len(msgs) == 0 {
+		return nil
+	}
+	last, err := msgs[len(msgs)-1].Metadata()
+	if err != nil {
+		return nil // what is no event is found out later
+	}
+	return last
 }
 
 // handOver waits until the next stage takes b, of which nothing but its end may be
