@@ -29,7 +29,10 @@ func (m *handed) Nak() error { return nil }
 // endless hands out one message after the other.
 type endless struct{ misuse atomic.Int64 }
 
-func (s *endless) Fetch(context.Context, int) ([]jetstream.Msg, error) {
+func (s *endless) Fetch(ctx context.Context, _ int) ([]jetstream.Msg, error) {
+	if ctx.Err() != nil {
+		return nil, nil
+	}
 	return []jetstream.Msg{&handed{misuse: &s.misuse}}, nil
 }
 
