@@ -1,6 +1,8 @@
 package hot_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +42,21 @@ func TestBeginningIsNotedOnce(t *testing.T) {
 	})
 }
 
+// A server's clock that is set back makes nobody wait until it is there again.
+func TestBeginningIsMadeAnewWhereTheClockWasSetBack(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.newcomer()
+		token, _ := r.born(char)
+		run := token[:strings.LastIndexByte(token, ':')]
+		ahead := fmt.Sprintf("%s:%d", run, time.Now().Add(time.Hour).UnixMicro())
+		r.must(r.raw.Set(r.ctx, r.store.IndexKey("beginning", char), ahead, 0).Err())
+
+		if again, age := r.born(char); again == ahead || age < 0 {
+			t.Errorf("got %q, %s old, want a new one", again, age)
+		}
+	})
+}
+
 // What Redis was told before it was emptied, or started again, is another
 // beginning's.
 func TestBeginningIsAnotherOneAfterALoss(t *testing.T) {
@@ -57,7 +74,7 @@ func TestBeginningIsAnotherOneAfterALoss(t *testing.T) {
 		char := r.newcomer()
 		before, _ := r.born(char)
 		restart(t, r, server)
-		if kept, err := r.raw.Get(r.ctx, "since").Result(); err != nil || kept != before {
+		if kept, err := r.raw.Get(r.ctx, "beginning").Result(); err != nil || kept != before {
 			t.Fatalf("the data of the restart has %q, %v, want the note of the run before", kept, err)
 		}
 		if after, age := r.born(char); after == before || age != 0 {

@@ -118,7 +118,7 @@ func (s *Store) callIn(ctx context.Context, room []any, f function, keys, argv [
 func (s *Store) send(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
 	cmd := command(ctx, room, f, keys, argv)
 	if s.gather == nil {
-		_ = s.rdb.Process(ctx, cmd) // the command has the error, too
+		_ = s.rdb.Process(ctx, once{cmd}) // the command has the error, too
 		return cmd
 	}
 	if err := s.gather.Do(ctx, cmd, func() { _ = s.rdb.Process(ctx, cmd) }); err != nil {
@@ -128,6 +128,14 @@ func (s *Store) send(ctx context.Context, room []any, f function, keys, argv []s
 	}
 	return cmd
 }
+
+// once is a command that is not sent again where its reply is lost, as a client of a
+// cluster does whatever MaxRetries says: a commit that was sent again found its own
+// version, and was decided and carried out a second time. Redirections are followed.
+type once struct{ *redis.Cmd }
+
+// NoRetry is asked by the client.
+func (once) NoRetry() bool { return true }
 
 // command is a call that is not sent yet, in room if that is large enough. It points
 // to the texts: to make a value of each costs an allocation.

@@ -41,7 +41,7 @@ func keySession(c events.CharID, id uuid.UUID) string { return part(c, "session:
 // to be saved.
 func keyMarks(c events.CharID) string { return part(c, "dirty") }
 
-// keyRequests is a hash: idempotency key to the first answer; "" to when it began.
+// keyRequests is a hash: idempotency key to the first answer; "began" to when it began.
 // When it is full and old it becomes keyRequestsOld, so the newest answers are always
 // there (keep in library.lua).
 func keyRequests(c events.CharID) string    { return part(c, "requests") }
@@ -64,8 +64,8 @@ const (
 
 	// indexBorn is no index but lies beside them: "<run>:<time>", since when this
 	// run of Redis has kept what it was told. Releases that told runs apart
-	// otherwise have a note of their own, "born".
-	indexBorn = "since"
+	// otherwise have notes of their own, "born" and "since".
+	indexBorn = "beginning"
 )
 
 // An indexer names the index that a character belongs to.

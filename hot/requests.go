@@ -56,6 +56,8 @@ func (a *args) remember(answers []game.Request) {
 		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
 	}
 	if len(answers) > 0 {
-		a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)), "NX")
+		for _, how := range []string{"NX", "GT"} { // without a time to go, or with an earlier one
+			a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)), how)
+		}
 	}
 }

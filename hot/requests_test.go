@@ -209,6 +209,23 @@ func TestAnswersOfFewRequestsAreKeptForADay(t *testing.T) {
 	})
 }
 
+// What a join brings back is kept as long as any answer, also among answers that go soon.
+func TestAnswerThatAJoinBringsBackIsKeptForADay(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.character()
+		r.must(r.store.Commit(r.ctx, r.vitals(char, 1), game.Request{Key: "k", Record: "r"}))
+		key := fmt.Sprintf("{ac:%d}:requests", char)
+		r.must(r.raw.Expire(r.ctx, key, time.Minute).Err())
+		loaded := r.load(char)
+
+		r.must(r.store.CommitJoin(r.ctx, &loaded.State, &loaded.State, game.Joining{Answers: []game.Request{{Key: "other", Record: "r"}}}))
+
+		if ttl := r.raw.TTL(r.ctx, key).Val(); ttl < 24*time.Hour {
+			t.Errorf("the answer goes in %s, want a day at least", ttl)
+		}
+	})
+}
+
 // age makes a character's newest answers old enough for their generation to end where
 // it is full.
 func (r *rig) age(char events.CharID) { r.ageBy(char, 2*time.Minute) }
@@ -219,5 +236,5 @@ func (r *rig) ageBy(char events.CharID, age time.Duration) {
 		r.must(err)
 		return
 	}
-	r.must(r.raw.HSet(r.ctx, key, "", time.Now().Add(-age).Unix()).Err())
+	r.must(r.raw.HSet(r.ctx, key, "began", time.Now().Add(-age).Unix()).Err())
 }

@@ -83,8 +83,9 @@ func (r *rig) save() {
 	r.t.Cleanup(r.saves)
 }
 
-// sweep sweeps until stop is called, as the sweeper does that runs beside savers. A join
-// may mark what was saved a moment before, and nobody else clears that.
+// sweep sweeps until stop is called, as the sweeper does that runs beside savers: a join
+// may mark what was saved a moment before, and nobody else clears that. It begins after
+// --repair does, which would find nothing left to mend.
 func (r *rig) sweep() (stop func()) {
 	r.t.Helper()
 	run := &runCmd{Grace: time.Second, SessionIdle: time.Hour, EvictIdle: time.Hour}
@@ -93,13 +94,14 @@ func (r *rig) sweep() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() {
-		for ctx.Err() == nil {
+		for pause := 2 * repairAfter; ; pause = 100 * time.Millisecond {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
+			}
 			if err := sweeper.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				r.t.Error(err)
-			}
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
 			}
 		}
 	})

@@ -8,7 +8,8 @@ local now = clock()
 local this = run(now)
 local have = redis.call('GET', KEYS[1])
 local since = have and string.match(have, '^' .. this .. ':(%d+)$')
-if since then return {have, now - tonumber(since)} end
+-- A clock that was set back tells no age: the beginning is made anew, and is a later one.
+if since and tonumber(since) <= now then return {have, now - tonumber(since)} end
 have = this .. ':' .. string.format('%.0f', now)
 redis.call('SET', KEYS[1], have)
 return {have, 0}

@@ -48,7 +48,7 @@ if keyed == yes then
   requests, before = KEYS[key], KEYS[key + 1]
   request, record = ARGV[at], ARGV[at + 1]
   key, at = key + 2, at + 2
-  local newest = redis.call('HMGET', requests, request, '')
+  local newest = redis.call('HMGET', requests, request, 'began')
   local known = newest[1] or redis.call('HGET', before, request)
   if known then return {'replay', known} end
   began = newest[2]

@@ -37,8 +37,8 @@ local function isOver(requests, age)
   return age >= day or age >= old and redis.call('HLEN', requests) > full
 end
 
--- keep remembers the answer to a request. When the generation began is in its field
--- without a name; one that a join made has none yet.
+-- keep remembers the answer to a request. When the generation began is in a field of its
+-- own, which is no idempotency key; one that a join made has none yet.
 local function keep(requests, before, began, now, request, record)
   now = math.floor(now / 1000000)
   if began and isOver(requests, now - began) then
@@ -49,6 +49,6 @@ local function keep(requests, before, began, now, request, record)
     redis.call('HSET', requests, request, record)
     return
   end
-  redis.call('HSET', requests, request, record, '', now)
+  redis.call('HSET', requests, request, record, 'began', now)
   redis.call('EXPIRE', requests, 2 * day)
 end
