@@ -80,8 +80,9 @@ const (
 var ErrUnsafe = errors.New("existing stream would lose events")
 
 // Ensure creates the streams, the consumers, the bucket and the schedule, or
-// brings them up to date. It never takes away subjects, age or size that the
-// stream of changes already has. Any number of processes may call it at once.
+// brings them up to date. It never takes away size or replicas that a stream already
+// has, nor subjects or age of the stream of changes. Any number of processes may call it
+// at once.
 func (b *Bus) Ensure(ctx context.Context, t Topology) error {
 	t = t.withDefaults()
 	for _, step := range []func(context.Context, Topology) error{
@@ -145,18 +146,38 @@ func mergeChanges(want *jetstream.StreamConfig, have jetstream.StreamConfig) err
 	if have.MaxAge == 0 || have.MaxAge > want.MaxAge {
 		want.MaxAge = have.MaxAge
 	}
-	if have.MaxBytes < 1 || have.MaxBytes > want.MaxBytes {
-		want.MaxBytes = have.MaxBytes
-	}
+	keepLarger(want, have)
 	// A smaller limit would refuse events for ever, a larger one is of use to none.
 	if have.MaxMsgSize >= largestEvent && have.MaxMsgSize < mostStored {
 		want.MaxMsgSize = have.MaxMsgSize
 	}
-	want.Replicas = max(want.Replicas, have.Replicas)
 	want.RePublish, want.Placement, want.Metadata = have.RePublish, have.Placement, have.Metadata
 	want.Duplicates, want.Compression = have.Duplicates, have.Compression
 	want.DenyDelete, want.DenyPurge = have.DenyDelete, have.DenyPurge
 	return nil
+}
+
+// keepLarger keeps the size and the replicas that an existing stream has more of.
+func keepLarger(want *jetstream.StreamConfig, have jetstream.StreamConfig) {
+	if have.MaxBytes < 1 || have.MaxBytes > want.MaxBytes {
+		want.MaxBytes = have.MaxBytes
+	}
+	want.Replicas = max(want.Replicas, have.Replicas)
+}
+
+// larger is how large a stream has to be, and with how many replicas: as asked for, or
+// as it is where that is more.
+func (b *Bus) larger(ctx context.Context, name string, maxBytes int64, replicas int) (int64, int, error) {
+	stream, err := b.js.Stream(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return maxBytes, replicas, nil
+	}
+	if err != nil {
+		return 0, 0, named(name, unavailable(err))
+	}
+	want := jetstream.StreamConfig{MaxBytes: maxBytes, Replicas: replicas}
+	keepLarger(&want, stream.CachedInfo().Config)
+	return want.MaxBytes, want.Replicas, nil
 }
 
 func unsafeSettings(have jetstream.StreamConfig) (problems []string) {
@@ -182,10 +203,14 @@ func unsafeSettings(have jetstream.StreamConfig) (problems []string) {
 func (b *Bus) ensureClock(ctx context.Context, t Topology) error {
 	// Schedules need a stream of their own: they rule out discard-new and let
 	// any publisher roll the stream up.
-	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	size, replicas, err := b.larger(ctx, StreamClock, 16<<20, t.Replicas)
+	if err != nil {
+		return err
+	}
+	_, err = b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: StreamClock, Description: "Savepoint: the sweeper's schedule and ticks",
 		Subjects: []string{events.ScopeSubject(events.ScopeCleanup), "clock.>"},
-		Storage:  jetstream.FileStorage, Replicas: t.Replicas, MaxBytes: 16 << 20,
+		Storage:  jetstream.FileStorage, Replicas: replicas, MaxBytes: size,
 		MaxMsgsPerSubject: 1, // ticks nobody took do not pile up
 		AllowMsgSchedules: true, AllowDirect: true,
 	})
@@ -193,18 +218,26 @@ func (b *Bus) ensureClock(ctx context.Context, t Topology) error {
 }
 
 func (b *Bus) ensureDead(ctx context.Context, t Topology) error {
-	_, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	size, replicas, err := b.larger(ctx, StreamDead, 1<<30, t.Replicas)
+	if err != nil {
+		return err
+	}
+	_, err = b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: StreamDead, Description: "Savepoint: events that cannot be saved, with their reason",
-		Subjects: []string{"dlq.>"}, Storage: jetstream.FileStorage, Replicas: t.Replicas,
-		Discard: jetstream.DiscardNew, MaxBytes: 1 << 30, AllowDirect: true,
+		Subjects: []string{"dlq.>"}, Storage: jetstream.FileStorage, Replicas: replicas,
+		Discard: jetstream.DiscardNew, MaxBytes: size, AllowDirect: true,
 	})
 	return named(StreamDead, err)
 }
 
 func (b *Bus) ensureMirror(ctx context.Context, t Topology) error {
-	_, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	size, replicas, err := b.larger(ctx, StreamMirror, 1<<30, t.Replicas)
+	if err != nil {
+		return err
+	}
+	_, err = b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: BucketMirror, Description: "Savepoint: the active contexts of each character, a mirror of Redis",
-		History: 1, Storage: jetstream.FileStorage, Replicas: t.Replicas, MaxBytes: 1 << 30,
+		History: 1, Storage: jetstream.FileStorage, Replicas: replicas, MaxBytes: size,
 	})
 	return named("bucket "+BucketMirror, err)
 }

@@ -229,6 +229,28 @@ func TestEnsureTakesNothingAway(t *testing.T) {
 	}
 }
 
+// The dead letters and the mirror keep the room that an operator has given them, too.
+func TestEnsureShrinksNoStream(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	want := make(map[string]int64)
+	for name, size := range map[string]int64{bus.StreamClock: 32 << 20, bus.StreamDead: 2 << 30, bus.StreamMirror: -1} {
+		cfg := r.config(name)
+		cfg.MaxBytes = size
+		_, err := r.js.UpdateStream(t.Context(), cfg)
+		r.must(err)
+		want[name] = size
+	}
+
+	r.must(r.bus.Ensure(t.Context(), seldom))
+
+	got := make(map[string]int64)
+	for name := range want {
+		got[name] = r.config(name).MaxBytes
+	}
+	equal(t, "sizes", got, want)
+}
+
 // A stream that could lose events is left alone, and the error says why.
 func TestEnsureRefusesAnUnsafeStream(t *testing.T) {
 	t.Parallel()
