@@ -11,13 +11,17 @@ import (
 // set. ok is false where nobody can tell: such a letter may be the only copy of
 // a change, and stays until somebody looks at it.
 //
-// A body that cannot be read tells no rows. Vitals are one row, which each event
-// sets whole, and no event's version is more than events.MaxAhead above the time
-// at which the stream stored it: a row above that is newer than whatever the
-// letter says.
+// An event of another character or scope than its letter's tells no rows: what is
+// saved of that one says nothing about this one. Nor does a body that cannot be read,
+// but for vitals: they are one row, which each event sets whole, and no event's version
+// is more than events.MaxAhead above the time at which the stream stored it: a row above
+// that is newer than whatever the letter says.
 func letterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey]events.Version, ok bool) {
 	rows = make(map[events.RowKey]events.Version)
 	if e, err := events.Decode(l.Body); err == nil {
+		if e.Scope != l.Scope || l.Char != 0 && e.CharID != l.Char {
+			return 0, nil, false
+		}
 		for _, row := range e.Rows() {
 			rows[row.Key] = max(rows[row.Key], row.Version)
 		}
