@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,10 +28,10 @@ const longestTrace = 256
 
 // Bury keeps msg among the dead letters with its reason, and returns when it is
 // stored. Burying the same message twice within two minutes keeps it once. Older
-// letters of the same character go where this one says as much of their rows, so
-// that a row that is refused again and again keeps one letter. char is 0 where
-// it is not known. The error is events.ErrGone where a message was released and the
-// stream has it no more.
+// letters of the same character go where this one says as much of their rows, and is
+// none that savers never take, so that a row that is refused again and again keeps one
+// letter. char is 0 where it is not known. The error is events.ErrGone where a message
+// was released and the stream has it no more.
 func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, char events.CharID, reason string) error {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -62,7 +61,8 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
 	}
 	b.log.Warn("event is in the dead letters", "scope", scope, "sequence", sequence, "char_id", char, "reason", reason)
-	if err := b.dropCovered(ctx, letter, ack.Sequence); err != nil {
+	kept := Letter{Sequence: ack.Sequence, Scope: scope, Char: char, Stored: meta.Timestamp, Body: letter.Data}
+	if err := b.dropCovered(ctx, kept); err != nil {
 		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
 	}
 	return nil
@@ -82,20 +82,21 @@ func letterID(meta *jetstream.MsgMetadata) string {
 	return fmt.Sprintf("%s/%d/%d", meta.Stream, meta.Sequence.Stream, meta.Timestamp.UnixNano())
 }
 
-// dropCovered drops letters before sequence that say nothing that letter does
-// not say as new or newer. It looks at the oldest few hundred of the character, and at
-// none where letter says nothing: many that are no events would each read them all.
-func (b *Bus) dropCovered(ctx context.Context, letter *nats.Msg, sequence uint64) error {
-	e, err := events.Decode(letter.Data)
-	if err != nil || strings.HasSuffix(letter.Subject, "."+events.NoCharacter) {
+// dropCovered drops letters before l that say nothing that l does not say as new or
+// newer. It looks at the oldest few hundred of the character, and at none where l says
+// nothing, or what no saver ever takes: the older may be the only copy then, and many
+// that are no events would each read them all.
+func (b *Bus) dropCovered(ctx context.Context, l Letter) error {
+	e, err := events.Decode(l.Body)
+	if err != nil || l.Char == 0 || e.CheckDelivery(l.Scope, l.Char, l.Stored) != nil {
 		return nil
 	}
-	older, _, err := b.page(ctx, StreamDead, letter.Subject, place{}, readMessages)
+	older, _, err := b.page(ctx, StreamDead, events.DeadLetterSubject(l.Scope, l.Char), place{}, readMessages)
 	if err != nil {
 		return err
 	}
 	for i := range older {
-		if older[i].Sequence < sequence && covers(&e, older[i].Data) {
+		if older[i].Sequence < l.Sequence && covers(&e, older[i].Data) {
 			if err := b.DropLetter(ctx, older[i].Sequence); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -348,6 +349,38 @@ func TestWhatSaysNothingDoesNotReadOlderLetters(t *testing.T) {
 	bury(string(body))
 	if questions() == 0 {
 		t.Error("no question for what an event covers: the test hears nothing")
+	}
+}
+
+// The older letter may be the only copy of a change, and what no saver ever takes does
+// not make up for it. What one may take does.
+func TestRefusedLetterPushesOutNoOlder(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		char  events.CharID
+		ahead time.Duration
+		want  int
+	}{
+		"as it should be":    {42, 0, 1},
+		"ahead by a day":     {42, 24 * time.Hour, 2},
+		"of somebody else's": {7, 0, 2},
+	} {
+		r := newRig(t, seldom)
+		bury := func(char events.CharID, version time.Time) {
+			e := events.New(char, events.Version(version.UnixMicro()), events.CauseAction, uuid.Nil, events.ScopeVitals,
+				events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}})
+			body, err := events.Encode(&e)
+			r.must(err)
+			r.put("sync.vitals.42", string(body))
+			r.ack(r.bury(42, "bad"))
+		}
+
+		bury(c.char, time.Now())
+		bury(c.char, time.Now().Add(c.ahead))
+
+		if n := len(r.letters("", 0)); n != c.want {
+			t.Errorf("%s: %d letters, want %d", name, n, c.want)
+		}
 	}
 }
 
