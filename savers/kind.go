@@ -76,9 +76,10 @@ func KindOf(err error) Kind {
 // loses nothing, to bury every event would.
 func kindOfCode(code string) Kind {
 	switch code {
-	case "25P04", "53200", "55P03", "57014", "58030":
+	case "25P04", "53200", "55P03", "57014", "58030", "XX001", "XX002":
 		// transaction timeout, out of memory, lock not available, statement timeout or
-		// canceled, I/O error: what the whole meets, parts may not
+		// canceled, I/O error, a corrupted block, a corrupted index: what the whole meets,
+		// parts may not
 		return KindStuck
 	}
 	switch class := code[:min(2, len(code))]; class {
