@@ -104,7 +104,7 @@ func (v *Verifier) readStream(ctx context.Context, all []*copies, byChar map[eve
 
 func (c *copies) addEvent(e events.Stored) {
 	game.Join(c.stream, game.FromEvent(&e.StateChanged))
-	for _, row := range e.Rows() {
+	for _, row := range saidRows(&e.StateChanged) {
 		// Of the same change published twice the later one counts: savers may
 		// not have come to it yet.
 		if row.Version >= rowVersion(c.newest[row.Key], row.Key) {
@@ -113,12 +113,22 @@ func (c *copies) addEvent(e events.Stored) {
 	}
 }
 
+// saidRows are the rows that an event sets, and those of all trades that it carries:
+// also of one in escrow, which its sender is not done with.
+func saidRows(e *events.StateChanged) []events.Row {
+	rows := slices.Clip(e.Rows()) // which may be somebody's own
+	for _, t := range e.Transfers() {
+		rows = append(rows, t.Row())
+	}
+	return rows
+}
+
 // rowVersion is the version that an event gives a row; 0 where it names it not.
 func rowVersion(e events.Stored, key events.RowKey) (v events.Version) {
 	if e.Data == nil {
 		return 0
 	}
-	for _, row := range e.Rows() {
+	for _, row := range saidRows(&e.StateChanged) {
 		if row.Key == key {
 			v = max(v, row.Version)
 		}

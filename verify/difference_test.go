@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 )
 
 // The verdict about a row says which copy is right, by versions first, and by what the
@@ -64,6 +65,45 @@ func TestVerdictAboutAFight(t *testing.T) {
 		}
 		if got := r.verdict(); c.differs && got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// A trade in escrow is no row that its sender's event sets, and is in it all the same:
+// where PostgreSQL lacks it, savers have come to it or not.
+func TestVerdictAboutATradeInEscrow(t *testing.T) {
+	t.Parallel()
+	trade := events.Transfer{ID: uuid.New(), From: 1, To: 2, Version: 5, Items: []events.Moved{{ItemID: "gem", Quantity: 1, FromQuantity: 2}}}
+	event := func(sequence uint64, trade events.Transfer, settled bool) events.Stored {
+		e := events.New(1, 5, events.CauseTransfer, uuid.Nil, events.ScopeInventory,
+			events.Inventory{Items: []events.ItemChange{{ItemID: "gem", Delta: -1, Quantity: 2}}, Transfers: []events.Transfer{trade}})
+		return events.Stored{StateChanged: e, Sequence: sequence, Settled: settled}
+	}
+	completed := trade
+	completed.ToVersion = 7
+	for name, c := range map[string]struct {
+		history  []events.Stored
+		sequence uint64
+		want     Verdict
+	}{
+		"its event waits":            {[]events.Stored{event(1, trade, false)}, 1, Pending},
+		"its event is settled":       {[]events.Stored{event(1, trade, true)}, 1, Unstored},
+		"published twice, one waits": {[]events.Stored{event(1, trade, true), event(2, trade, false)}, 2, Pending},
+		"completed, and said older":  {[]events.Stored{event(1, completed, true), event(2, trade, false)}, 1, Unstored},
+		"completed, and that waits":  {[]events.Stored{event(1, trade, true), event(2, completed, false)}, 2, Pending},
+	} {
+		all := copies{char: 1, hot: &game.Loaded{}, stream: &game.State{Char: 1}, newest: make(map[events.RowKey]events.Stored)}
+		for _, e := range c.history {
+			all.addEvent(e)
+		}
+		var got Difference
+		for _, d := range all.differences() {
+			if d.Row == events.RowTransfer(trade.ID) {
+				got = d
+			}
+		}
+		if got.Verdict != c.want || got.Event.Sequence != c.sequence {
+			t.Errorf("%s: %q by event %d, want %q by %d", name, got.Verdict, got.Event.Sequence, c.want, c.sequence)
 		}
 	}
 }
