@@ -115,6 +115,20 @@ func (r *rig) stopLeader(servers []*stack.NATS, consumer string) {
 	})
 }
 
+// A process that does not ask for replicas takes away none that are there.
+func TestEnsureTakesNoReplicaAway(t *testing.T) {
+	t.Parallel()
+	r, servers := newClusterRig(t)
+
+	r.must(r.bus.Ensure(t.Context(), seldom))
+
+	for _, name := range []string{bus.StreamChanges, bus.StreamClock, bus.StreamDead, bus.StreamMirror} {
+		if n := r.config(name).Replicas; n != len(servers) {
+			t.Errorf("%s: %d replicas, want %d", name, n, len(servers))
+		}
+	}
+}
+
 // A reader lies in the memory of one server of a cluster, and goes with it.
 func TestCatchUpOutlivesTheServerOfItsReader(t *testing.T) {
 	t.Parallel()

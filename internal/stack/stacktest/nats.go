@@ -25,7 +25,7 @@ func NATSCluster(t testing.TB) []*stack.NATS {
 	for i, addr := range addrs {
 		name := "n" + strconv.Itoa(i)
 		servers = append(servers, RestartNATS(t, stack.NATSConfig{
-			StoreDir: newDir(t, name), Peers: stack.NATSPeers{Name: name, Addr: addr, All: addrs},
+			StoreDir: newDir(t, name+"-"), Peers: stack.NATSPeers{Name: name, Addr: addr, All: addrs},
 		}))
 	}
 	return servers
