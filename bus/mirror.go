@@ -133,7 +133,9 @@ func (b *Bus) InSessions(ctx context.Context, from uint64, limit int) (chars []e
 	return chars, next, nil
 }
 
-// Put shows contexts in the mirror, unless it shows a version as high already.
+// Put shows contexts in the mirror, unless it shows a version as high already. Where the
+// server refuses them, as when the bucket is full, the error wraps a *jetstream.APIError,
+// else an *events.UnavailableError.
 func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Contexts) error {
 	body, err := writeMirror(char, contexts)
 	if err != nil {
@@ -153,8 +155,12 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 			return nil
 		}
 		m.recent.Forget(char)
-		if !movedOn(err) {
-			return named(fmt.Sprintf("mirror of character %d", char), unavailable(m.b.noted(err)))
+		switch {
+		case movedOn(err):
+		case isRefusal(err):
+			return fmt.Errorf("mirror of character %d: %w", char, err)
+		default:
+			return fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
 		}
 	}
 }
@@ -198,6 +204,12 @@ func movedOn(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// isRefusal reports whether the stream is there, and did not take what was put.
+func isRefusal(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api)
 }
 
 // MirrorMade is when the bucket was created: a new one is empty, whatever the

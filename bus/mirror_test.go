@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -244,6 +245,26 @@ func TestMirrorWithoutAServerIsUnavailable(t *testing.T) {
 		isUnavailable(t, err)
 		isUnavailable(t, mirror.Put(t.Context(), 42, contexts(2)))
 	})
+}
+
+// What the server refuses is another thing than a server that is away.
+func TestFullMirrorIsNotUnavailable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	cfg := r.config(bus.StreamMirror)
+	cfg.MaxBytes = 100
+	_, err := r.js.UpdateStream(t.Context(), cfg)
+	r.must(err)
+
+	err = r.bus.Mirror().Put(t.Context(), 42, contexts(1, game.ContextCombat))
+
+	var (
+		refused *jetstream.APIError
+		away    *events.UnavailableError
+	)
+	if !errors.As(err, &refused) || errors.As(err, &away) {
+		t.Errorf("%v, want the server's refusal", err)
+	}
 }
 
 // The caller's contexts are only read.
