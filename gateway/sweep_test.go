@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -69,6 +71,117 @@ func TestUnreadableCharacterDoesNotStopTheSweep(t *testing.T) {
 	chars, err := s.hot.Overdue(t.Context(), time.Now(), 10)
 	if err != nil || len(chars) != 0 {
 		t.Errorf("overdue: %v, %v", chars, err)
+	}
+}
+
+// badBlock is a PostgreSQL that cannot read the rows of one character.
+type badBlock struct {
+	savers.CleanupCold
+	char events.CharID
+}
+
+func (b badBlock) Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+	if _, ok := wanted[b.char]; ok {
+		return nil, events.Unavailable("postgresql", &pgconn.PgError{Code: "XX001", Message: "invalid page in block 7 of relation base/5/16400"})
+	}
+	return b.CleanupCold.Rows(ctx, wanted)
+}
+
+// Nor must a row that PostgreSQL cannot read, or a key of Redis that is something else.
+func TestCharacterThatCannotBeAskedAboutDoesNotStopTheSweep(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.stream.cut.Store(true)
+	for char := 1; char <= 5; char++ {
+		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
+	}
+	s.stream.cut.Store(false)
+	pipe := s.redis.Pipeline()
+	pipe.Del(t.Context(), "{ac:2}:dirty")
+	pipe.Set(t.Context(), "{ac:2}:dirty", "vitals", 0)
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sweeper := s.cleanup(time.Nanosecond)
+	sweeper.Cold = badBlock{s.cold, 1}
+
+	if err := sweeper.Sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Error(err)
+	}
+
+	if n := len(s.published()); n != 3 {
+		t.Errorf("%d events published, want those of the three others", n)
+	}
+	chars, err := s.hot.Overdue(t.Context(), time.Now().Add(time.Minute), 10)
+	if err != nil || len(chars) != 0 {
+		t.Errorf("first of the next sweep: %v, %v", chars, err)
+	}
+}
+
+// Those whom a server is away for are looked at again soon, and after the others.
+func TestSweepThatAServerIsAwayForDelaysNobody(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.stream.cut.Store(true)
+	for char := 1; char <= 3; char++ {
+		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
+	}
+	hours := time.Now().Add(3 * time.Hour)
+	if err := s.cleanup(time.Nanosecond).Sweep(t.Context(), hours); err == nil {
+		t.Error("the stream is away, and no error")
+	}
+	if chars, err := s.hot.Overdue(t.Context(), hours, 10); err != nil || len(chars) != 0 {
+		t.Errorf("first of the next sweep: %v, %v", chars, err)
+	}
+	s.stream.cut.Store(false)
+
+	if err := s.cleanup(time.Nanosecond).Sweep(t.Context(), hours.Add(10*time.Second)); err != nil {
+		t.Error(err)
+	}
+
+	if n := len(s.published()); n != 3 {
+		t.Errorf("%d of 3 events published", n)
+	}
+}
+
+// A full bucket AC is no reason to leave what nobody has published.
+func TestFullMirrorDoesNotStopTheSweep(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	stream, err := s.js.Stream(t.Context(), bus.StreamMirror)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.MaxBytes = 100
+	if _, err := s.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	const characters, writers = 520, 8 // more than are handled together
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			for char := 1 + w; char <= characters; char += writers {
+				if r, err := s.try(0, "POST", fmt.Sprint(char)+"/contexts/inventory", ""); err != nil || r.Status != 201 {
+					t.Errorf("%+v %v", r, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	s.stream.cut.Store(true)
+	s.want(200, "PUT", "9999/vitals", harbor)
+	s.stream.cut.Store(false)
+
+	s.sweep(time.Minute)
+
+	s.settled(events.ScopeVitals)
+	s.sweep(2 * time.Minute)
+	if view := s.look(9999, "hot"); len(view.Dirty) != 0 {
+		t.Errorf("dirty: %+v", view.Dirty)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -190,11 +191,23 @@ func (s *sweep) over(ctx context.Context) bool {
 
 // goOn reports whether the sweep can go on after an error that one character
 // met: one that says that a server is away will meet the others, too. An error
-// of the character's own, as of a row that somebody else wrote, must not keep
-// all others from their turn.
+// of the character's own, as of a row that somebody else wrote or on a block that
+// cannot be read, must not keep all others from their turn.
 func goOn(ctx context.Context, err error) bool {
 	var away *events.UnavailableError
-	return ctx.Err() == nil && !errors.As(err, &away)
+	return ctx.Err() == nil && (!errors.As(err, &away) || isAnswer(away))
+}
+
+// isAnswer reports whether a server was there, and said that it cannot do what it was
+// asked for: it may be able to do it for others.
+func isAnswer(away *events.UnavailableError) bool {
+	switch away.What {
+	case "postgresql":
+		return KindOf(away) != KindTransient && !errors.Is(away, context.DeadlineExceeded)
+	case "redis":
+		return strings.Contains(away.Error(), "WRONGTYPE") // somebody else wrote the key
+	}
+	return false
 }
 
 // endLost ends the sessions of characters that nobody has heard of.

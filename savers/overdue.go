@@ -47,7 +47,27 @@ type settler struct {
 	characters, events int
 }
 
+// settle handles characters together. Where a question about them fails, and not
+// because a server is away, it handles half of them at a time, until the one that it
+// failed for is alone and goes to the back of the list.
 func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
+	err := s.together(ctx, chars)
+	if err == nil || !goOn(ctx, err) {
+		return err
+	}
+	if len(chars) == 1 {
+		s.Log.Warn("unsaved rows not looked at", "char_id", chars[0], "err", err)
+		return s.Hot.Postpone(ctx, map[events.CharID]time.Time{chars[0]: s.now.Add(maxBackoff)})
+	}
+	// The first half has its turn in any case: so each sweep gets somewhere.
+	half := len(chars) / 2
+	if err := s.settle(ctx, chars[:half]); err != nil || s.over(ctx) {
+		return err
+	}
+	return s.settle(ctx, chars[half:])
+}
+
+func (s *settler) together(ctx context.Context, chars []events.CharID) error {
 	marks, err := s.Hot.MarksOf(ctx, chars)
 	if err != nil {
 		return err
@@ -59,24 +79,43 @@ func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
 	if err := s.Hot.Clear(ctx, overtaken(marks, saved)); err != nil {
 		return err
 	}
-	var group errgroup.Group
-	group.SetLimit(sweepAtOnce)
-	postponed := make(map[events.CharID]time.Time)
+	lost := make(map[events.CharID]versions, len(chars))
 	for _, char := range chars {
-		lost, err := s.lost(ctx, marks[char], saved[char])
-		if err != nil {
-			return errors.Join(err, group.Wait())
-		}
-		// At least a little, so that one sweep looks at nobody twice.
-		postponed[char] = s.now.Add(max(s.backoff(lost), time.Millisecond))
-		if len(lost) > 0 {
-			group.Go(func() error { return s.dispatch(ctx, char, lost) })
+		if lost[char], err = s.lost(ctx, marks[char], saved[char]); err != nil {
+			return err
 		}
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	return s.dispatchAll(ctx, lost)
+}
+
+// dispatchAll dispatches what is lost and moves the characters behind the others. One
+// that a server was away for is looked at again as soon as the grace is over: it may be
+// the only one, and after an outage nobody is to wait.
+func (s *settler) dispatchAll(ctx context.Context, lost map[events.CharID]versions) error {
+	var (
+		group errgroup.Group
+		mu    sync.Mutex // guards until
+		until = make(map[events.CharID]time.Time, len(lost))
+	)
+	group.SetLimit(sweepAtOnce)
+	for char, rows := range lost {
+		group.Go(func() (err error) {
+			if len(rows) > 0 {
+				err = s.dispatch(ctx, char, rows)
+			}
+			wait := s.backoff(rows)
+			if err != nil {
+				wait = 0
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			// At least a little, so that one sweep looks at nobody twice.
+			until[char] = s.now.Add(max(wait, time.Millisecond))
+			return err
+		})
 	}
-	return s.Hot.Postpone(ctx, postponed)
+	err := group.Wait()
+	return errors.Join(err, s.Hot.Postpone(ctx, until))
 }
 
 // overtaken is what is saved of the rows that are marked. A character of which
@@ -128,8 +167,8 @@ func (s *settler) backoff(lost versions) (wait time.Duration) {
 // dispatch orders the saves of a character's lost rows. An error of the
 // character's own is logged: it comes back with the next turn.
 func (s *settler) dispatch(ctx context.Context, char events.CharID, lost versions) error {
-	var errs error
 	dispatched := 0
+	defer func() { s.count(dispatched) }()
 	for scope := range scopesOf(lost) {
 		n, err := 0, error(nil)
 		if scope == "" {
@@ -138,14 +177,14 @@ func (s *settler) dispatch(ctx context.Context, char events.CharID, lost version
 			n, err = s.Game.Dispatch(ctx, scope, char)
 		}
 		dispatched += n
-		errs = errors.Join(errs, err)
+		if err != nil && !goOn(ctx, err) {
+			return err
+		}
+		if err != nil {
+			s.Log.Warn("unsaved rows not dispatched", "char_id", char, "err", err)
+		}
 	}
-	s.count(dispatched)
-	if errs != nil && goOn(ctx, errs) {
-		s.Log.Warn("unsaved rows not dispatched", "char_id", char, "err", errs)
-		return nil
-	}
-	return errs
+	return nil
 }
 
 func scopesOf(rows versions) map[events.Scope]bool {
