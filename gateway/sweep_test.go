@@ -304,6 +304,31 @@ func TestIdleCharactersThatStayDoNotHideOthers(t *testing.T) {
 	}
 }
 
+// Nor does one that cannot be forgotten, as somebody else wrote when it was seen.
+func TestIdleCharacterThatCannotBeForgottenDoesNotStopTheSweep(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	for char := 1; char <= 3; char++ {
+		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
+	}
+	s.wantEqual()
+	if err := s.redis.HSet(t.Context(), "ac:2", "last_seen", "never").Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	later := time.Now().Add(3 * time.Hour)
+	s.sweep(3 * time.Hour)
+
+	if left := s.redis.Exists(t.Context(), "ac:1", "ac:2", "ac:3").Val(); left != 1 {
+		t.Errorf("%d are left, want the one that cannot be forgotten", left)
+	}
+	idle, err := s.hot.Idle(t.Context(), later.Add(-time.Hour), 10)
+	if err != nil || len(idle) != 0 {
+		t.Errorf("first of the next sweep: %v, %v", idle, err)
+	}
+}
+
 // After an outage every saved mark goes in one sweep, and a sweep without time
 // does nothing but go on the next time.
 func TestManySavedMarksAreClearedInOneSweep(t *testing.T) {

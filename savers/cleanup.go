@@ -205,7 +205,8 @@ func isAnswer(away *events.UnavailableError) bool {
 	case "postgresql":
 		return KindOf(away) != KindTransient && !errors.Is(away, context.DeadlineExceeded)
 	case "redis":
-		return strings.Contains(away.Error(), "WRONGTYPE") // somebody else wrote the key
+		// Somebody else wrote a key, or a value that a function cannot reckon with.
+		return strings.Contains(away.Error(), "WRONGTYPE") || strings.Contains(away.Error(), "attempt to ")
 	}
 	return false
 }
@@ -252,7 +253,7 @@ func (s *sweep) evict(ctx context.Context) error {
 		if err != nil || len(chars) == 0 {
 			return err
 		}
-		stay, err := s.Hot.EvictMany(ctx, chars, since)
+		stay, err := s.forget(ctx, chars, since)
 		if err != nil {
 			return err
 		}
@@ -261,4 +262,23 @@ func (s *sweep) evict(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forget divides characters as settle does: one that cannot be forgotten stays.
+func (s *sweep) forget(ctx context.Context, chars []events.CharID, since time.Time) (stay []events.CharID, err error) {
+	stay, err = s.Hot.EvictMany(ctx, chars, since)
+	if err == nil || !goOn(ctx, err) {
+		return stay, err
+	}
+	if len(chars) == 1 {
+		s.Log.Warn("idle character not forgotten", "char_id", chars[0], "err", err)
+		return chars, nil
+	}
+	half := len(chars) / 2
+	first, err := s.forget(ctx, chars[:half], since)
+	if err != nil {
+		return nil, err
+	}
+	second, err := s.forget(ctx, chars[half:], since)
+	return append(first, second...), err
 }
