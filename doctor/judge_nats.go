@@ -14,6 +14,7 @@ const (
 	defaultSync = 2 * time.Minute // NATS's own default of sync_interval
 	trimShare   = 0.6             // the sweeper drops what is saved above this
 	fullShare   = 0.9             // nearly full
+	mirrorShare = 0.8             // the bucket AC, which nobody trims: it grows with each character
 	lateAfter   = time.Minute     // as the alarm on the oldest unsaved event
 	// smallestPending is what one saver keeps busy with: a fetch of 5,000, a transaction
 	// of as many under way in each of two lanes, and one that waits.
@@ -147,8 +148,14 @@ func judgeDead(f *findings, s Stream) {
 }
 
 func judgeMirror(f *findings, s Stream) {
-	if f.known(s) && isMemory(s.Config) {
+	if !f.known(s) {
+		return
+	}
+	if isMemory(s.Config) {
 		f.add(Note, "bucket AC: storage memory", "NATS process killed: the mirror of the contexts is empty until Redis refreshes it; nothing is lost", "")
+	}
+	if limit, used := s.Config.MaxBytes, int64(s.State.Bytes); limit > 0 && used > share(limit, mirrorShare) {
+		f.add(Warning, fmt.Sprintf("bucket AC: %s of %s", size(used), size(limit)), "it refuses contexts when it is full: the mirror falls behind, and answers about contexts say hot", "raise max_bytes of its stream, KV_AC")
 	}
 }
 

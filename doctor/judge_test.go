@@ -89,6 +89,7 @@ func TestEachSettingIsFound(t *testing.T) {
 		{"dead letters expire", nats(func(n *NATS) { n.Dead.Config.MaxAge = time.Hour }), Critical, "SYNC_DLQ: storage File, discard DiscardNew, max age 1h"},
 		{"dead letters", nats(func(n *NATS) { n.Dead.State.Msgs = 2 }), Warning, "2 dead letters"},
 		{"mirror in memory", nats(func(n *NATS) { n.Mirror.Config.Storage = jetstream.MemoryStorage }), Note, "bucket AC"},
+		{"mirror full", nats(func(n *NATS) { n.Mirror.State.Bytes = 900 << 20 }), Warning, "bucket AC: 900 MiB of 1 GiB"},
 		{"no schedules", nats(func(n *NATS) { n.Clock.Config.AllowMsgSchedules = false }), Critical, "does not allow schedules"},
 		{"not armed", nats(func(n *NATS) { n.TickEvery = 0 }), Critical, "not armed"},
 		{"no tick yet", nats(func(n *NATS) { n.LastTick = time.Time{} }), Warning, "not ticked"},
