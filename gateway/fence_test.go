@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
@@ -194,6 +196,61 @@ func TestCopyOlderThanTheFenceIsNotDispatched(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// slowCold is the real PostgreSQL, with something that happens after a trade was looked
+// up.
+type slowCold struct {
+	gateway.Cold
+	looked func()
+}
+
+func (c *slowCold) Transfer(ctx context.Context, id uuid.UUID) (events.Transfer, bool, error) {
+	t, ok, err := c.Cold.Transfer(ctx, id)
+	c.looked()
+	return t, ok, err
+}
+
+// The same for the repeat of a trade: a gateway that slept with it in hand does not
+// publish what Redis has lost meanwhile. Its items may be another's by now.
+func TestRepeatedTradeOlderThanTheFenceIsNotPublished(t *testing.T) {
+	t.Parallel()
+	const fence = 50 * time.Millisecond
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory?durability=cold", fiveGems)
+	s.gem(s.service(), 2)
+	give := func(at *gateway.Service, trade game.Trade) gateway.Durability {
+		t.Helper()
+		a, err := at.Transfer(t.Context(), trade, gateway.Options{Durability: gateway.DurabilityStream})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Durability
+	}
+	trade := game.Trade{ID: uuid.New(), From: 1, To: 2, Items: []game.ItemDelta{{ItemID: "gem", Delta: 5}}}
+	s.stream.cut.Store(true)
+	give(s.fenced(fence), trade) // known to Redis alone
+	s.stream.cut.Store(false)
+	sleeper := s.fenced(fence)
+	sleeper.Cold = &slowCold{s.cold, sync.OnceFunc(func() {
+		s.flush()
+		other := s.fenced(fence)
+		give(other, game.Trade{ID: uuid.New(), From: 1, To: 3, Items: trade.Items})
+		if _, err := other.Look(t.Context(), 2); err != nil {
+			t.Error(err)
+		}
+	})}
+
+	if reached := give(sleeper, trade); reached != gateway.DurabilityHot {
+		t.Errorf("durability %q of what Redis has lost", reached)
+	}
+
+	s.settled(events.ScopeInventory)
+	s.wantEqual()
+	for _, from := range []string{"hot", "cold"} {
+		s.wantGems("repeated", from, 0, 1, 5)
 	}
 }
 

@@ -57,13 +57,17 @@ func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Optio
 		s.catchUp(ctx, h)
 		return DurabilityCold
 	}
-	h.seen = time.Now()
+	loading, held := time.Now(), false
 	for _, char := range []events.CharID{h.trade.From, h.trade.To} {
 		l, err := s.Hot.Load(ctx, char, game.Want{Transfers: true})
 		if err != nil {
 			return DurabilityHot
 		}
+		held = held || l.Transfers[h.trade.ID].Version == h.trade.Version
 		h.carried = append(h.carried, slices.Collect(maps.Values(l.Transfers))...)
+	}
+	if held { // else Redis may have lost it since it was seen
+		h.seen = loading
 	}
 	reached := s.publishTrade(ctx, h, opts)
 	s.catchUp(ctx, h)
