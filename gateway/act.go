@@ -56,7 +56,7 @@ type Answer struct {
 	// Replayed tells that this is the answer of an earlier, equal request.
 	Replayed bool `json:"-"`
 	// begun is when its commit was sent, and request what was kept for it: the
-	// answer before it was told how far it has come.
+	// answer before it was told how far it has come. A repeat has the first one's.
 	begun   time.Time
 	request game.Request
 }
@@ -85,7 +85,7 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 		s.Metrics.acted(answer.Durability)
 	case answer != nil && answer.Replayed && answer.Durability != DurabilityHot:
 		// The first may have died before it published.
-		answer.Durability = s.publishAgain(ctx, a, answer.Version)
+		answer.Durability = s.publishAgain(ctx, a, answer)
 	}
 	return answer, nil
 }

@@ -14,18 +14,13 @@ import (
 // through which any code orders a save that is not the publish of its own commit.
 // It returns how many events the stream has stored.
 func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
-	return s.dispatch(ctx, scope, char, true)
-}
-
-// dispatch is Dispatch, with or without going on with trades in escrow.
-func (s *Service) dispatch(ctx context.Context, scope events.Scope, char events.CharID, escrow bool) (int, error) {
 	begun := time.Now()
 	want, _ := wantOf(scope) // what has no hot state has no events
 	loaded, err := s.Hot.Load(ctx, char, want)
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
-	return s.dispatchLoaded(ctx, scope, loaded, begun, escrow)
+	return s.dispatchLoaded(ctx, scope, loaded, begun)
 }
 
 // Order is Dispatch for a caller of whom nothing is known: the copy is verified
@@ -43,20 +38,18 @@ func (s *Service) Order(ctx context.Context, scope events.Scope, char events.Cha
 		return 0, ErrUnknown
 	}
 	if time.Since(begun) > s.PublishBy/2 { // the copy was joined first
-		return s.dispatch(ctx, scope, char, true)
+		return s.Dispatch(ctx, scope, char)
 	}
-	return s.dispatchLoaded(ctx, scope, loaded, begun, true)
+	return s.dispatchLoaded(ctx, scope, loaded, begun)
 }
 
 // dispatchLoaded publishes what was loaded after begun. As with a commit, what was
 // loaded too long ago is not published any more: Redis may have lost it, and the
 // character may have been joined without it. The marks bring it back.
-func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, begun time.Time, escrow bool) (completed int, err error) {
+func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, begun time.Time) (completed int, err error) {
 	char := loaded.Char
-	if escrow {
-		if completed, err = s.completeEscrow(ctx, &loaded.State); err != nil {
-			return 0, err
-		}
+	if completed, err = s.completeEscrow(ctx, &loaded.State); err != nil {
+		return 0, err
 	}
 	batch := game.Snapshot(&loaded.State, scope, s.Cause)
 	if len(batch) == 0 {
@@ -73,25 +66,6 @@ func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
 	return completed + len(batch), nil
-}
-
-func (s *Service) dispatchMarks(ctx context.Context, char events.CharID, marks map[events.RowKey]events.Version) error {
-	scopes := make(map[events.Scope]bool)
-	for row := range marks {
-		scopes[row.Scope()] = true
-	}
-	for scope := range scopes {
-		if scope == "" {
-			continue
-		}
-		if _, err := s.dispatch(ctx, scope, char, false); err != nil {
-			return err
-		}
-	}
-	if scopes[""] {
-		return s.RefreshMirror(ctx, char)
-	}
-	return nil
 }
 
 // wantOf is what a save of a scope needs to have loaded; false where the scope has no hot

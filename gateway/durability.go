@@ -99,23 +99,60 @@ func (s *Service) send(ctx context.Context, begun time.Time, origin game.Origin,
 	}, nil
 }
 
-// publishAgain is publish for a request that was committed before, at version v.
-func (s *Service) publishAgain(ctx context.Context, a action, v events.Version) Durability {
-	marks, err := s.Hot.Marks(ctx, a.char)
-	if err != nil {
+// publishAgain is publish for a request that was committed before, with the answer that
+// was kept for it.
+func (s *Service) publishAgain(ctx context.Context, a action, answer *Answer) Durability {
+	begun := time.Now()
+	want := game.Everything
+	want.Request = answer.request.Key
+	l, err := s.Hot.Load(ctx, a.char, want)
+	// Marks tell what is not published only where Redis still has the change.
+	if err != nil || !l.Verified || l.Version < answer.Version || l.Record != answer.request.Record {
 		return DurabilityHot
 	}
-	short, cancel := context.WithTimeout(ctx, s.PublishTimeout)
-	defer cancel()
-	if err := s.dispatchMarks(short, a.char, marks); err != nil {
+	if err := s.publishLoaded(ctx, l, begun, game.Origin{Trace: a.opts.Trace}); err != nil {
+		s.Log.Debug("repeat not published; the dirty marks stay", "char_id", a.char, "err", err)
 		return DurabilityHot
 	}
 	if a.opts.Durability == DurabilityCold {
 		waiting, cancel := context.WithTimeout(ctx, s.ColdTimeout)
 		defer cancel()
-		if view, err := s.AwaitSaved(waiting, a.char, v); err == nil && view.Saved {
+		if view, err := s.AwaitSaved(waiting, a.char, answer.Version); err == nil && view.Saved {
 			return DurabilityCold
 		}
 	}
 	return DurabilityStream
+}
+
+// publishLoaded publishes all that the marks of a copy name, which was loaded after begun.
+func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, begun time.Time, origin game.Origin) error {
+	marked := make(map[events.Scope]bool)
+	for row := range l.Dirty {
+		marked[row.Scope()] = true
+		if id, ok := row.Fight(); ok && l.Sessions[id].Result == nil {
+			return errLate // it was not loaded with its mark
+		}
+	}
+	var batch []events.StateChanged
+	for _, scope := range events.Scopes() {
+		if marked[scope] {
+			batch = append(batch, game.Snapshot(&l.State, scope, s.Cause)...)
+		}
+	}
+	stored, err := func() error { return nil }, error(nil)
+	if len(batch) > 0 {
+		stored, err = s.send(ctx, begun, origin, batch...)
+	}
+	if err != nil {
+		return err
+	}
+	if marked[game.RowContexts.Scope()] {
+		short, cancel := s.publishing.within(ctx)
+		defer cancel()
+		if err := s.Mirror.Put(short, l.Char, l.Contexts); err != nil {
+			return err
+		}
+		s.clearLater(l.Char, l.Contexts.Version)
+	}
+	return stored()
 }

@@ -64,6 +64,6 @@ func (a *action) kept(text string) (*Answer, error) {
 	if kept.Refusal != nil {
 		return nil, &RefusedError{kept.Refusal}
 	}
-	kept.Answer.Replayed = true
+	kept.Answer.Replayed, kept.Answer.request = true, game.Request{Key: a.opts.Key, Record: text}
 	return kept.Answer, nil
 }

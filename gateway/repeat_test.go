@@ -4,6 +4,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/gateway"
 )
 
 // Answers are kept in two generations. A join puts back an answer that neither
@@ -68,5 +71,53 @@ func TestRepeatIsKnownInEitherGenerationOfAnswers(t *testing.T) {
 	known("put back")
 	if view := s.look(1, "hot"); view.Items[0].Quantity.Quantity != 1 || view.Items[0].Version != first.Version {
 		t.Errorf("items %+v, want the first answer's %+v", view.Items, first)
+	}
+}
+
+// Redis is emptied while a gateway has the repeat of a request in hand that its first
+// gateway did not publish. What the repeat calls published is in the copy that the game
+// goes on with, and what Redis has lost before it was read is not called so.
+func TestRepeatDoesNotCallPublishedWhatRedisHasLost(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		loads int // after how many Redis is emptied
+		want  gateway.Durability
+		gems  int64
+	}{
+		"before the change was read": {1, gateway.DurabilityHot, 5},
+		"after it":                   {2, gateway.DurabilityStream, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			s.save()
+			s.want(200, "POST", "1/inventory?durability=cold", fiveGems)
+			opts := gateway.Options{Key: uuid.NewString(), Durability: gateway.DurabilityStream}
+			gem := func(at *gateway.Service) *gateway.Answer {
+				t.Helper()
+				a, err := at.ChangeItems(t.Context(), 1, []game.ItemDelta{{ItemID: "gem", Delta: 1}}, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return a
+			}
+			s.stream.cut.Store(true)
+			gem(s.service())
+			s.stream.cut.Store(false)
+			second, loads := s.service(), 0
+			second.Hot = &loadedHot{s.hot, func() {
+				if loads++; loads == test.loads {
+					s.flush()
+				}
+			}}
+
+			if a := gem(second); a.Durability != test.want || !a.Replayed {
+				t.Errorf("%+v, want durability %q of a repeat", a, test.want)
+			}
+
+			if n := s.quantity(1, "hot", "gem"); n != test.gems {
+				t.Errorf("%d gems, want %d", n, test.gems)
+			}
+		})
 	}
 }

@@ -31,7 +31,6 @@ type Hot interface {
 	// Complete reports whether a character that Redis does not have has nothing
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
-	Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error)
 	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 }
 
