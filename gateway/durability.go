@@ -110,7 +110,7 @@ func (s *Service) publishAgain(ctx context.Context, a action, answer *Answer) Du
 	if err != nil || !l.Verified || l.Version < answer.Version || l.Record != answer.request.Record {
 		return DurabilityHot
 	}
-	if err := s.publishLoaded(ctx, l, begun, game.Origin{Trace: a.opts.Trace}); err != nil {
+	if err := s.publishLoaded(ctx, l, begun, game.Origin{Trace: a.opts.Trace, Request: answer.request}); err != nil {
 		s.Log.Debug("repeat not published; the dirty marks stay", "char_id", a.char, "err", err)
 		return DurabilityHot
 	}

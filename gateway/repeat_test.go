@@ -121,3 +121,27 @@ func TestRepeatDoesNotCallPublishedWhatRedisHasLost(t *testing.T) {
 		})
 	}
 }
+
+// A change that a repeat has published goes with its request, as that of the first would
+// have: the next repeat is known also when Redis has lost its memory.
+func TestAnswerThatARepeatHasPublishedOutlivesRedis(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	key, body := uuid.NewString(), `{"changes":[{"item_id":"gem","delta":1}]}`
+	s.want(200, "POST", "1/inventory", fiveGems)
+	s.stream.cut.Store(true)
+	s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key)
+	s.stream.cut.Store(false)
+	if a := s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key); a.Durability != "stream" {
+		t.Errorf("durability of the repeat %q", a.Durability)
+	}
+	s.wantEqual()
+	s.flush()
+
+	s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key)
+
+	if n := s.quantity(1, "hot", "gem"); n != 6 {
+		t.Errorf("%d gems, want 6", n)
+	}
+}
