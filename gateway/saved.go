@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -13,7 +14,8 @@ type SavedView struct {
 	CharID  events.CharID  `json:"char_id"`
 	Version events.Version `json:"version"` // of the newest change
 	// UpTo holds, for each scope, a version: PostgreSQL has every change of the
-	// scope at or below it. It is Version where nothing is left to save.
+	// scope at or below it. It is Version where nothing is left to save, and 0 while
+	// PostgreSQL has nothing of a row that is.
 	UpTo map[events.Scope]events.Version `json:"saved_up_to"`
 	// Saved tells whether UpTo has reached the version that was asked for, in
 	// the scopes that were asked for.
@@ -30,14 +32,14 @@ func (s *SavedView) reached(v events.Version, scopes ...events.Scope) bool {
 	return true
 }
 
-// SavedUpTo says up to which version each scope of a character is saved. It
-// returns ErrUnknown for a character that nobody knows.
+// SavedUpTo says up to which version each scope of a character is saved, 0 where
+// PostgreSQL does not tell. It returns ErrUnknown for a character that nobody knows.
 func (s *Service) SavedUpTo(ctx context.Context, char events.CharID) (*SavedView, error) {
 	version, marks, err := s.marksOf(ctx, char)
 	if err != nil {
 		return nil, err
 	}
-	return newSavedView(char, version, marks), nil
+	return newSavedView(char, version, marks, s.savedOf(ctx, char, marks)), nil
 }
 
 // marksOf returns the newest version of a character, and what of it is not saved.
@@ -54,17 +56,42 @@ func (s *Service) marksOf(ctx context.Context, char events.CharID) (events.Versi
 	return loaded.Version, loaded.Dirty, nil
 }
 
-func newSavedView(char events.CharID, version events.Version, marks map[events.RowKey]events.Version) *SavedView {
+// savedOf asks PostgreSQL at which versions it has the rows that are marked.
+func (s *Service) savedOf(ctx context.Context, char events.CharID, marks map[events.RowKey]events.Version) map[events.RowKey]events.Version {
+	if len(marks) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
+	defer cancel()
+	saved, err := s.Cold.Rows(ctx, map[events.CharID]map[events.RowKey]events.Version{char: marks})
+	if err != nil {
+		s.Log.Debug("saves not looked for", "char_id", char, "err", err)
+	}
+	return saved[char]
+}
+
+// newSavedView does not go by the marks alone: a row has one, for its newest change, and
+// nobody knows what of the changes before that is saved but PostgreSQL.
+func newSavedView(char events.CharID, version events.Version, marks, saved map[events.RowKey]events.Version) *SavedView {
 	view := &SavedView{CharID: char, Version: version, UpTo: make(map[events.Scope]events.Version)}
 	for _, scope := range events.Scopes() {
 		view.UpTo[scope] = version
 	}
 	for row, mark := range marks {
-		if upTo, ok := view.UpTo[row.Scope()]; ok {
-			view.UpTo[row.Scope()] = min(upTo, mark-1)
+		if upTo, ok := view.UpTo[row.Scope()]; ok && saved[row] < mark { // else the mark goes in a moment
+			view.UpTo[row.Scope()] = min(upTo, max(saved[row], allBefore(row, mark)))
 		}
 	}
 	return view
+}
+
+// allBefore is up to which version nothing of a marked row can be left to save: a fight
+// changes once, when it ends.
+func allBefore(row events.RowKey, mark events.Version) events.Version {
+	if _, ok := row.Fight(); ok {
+		return mark - 1
+	}
+	return 0
 }
 
 // AwaitSaved returns when PostgreSQL has every change of a character up to
@@ -75,19 +102,28 @@ func (s *Service) AwaitSaved(ctx context.Context, char events.CharID, v events.V
 	if err != nil {
 		return nil, err
 	}
+	// A row whose mark is above v may have changed below it, too.
 	var rows []events.Row
 	for row, mark := range marks {
 		scope := row.Scope()
-		if scope != "" && mark <= v && (len(scopes) == 0 || slices.Contains(scopes, scope)) {
-			rows = append(rows, events.Row{Key: row, Version: mark})
+		if scope != "" && allBefore(row, mark) < v && (len(scopes) == 0 || slices.Contains(scopes, scope)) {
+			rows = append(rows, events.Row{Key: row, Version: min(mark, v)})
 		}
 	}
+	reached := make(map[events.RowKey]events.Version)
 	if s.awaitSaved(ctx, newAwaitedSave(map[events.CharID][]events.Row{char: rows})) {
 		for _, row := range rows {
-			delete(marks, row.Key) // it goes in a moment, if it has not
+			reached[row.Key] = row.Version
 		}
+		maps.DeleteFunc(marks, func(row events.RowKey, mark events.Version) bool { return reached[row] == mark })
 	}
-	view := newSavedView(char, version, marks)
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.PublishTimeout)
+	defer cancel()
+	saved := s.savedOf(short, char, marks)
+	for row := range marks {
+		reached[row] = max(reached[row], saved[row])
+	}
+	view := newSavedView(char, version, marks, reached)
 	view.Saved = view.reached(v, scopes...)
 	return view, nil
 }

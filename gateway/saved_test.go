@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -28,23 +29,23 @@ func (s *system) saved(path string) (view gateway.SavedView) {
 	return view
 }
 
-// Each scope is saved up to just below its oldest change that is not; a caller
-// can wait for a version of one scope while another is behind.
+// Each scope is saved up to what PostgreSQL has of its rows that are not saved; a
+// caller can wait for a version of one scope while another is behind.
 func TestSavedUpToFollowsTheSaversOfEachScope(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	vitals := s.want(200, "PUT", "1/vitals", harbor)
-	first := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"gem","delta":1}]}`)
+	s.want(200, "PUT", "1/vitals", harbor)
+	s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"gem","delta":1}]}`)
 	last := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"rope","delta":1}]}`)
 
 	view := s.saved("1/saved")
-	if view.Saved || view.Version != last.Version || view.UpTo["vitals"] != vitals.Version-1 ||
-		view.UpTo["inventory"] != first.Version-1 || view.UpTo["combat"] != last.Version {
+	if view.Saved || view.Version != last.Version || view.UpTo["vitals"] != 0 ||
+		view.UpTo["inventory"] != 0 || view.UpTo["combat"] != last.Version {
 		t.Errorf("nothing is saved: %+v", view)
 	}
 	s.saveWith(savers.InventoryStateSaver{})
 	view = s.saved(fmt.Sprintf("1/saved?version=%d&scope=inventory&wait=20s", last.Version))
-	if !view.Saved || view.UpTo["inventory"] != last.Version || view.UpTo["vitals"] != vitals.Version-1 {
+	if !view.Saved || view.UpTo["inventory"] != last.Version || view.UpTo["vitals"] != 0 {
 		t.Errorf("the inventory is saved: %+v", view)
 	}
 	if n := s.count("SELECT count(*) FROM items WHERE char_id = 1 AND quantity = 1"); n != 2 {
@@ -57,6 +58,66 @@ func TestSavedUpToFollowsTheSaversOfEachScope(t *testing.T) {
 	if view = s.saved(fmt.Sprintf("1/saved?version=%d", last.Version)); !view.Saved {
 		t.Errorf("all is saved: %+v", view)
 	}
+}
+
+// A later change of a row does not make anybody believe that the one before is saved:
+// the row has one mark. What of it PostgreSQL has is told all the same, while
+// PostgreSQL answers.
+func TestLaterChangeDoesNotHideThatAnEarlierIsNotSaved(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	key, gem := uuid.NewString(), `{"changes":[{"item_id":"gem","delta":1}]}`
+	first := s.want(200, "POST", "1/inventory", gem, "Idempotency-Key", key)
+	s.want(200, "POST", "1/inventory", gem)
+	upToFirst := fmt.Sprintf("1/saved?version=%d&scope=inventory&wait=", first.Version)
+	for _, wait := range []string{"0s", "50ms"} {
+		if view := s.saved(upToFirst + wait); view.Saved || view.UpTo["inventory"] != 0 {
+			t.Errorf("nothing is saved: %+v", view)
+		}
+	}
+	hasty := s.service()
+	hasty.ColdTimeout = 50 * time.Millisecond
+	s.gateways[0] = s.serve(hasty)
+	if again := s.want(200, "POST", "1/inventory?durability=cold", gem, "Idempotency-Key", key); again.Durability != "stream" {
+		t.Errorf("nothing is saved, and the repeat says %+v", again)
+	}
+	s.gateways[0] = s.serve(s.service())
+
+	stop := s.save()
+	if view := s.saved(upToFirst + "20s"); !view.Saved {
+		t.Errorf("all is saved: %+v", view)
+	}
+	if again := s.want(200, "POST", "1/inventory?durability=cold", gem, "Idempotency-Key", key); again.Durability != "cold" {
+		t.Errorf("all is saved, and the repeat says %+v", again)
+	}
+	s.wantEqual()
+	had := s.look(1, "cold").Items[0].Version
+	fight := s.want(201, "POST", "1/contexts/combat", "").SessionID
+	s.want(200, "POST", "1/contexts/combat/finish?durability=cold", sessionBody(fight, `,"outcome":"victory","xp":7`))
+	s.wantEqual()
+	xp := s.look(1, "cold").Progress.Version
+	stop()
+	s.want(200, "POST", "1/inventory", gem)
+	fight = s.want(201, "POST", "1/contexts/combat", "").SessionID
+	s.want(200, "POST", "1/contexts/combat/finish", sessionBody(fight, `,"outcome":"victory","xp":7`))
+	for _, wait := range []string{"0s", "20s"} {
+		if view := s.saved(upToFirst + wait); !view.Saved || view.UpTo["inventory"] != had || view.UpTo["combat"] != xp {
+			t.Errorf("saved up to %d and %d: %+v", had, xp, view)
+		}
+	}
+	away := s.service()
+	away.Cold = awayCold{away.Cold}
+	s.gateways[0] = s.serve(away)
+	if view := s.saved("1/saved"); view.Saved || view.UpTo["inventory"] != 0 || view.UpTo["vitals"] != view.Version {
+		t.Errorf("PostgreSQL does not answer: %+v", view)
+	}
+}
+
+// awayCold is PostgreSQL that cannot be asked what it has.
+type awayCold struct{ gateway.Cold }
+
+func (awayCold) Rows(context.Context, map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+	return nil, events.Unavailable("postgres", errors.New("cut off by the test"))
 }
 
 func (s *system) count(sql string) (n int64) {
@@ -72,9 +133,9 @@ func (s *system) count(sql string) (n int64) {
 func TestSavedUpToOfAForgottenCharacterIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	a := s.want(200, "PUT", "1/vitals", harbor)
+	s.want(200, "PUT", "1/vitals", harbor)
 	s.flush()
-	if view := s.saved("1/saved"); view.Saved || view.UpTo[events.ScopeVitals] != a.Version-1 {
+	if view := s.saved("1/saved"); view.Saved || view.UpTo[events.ScopeVitals] != 0 {
 		t.Errorf("%+v", view)
 	}
 	if r := s.do(0, "GET", "2/saved", ""); r.Status != 404 {
