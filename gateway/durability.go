@@ -139,12 +139,12 @@ func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, begun time.
 			batch = append(batch, game.Snapshot(&l.State, scope, s.Cause)...)
 		}
 	}
-	stored, err := func() error { return nil }, error(nil)
+	stored := func() error { return nil }
 	if len(batch) > 0 {
-		stored, err = s.send(ctx, begun, origin, batch...)
-	}
-	if err != nil {
-		return err
+		var err error
+		if stored, err = s.send(ctx, begun, origin, batch...); err != nil {
+			return err
+		}
 	}
 	if marked[game.RowContexts.Scope()] {
 		short, cancel := s.publishing.within(ctx)
