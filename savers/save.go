@@ -14,14 +14,21 @@ import (
 // saveInHand saves a batch to the end: each event is stored and acknowledged, or
 // buried, or given back because the worker stops or it does not get through. What is
 // stored goes to saved.
-func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *batch, saved chan<- *batch) {
+func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, lane int, b *batch, saved chan<- *batch) {
 	select {
 	case <-stopping:
 		b.giveBack()
 		return
 	default:
 	}
-	if err := w.save(ctx, stopping, b, w.SaveTimeout, saved); err != nil {
+	least := w.SaveTimeout
+	if lane != w.asideLane() {
+		least = leastTimeout
+		if b = w.withoutAside(b); len(b.events) == 0 {
+			return
+		}
+	}
+	if err := w.save(ctx, stopping, b, w.SaveTimeout, least, saved); err != nil {
 		b.giveBack()
 		w.Log.Warn("batch given back", "events", len(b.events), "err", err)
 	}
@@ -29,15 +36,15 @@ func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, b *ba
 
 const (
 	maxTries = 5 // of one event alone, before an unknown error makes it a bad one
-	// leastTimeout is how long the smallest part of a batch that is stuck may take. What
-	// needs longer even alone has all of SaveTimeout in the lane of those set aside.
+	// leastTimeout is how long the smallest part of a batch that is stuck may take; then
+	// its characters are saved one by one.
 	leastTimeout = time.Second
 )
 
 // save stores b, or the parts of it that can be stored now: a batch with an event
-// that cannot is cut in half until that event is alone, and one that is stuck until
-// the character is. The error means that the worker stops.
-func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, timeout time.Duration, saved chan<- *batch) error {
+// that cannot is cut in half until that event is alone, and one that is stuck until a
+// part of it may take no more than least. The error means that the worker stops.
+func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, timeout, least time.Duration, saved chan<- *batch) error {
 	for try := 1; ; try++ {
 		err := w.transact(ctx, b.events, timeout)
 		if err == nil {
@@ -52,12 +59,14 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, t
 		case kind == KindStuck && b.ofOne():
 			w.setAside(b, err)
 			return nil
+		case kind == KindStuck && timeout <= least:
+			return w.saveOneByOne(ctx, stopping, b, least, saved)
 		case len(b.events) > 1:
 			if kind == KindStuck {
-				timeout = max(timeout/2, leastTimeout)
+				timeout = max(timeout/2, least)
 			}
 			left, right := b.split()
-			return errors.Join(w.save(ctx, stopping, left, timeout, saved), w.save(ctx, stopping, right, timeout, saved))
+			return errors.Join(w.save(ctx, stopping, left, timeout, least, saved), w.save(ctx, stopping, right, timeout, least, saved))
 		case kind == KindBad || try >= maxTries:
 			w.bury(ctx, b.msgs[0], b.events[0].CharID, err)
 			return nil
@@ -66,15 +75,6 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, t
 			return err
 		}
 	}
-}
-
-// setAside lets the events of one character wait, and those of it that come meanwhile be
-// saved where they hold up nobody.
-func (w *Worker) setAside(b *batch, cause error) {
-	char := b.events[0].CharID
-	w.Log.Warn("character set aside: its events do not get through, and are tried again", "char_id", char, "events", len(b.events), "err", cause)
-	w.aside.add(char)
-	b.giveBackLater()
 }
 
 // transact saves events in one transaction. A saver that panics has a bug.

@@ -83,7 +83,7 @@ type Worker struct {
 	// Defaults to 10 s.
 	AckWait time.Duration
 	// SaveTimeout bounds one transaction. What takes longer is divided: each half may
-	// take half as long, but not less than a second.
+	// take half as long, down to a second, and then each character a tenth of one.
 	//
 	// Defaults to 10 s.
 	SaveTimeout time.Duration
@@ -145,7 +145,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		saving.Go(func() error {
 			defer close(saved)
 			for b := range dealer.batches(lane) {
-				w.saveInHand(hand, ctx.Done(), b, saved)
+				w.saveInHand(hand, ctx.Done(), lane, b, saved)
 				keeper.drop(b)
 			}
 			return nil
