@@ -35,7 +35,7 @@ func (w *Worker) saveInHand(ctx context.Context, stopping <-chan struct{}, lane 
 }
 
 const (
-	maxTries = 5 // of one event alone, before an unknown error makes it a bad one
+	maxTries = 5 // with an unknown error, of one event alone, before it is taken for a bad one
 	// leastTimeout is how long the smallest part of a batch that is stuck may take; then
 	// its characters are saved one by one.
 	leastTimeout = time.Second
@@ -45,7 +45,7 @@ const (
 // that cannot is cut in half until that event is alone, and one that is stuck until a
 // part of it may take no more than least. The error means that the worker stops.
 func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, timeout, least time.Duration, saved chan<- *batch) error {
-	for try := 1; ; try++ {
+	for try, unknown := 1, 0; ; try++ {
 		err := w.transact(ctx, b.events, timeout)
 		if err == nil {
 			w.settle(b, saved)
@@ -53,6 +53,9 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, t
 		}
 		kind := KindOf(err)
 		w.Metrics.failed(w.Saver.Scope(), kind)
+		if kind == KindBug {
+			unknown++
+		}
 		switch {
 		case kind == KindTransient:
 			w.Log.Warn("batch not saved", "events", len(b.events), "attempt", try, "err", err)
@@ -67,7 +70,7 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, t
 			}
 			left, right := b.split()
 			return errors.Join(w.save(ctx, stopping, left, timeout, least, saved), w.save(ctx, stopping, right, timeout, least, saved))
-		case kind == KindBad || try >= maxTries:
+		case kind == KindBad || unknown >= maxTries:
 			w.bury(ctx, b.msgs[0], b.events[0].CharID, err)
 			return nil
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -350,6 +351,58 @@ func TestOutageBuriesNothing(t *testing.T) {
 	if letters := r.letters(); len(letters) != 0 {
 		t.Errorf("dead letters: %v", letters)
 	}
+}
+
+// flaky fails some transactions.
+type flaky struct {
+	savers.DB
+	n    atomic.Int64
+	fail func(n int64) error
+}
+
+type failed struct {
+	pgx.BatchResults
+	err error
+}
+
+func (f failed) Close() error { return f.err }
+
+func (f *flaky) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if err := f.fail(f.n.Add(1)); err != nil {
+		return failed{err: err}
+	}
+	return f.DB.SendBatch(ctx, b)
+}
+
+// An unknown error that is met once is no reason to bury a good event, however often the
+// server was away before.
+func TestUnknownErrorAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	history := liveVitals(1, 1)
+	r.publishAll(history)
+	source, err := r.bus.Source(t.Context(), events.ScopeVitals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := &flaky{DB: r.pool, fail: func(n int64) error {
+		switch {
+		case n <= 5:
+			return &pgconn.PgError{Code: "57P03", Message: "the database system is starting up"}
+		case n == 6:
+			return &pgconn.PgError{Code: "XX000", Message: "could not find tuple for attribute"}
+		}
+		return nil
+	}}
+	r.run(&savers.Worker{
+		Saver: savers.VitalsStateSaver{}, Source: source, DB: db, Dead: r.bus, Log: quiet,
+		AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
+	})
+	r.settled(events.ScopeVitals)
+	for _, reason := range r.letters() {
+		t.Errorf("a good event is a dead letter after one unknown error: %s", reason)
+	}
+	r.wantVitals(history)
 }
 
 // A worker that is told to stop commits and acknowledges what it has in hand, and
