@@ -3,6 +3,7 @@ package savers
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,13 +12,42 @@ import (
 )
 
 // bury puts an event among the dead letters. Where that does not work now, as when they
-// are full, the event comes again, and holds up nobody meanwhile.
+// are full, the event comes again, and holds up nobody meanwhile. Where they are full and
+// many wait already, it does not come again: the stream has it until it is too old there.
 func (w *Worker) bury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
-	if err := w.tryToBury(ctx, msg, char, cause); err != nil {
+	err := w.tryToBury(ctx, msg, char, cause)
+	switch {
+	case err == nil:
+	case isFull(err) && !w.unburied.mayWait(time.Now()):
+		w.giveUp(msg, char, cause, err)
+	default:
 		w.Log.Warn("dead letter not kept; the event will come again", "char_id", char, "reason", cause, "err", err)
 		_ = msg.NakWithDelay(retryLater)
 	}
 }
+
+// giveUp settles an event that is neither saved nor among the dead letters. It says where
+// in the stream it is: nothing else does.
+func (w *Worker) giveUp(msg jetstream.Msg, char events.CharID, cause, err error) {
+	var sequence uint64
+	if meta, err := msg.Metadata(); err == nil {
+		sequence = meta.Sequence.Stream
+	}
+	w.Log.Error("event given up: it cannot be saved, and there is no room for its dead letter; the stream has it until it is too old",
+		"sequence", sequence, "subject", msg.Subject(), "char_id", char, "reason", cause, "err", err)
+	w.Metrics.buried(w.Saver.Scope())
+	_ = msg.TermWithReason("no room among the dead letters") // if it is lost, the event comes again
+}
+
+// isFull reports whether a stream has answered that it has no room. It may also not have
+// answered: then it is away, and everything waits.
+func isFull(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && refused.ErrorCode == storeFailed
+}
+
+// storeFailed is the server's code for a stream that is full.
+const storeFailed jetstream.ErrorCode = 10077
 
 func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, buryTimeout)
@@ -35,3 +65,25 @@ func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.C
 }
 
 const buryTimeout = 5 * time.Second
+
+// waiting counts the events that wait, of the last retryLater.
+type waiting struct {
+	mu    sync.Mutex
+	since time.Time
+	count int
+}
+
+// mostWait of a kind: what waits counts as handed out, and the server hands out no more
+// than so much (maxAckPending of the bus).
+const mostWait = 1000
+
+// mayWait reports whether one more may wait.
+func (n *waiting) mayWait(now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now.Sub(n.since) > retryLater {
+		n.since, n.count = now, 0
+	}
+	n.count++
+	return n.count <= mostWait
+}

@@ -10,14 +10,10 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// newerTries and mostNewer are for events of a newer build: another saver gets
-// them, or this one after its upgrade; after some minutes they go to the dead
-// letters, from where they can be retried. So they do where many come: what waits counts
-// as handed out, and the server hands out no more than so much (maxAckPending of the bus).
-const (
-	newerTries = 60
-	mostNewer  = 1000
-)
+// newerTries is for events of a newer build: another saver gets them, or this one after
+// its upgrade; after some minutes they go to the dead letters, from where they can be
+// retried. So they do where many come (mostWait).
+const newerTries = 60
 
 // decode reads the messages into b. What is no event of this scope goes to the dead
 // letters.
@@ -75,19 +71,4 @@ func (w *Worker) refuse(ctx context.Context, msg jetstream.Msg, char events.Char
 		return
 	}
 	w.bury(ctx, msg, char, cause)
-}
-
-// newer counts the events of newer builds that wait, of the last retryLater.
-type newer struct {
-	since time.Time
-	count int
-}
-
-// mayWait reports whether one more may wait.
-func (n *newer) mayWait(now time.Time) bool {
-	if now.Sub(n.since) > retryLater {
-		n.since, n.count = now, 0
-	}
-	n.count++
-	return n.count <= mostNewer
 }

@@ -44,6 +44,20 @@ func (r *rig) lock(char events.CharID) (release func()) {
 	return release
 }
 
+// roomForLetters lets the dead letters take so many bytes.
+func (r *rig) roomForLetters(bytes int64) {
+	r.t.Helper()
+	stream, err := r.js.Stream(r.t.Context(), bus.StreamDead)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.MaxBytes = bytes
+	if _, err := r.js.UpdateStream(r.t.Context(), cfg); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // savedAll waits until a history is saved.
 func (r *rig) savedAll(what string, history []events.StateChanged) {
 	r.t.Helper()
@@ -147,18 +161,7 @@ func TestBadEventWithoutRoomForItHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newPool(t))
 	curse(t, r)
-	room := func(bytes int64) {
-		stream, err := r.js.Stream(t.Context(), bus.StreamDead)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := stream.CachedInfo().Config
-		cfg.MaxBytes = bytes
-		if _, err := r.js.UpdateStream(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
-	}
-	room(100)
+	r.roomForLetters(100)
 	history := liveVitals(300, 1)
 	bad := soupEvent(events.ScopeVitals, 5000, history[0].Version, 1, "cursed")
 	r.publish(events.Subject(bad.Scope, bad.CharID), encode(t, &bad))
@@ -171,7 +174,7 @@ func TestBadEventWithoutRoomForItHoldsUpNobody(t *testing.T) {
 	if n := len(r.letters()); n > 0 {
 		t.Fatalf("%d dead letters: there was room", n)
 	}
-	room(1 << 20)
+	r.roomForLetters(1 << 20)
 	stacktest.Eventually(t, "the bad one is kept", func() bool { return len(r.letters()) == 1 })
 	r.settled(events.ScopeVitals)
 }
@@ -209,6 +212,40 @@ func TestManyNewerEventsHoldUpNobody(t *testing.T) {
 		if !strings.Contains(reason, events.ErrSchemaNewer.Error()) {
 			t.Errorf("dead letter: %s", reason)
 		}
+	}
+}
+
+// Where the dead letters are full, bad events wait, but not so many that the server hands
+// out nothing more.
+func TestManyBadEventsWithoutRoomHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	for _, each := range []bool{true, false} {
+		r := newRig(t, newPool(t))
+		const most = 1200 // waiting, of one consumer
+		consumer, err := r.js.Consumer(t.Context(), bus.StreamChanges, "saver-vitals")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := consumer.CachedInfo().Config
+		cfg.MaxAckPending = most
+		if _, err := r.js.UpdateConsumer(t.Context(), bus.StreamChanges, cfg); err != nil {
+			t.Fatal(err)
+		}
+		r.roomForLetters(100)
+		history := liveVitals(50, 1)
+		for range most + 200 {
+			if _, err := r.js.PublishAsync("sync.vitals.9", []byte("no event")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-r.js.PublishAsyncComplete()
+		r.publishAll(history)
+		r.startFrom(func(s savers.Source) savers.Source {
+			s.(*bus.Source).AckEach = each
+			return s
+		}, savers.VitalsStateSaver{}, 0)
+
+		r.savedAll("the others are saved", history)
 	}
 }
 

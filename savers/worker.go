@@ -99,12 +99,13 @@ type Worker struct {
 	Backoff time.Duration
 
 	aside *aside
-	newer *newer
+	// Events of a newer build, and those for which the dead letters have no room.
+	newer, unburied *waiting
 }
 
 func (w *Worker) withDefaults() *Worker {
 	c := *w
-	c.aside, c.newer = new(aside), new(newer)
+	c.aside, c.newer, c.unburied = new(aside), new(waiting), new(waiting)
 	if c.BatchSize < 1 {
 		c.BatchSize = 10_000
 	}

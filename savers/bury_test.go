@@ -1,0 +1,76 @@
+package savers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// noLetters keeps no dead letter.
+type noLetters struct{ err error }
+
+func (n noLetters) Bury(context.Context, jetstream.Msg, events.Scope, events.CharID, string) error {
+	return n.err
+}
+
+// refused is a message of which it counts what becomes.
+type refused struct {
+	jetstream.Msg
+	sequence       uint64
+	waits, givenUp *int
+}
+
+func (refused) Subject() string { return "sync.vitals.9" }
+
+func (m refused) Metadata() (*jetstream.MsgMetadata, error) {
+	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Stream: m.sequence}}, nil
+}
+
+func (m refused) NakWithDelay(time.Duration) error {
+	*m.waits++
+	return nil
+}
+
+func (m refused) TermWithReason(string) error {
+	*m.givenUp++
+	return nil
+}
+
+// Where the dead letters are full, no more bad events wait than may; the others are given
+// up, and it is said which. Where the dead letters are away, none is given up.
+func TestOnlyWhereLettersAreFullManyAreGivenUp(t *testing.T) {
+	const count = mostWait + 300
+	for name, c := range map[string]struct {
+		err     error
+		givenUp int
+	}{
+		"full": {fmt.Errorf("bury: %w", &jetstream.APIError{Code: 503, ErrorCode: 10077}), count - mostWait},
+		"away": {errors.New("no responders"), 0},
+	} {
+		var (
+			waits, givenUp int
+			log            bytes.Buffer
+		)
+		w := (&Worker{Saver: ticks{}, Dead: noLetters{c.err}, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))}).withDefaults()
+		for i := range uint64(count) {
+			w.bury(t.Context(), refused{sequence: i + 1, waits: &waits, givenUp: &givenUp}, 9, errors.New("bad"))
+		}
+		if waits != count-c.givenUp || givenUp != c.givenUp {
+			t.Errorf("%s: %d wait and %d are given up, want %d", name, waits, givenUp, c.givenUp)
+		}
+		for i := range c.givenUp {
+			if !strings.Contains(log.String(), fmt.Sprintf("sequence=%d ", mostWait+i+1)) {
+				t.Fatalf("%s: nobody is told that event %d is given up", name, mostWait+i+1)
+			}
+		}
+	}
+}
