@@ -124,7 +124,7 @@ func (w *Worker) byCharacter(b *batch) (parts []*batch) {
 
 // withoutAside gives back those of b that have been set aside since it began to wait.
 func (w *Worker) withoutAside(b *batch) *batch {
-	if !slices.ContainsFunc(b.events, func(e events.StateChanged) bool { return w.aside.has(e.CharID) }) {
+	if !w.aside.some.Load() {
 		return b
 	}
 	others, back := new(batch), new(batch)
