@@ -100,7 +100,7 @@ func marksGone(ctx context.Context, store *hot.Store, asked events.Version) erro
 	if err != nil || len(dirty) == 0 {
 		return err
 	}
-	marks, err := store.MarksOf(ctx, dirty)
+	marks, err := store.Marks(ctx, dirty)
 	if err != nil {
 		return err
 	}

@@ -370,7 +370,7 @@ func TestStoreThatDoesNotAnswerIsUnavailable(t *testing.T) {
 		"each":     r.store.Each(r.ctx, func(events.CharID) bool { return true }),
 	}
 	_, errs["load"] = r.store.Load(r.ctx, char, game.Everything)
-	_, errs["marks"] = r.store.Marks(r.ctx, char)
+	_, errs["marks"] = r.store.Marks(r.ctx, []events.CharID{char})
 	_, errs["overdue"] = r.store.Overdue(r.ctx, now, 1)
 	_, errs["lost"] = r.store.Lost(r.ctx, now, 1)
 	_, errs["idle"] = r.store.Idle(r.ctx, now, 1)

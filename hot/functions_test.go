@@ -76,7 +76,7 @@ func TestMarksAreClearedWhereTheFunctionsAreForgotten(t *testing.T) {
 			r.must(node.FunctionFlush(r.ctx).Err())
 		}
 
-		found, err := r.store.MarksOf(r.ctx, all)
+		found, err := r.store.Marks(r.ctx, all)
 		r.must(err)
 		equal(t, "marks", found, rows)
 		r.must(r.store.Clear(r.ctx, rows))

@@ -146,9 +146,9 @@ func (r *rig) saved(batch ...events.StateChanged) {
 
 func (r *rig) marks(char events.CharID) map[events.RowKey]events.Version {
 	r.t.Helper()
-	marks, err := r.store.Marks(r.ctx, char)
+	marks, err := r.store.Marks(r.ctx, []events.CharID{char})
 	r.must(err)
-	return marks
+	return marks[char]
 }
 
 // Changes as the game makes them, at the next version.

@@ -113,18 +113,9 @@ func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.Cha
 	return marked, nil
 }
 
-// Marks returns what is dirty of a character.
-func (s *Store) Marks(ctx context.Context, char events.CharID) (map[events.RowKey]events.Version, error) {
-	values, err := s.rdb.HGetAll(ctx, keyMarks(char)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("marks of character %d: %w", char, unavailable(err))
-	}
-	return readMarks(values), nil
-}
-
-// MarksOf returns what is dirty of some characters. Each of them is in the
+// Marks returns what is dirty of some characters. Each of them is in the
 // answer.
-func (s *Store) MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (s *Store) Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
 	replies := make([]*redis.MapStringStringCmd, len(chars))
 	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, char := range chars {

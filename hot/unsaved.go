@@ -31,7 +31,7 @@ func (s *Store) CountUnsaved(ctx context.Context, limit int) (*Unsaved, error) {
 		return nil, err
 	}
 	for ; len(chars) > 0; chars = chars[min(unsavedChunk, len(chars)):] {
-		marks, err := s.MarksOf(ctx, chars[:min(unsavedChunk, len(chars))])
+		marks, err := s.Marks(ctx, chars[:min(unsavedChunk, len(chars))])
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ import (
 // CleanupHot is what cleanup needs from Redis; see hot.Store.
 type CleanupHot interface {
 	Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
-	MarksOf(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
+	Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
 	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
 	Postpone(ctx context.Context, until map[events.CharID]time.Time) error
 	Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)

@@ -68,7 +68,7 @@ func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
 }
 
 func (s *settler) together(ctx context.Context, chars []events.CharID) error {
-	marks, err := s.Hot.MarksOf(ctx, chars)
+	marks, err := s.Hot.Marks(ctx, chars)
 	if err != nil {
 		return err
 	}
