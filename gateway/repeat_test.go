@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -40,7 +41,7 @@ func TestRepeatIsKnownInEitherGenerationOfAnswers(t *testing.T) {
 	// answer is in the older.
 	others(100)
 	first := s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key)
-	if err := s.redis.HSet(t.Context(), "{ac:1}:requests", "", 0).Err(); err != nil {
+	if err := s.redis.HSet(t.Context(), "{ac:1}:requests", "began", time.Now().Add(-2*time.Minute).Unix()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	others(200)
