@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,8 +23,8 @@ const savedPatience = time.Minute
 
 // awaitSaved returns when all that was answered before the call is in
 // PostgreSQL: no older mark stands in Redis, and savers have settled what the
-// stream had; and the mirror shows what is open, which PostgreSQL does not. It
-// returns early, with nil, when ctx ends; other faults may keep it waiting.
+// stream had; and Redis and the mirror both know what is open, which PostgreSQL does
+// not. It returns early, with nil, when ctx ends; other faults may keep it waiting.
 func (r *rig) awaitSaved(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, savedPatience)
 	defer cancel()
@@ -62,7 +63,11 @@ func (r *rig) savedSince(ctx context.Context, asked events.Version, target *uint
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	return errors.Join(marksGone(ctx, store, asked), mirrorFilled(ctx, store, js, asked))
+	kv, err := js.KeyValue(ctx, bucketMirror)
+	if err != nil {
+		return err
+	}
+	return errors.Join(marksGone(ctx, store, asked), mirrorFilled(ctx, store, kv, asked), redisFilled(ctx, store, kv))
 }
 
 // redisAnswers tries first: the client prints a line for each dial that fails.
@@ -117,12 +122,8 @@ func marksGone(ctx context.Context, store *hot.Store, asked events.Version) erro
 // mirrorFilled looks for characters that the mirror shows at an older version than
 // they entered what they are in, before a version. A mirror that was lost is filled by
 // the sweeper.
-func mirrorFilled(ctx context.Context, store *hot.Store, js jetstream.JetStream, asked events.Version) error {
+func mirrorFilled(ctx context.Context, store *hot.Store, kv jetstream.KeyValue, asked events.Version) error {
 	open, err := store.InContext(ctx)
-	if err != nil {
-		return err
-	}
-	kv, err := js.KeyValue(ctx, bucketMirror)
 	if err != nil {
 		return err
 	}
@@ -140,6 +141,37 @@ func mirrorFilled(ctx context.Context, store *hot.Store, js jetstream.JetStream,
 		}
 	}
 	return nil
+}
+
+// redisFilled looks for characters that the mirror shows in something, and Redis, which
+// lost its memory, does not know there yet. The sweeper brings them back.
+func redisFilled(ctx context.Context, store *hot.Store, kv jetstream.KeyValue) error {
+	keys, err := kv.ListKeys(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = keys.Stop() }()
+	for key := range keys.Keys() {
+		char, err := strconv.ParseInt(key, 10, 64)
+		if err != nil {
+			return fmt.Errorf("key of the mirror: %w", err)
+		}
+		shown, err := mirrored(ctx, kv, char)
+		if err != nil {
+			return err
+		}
+		if shown.text == "" {
+			continue
+		}
+		live, err := store.Load(ctx, events.CharID(char), game.Want{})
+		if err != nil {
+			return err
+		}
+		if live.Contexts.Version < shown.version {
+			return fmt.Errorf("redis has character %d at version %d, and the mirror shows it at %d in %s", char, live.Contexts.Version, shown.version, shown.text)
+		}
+	}
+	return ctx.Err()
 }
 
 // losesStream names the faults that take from NATS what it had stored.
