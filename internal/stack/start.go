@@ -21,8 +21,8 @@ const (
 	retryFor = 5 * time.Second
 
 	// startFor bounds how long a start is tried again. See passing. On a busy machine
-	// the last process of a killed PostgreSQL took more than five seconds to go.
-	startFor = 20 * time.Second
+	// the last process of a killed PostgreSQL took more than twenty seconds to go, once.
+	startFor = time.Minute
 
 	// orphansLive is more than a new child of a killed PostgreSQL needs to let go
 	// of the port, which it has inherited.
