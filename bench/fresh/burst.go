@@ -106,11 +106,19 @@ func burstRows(s Sizes, seen sight, extra live.Sent, gone time.Time) []report.Ro
 		row.With(float64(back)*burstWindow.Seconds(), fmt.Sprintf("s until p50 < %d times before", backAt)),
 	}
 	rows[len(rows)-1].Missed = !ok
-	worst := time.Duration(0)
-	for _, w := range windows[min(back, len(windows)):] {
-		worst = max(worst, live.Percentile(w.Latencies, 99))
+	// Where a saver swings, a window after the return is as slow as those before it.
+	after := windows[min(back, len(windows)):]
+	return append(rows,
+		row.With(ms(worst(after, 50)), fmt.Sprintf("ms p50, worst %s after the return", burstWindow)).AtMost(backAt, ms(p50), "before"),
+		row.With(ms(worst(after, 99)), fmt.Sprintf("ms p99, worst %s after the return", burstWindow)).AtMost(shakyAt, ms(p99), "before"))
+}
+
+// worst is the highest of the windows' percentiles.
+func worst(windows []live.Window, percent float64) (highest time.Duration) {
+	for _, w := range windows {
+		highest = max(highest, live.Percentile(w.Latencies, percent))
 	}
-	return append(rows, row.With(ms(worst), fmt.Sprintf("ms p99, worst %s after the return", burstWindow)).AtMost(shakyAt, ms(p99), "before"))
+	return highest
 }
 
 // returned is the number of the first window whose median is below a limit.

@@ -37,7 +37,7 @@ func TestShortRunHasEveryFigure(t *testing.T) {
 			t.Errorf("no figure in %+v", row)
 		}
 	}
-	for section, want := range map[string]int{"fresh mix": 6, "fresh vitals": 4, "idle": 4, "burst of 3000/s for 200ms": 7} {
+	for section, want := range map[string]int{"fresh mix": 6, "fresh vitals": 4, "idle": 4, "burst of 3000/s for 200ms": 8} {
 		if seen[section] != want {
 			t.Errorf("%d rows of %q, want %d: %v", seen[section], section, want, rows)
 		}
