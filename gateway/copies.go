@@ -22,8 +22,9 @@ type copies struct {
 const (
 	// mostCopies bounds the memory of a gateway: some kilobytes each.
 	mostCopies = 65_536
-	// mostItems bounds one copy.
+	// mostItems and mostData, in bytes of the game's own data, bound one copy.
 	mostItems = 256
+	mostData  = 16 << 10
 )
 
 func newCopies() copies {
@@ -64,9 +65,21 @@ func (c copies) put(m *remembered, change *game.Change) {
 	maps.DeleteFunc(m.loaded.Sessions, func(_ uuid.UUID, s game.Session) bool { return !s.Open() })
 	// A copy without a name cannot be expected. Trades that are not saved are known
 	// to Redis alone: it forgets them when they are saved.
-	if m.loaded.Copy != "" && len(m.loaded.Transfers) == 0 && len(m.loaded.Items) <= mostItems {
+	if m.loaded.Copy != "" && len(m.loaded.Transfers) == 0 && len(m.loaded.Items) <= mostItems && m.data() <= mostData {
 		c.known.Put(change.Char, m)
 	}
+}
+
+// data is how many bytes the game's own data of a copy takes: each scenario, and a fight,
+// may have many thousands.
+func (m *remembered) data() (n int) {
+	for id, scenario := range m.loaded.Scenarios {
+		n += len(id) + len(scenario.Data)
+	}
+	for _, session := range m.loaded.Sessions {
+		n += len(session.Data)
+	}
+	return n
 }
 
 // forget drops a copy that this gateway itself has outdated, by a commit that was not

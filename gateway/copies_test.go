@@ -2,9 +2,11 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -305,5 +307,29 @@ func (s *system) must(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// Some players' scenarios and fights are large. A gateway remembers thousands of players,
+// and must not need gigabytes for it.
+func TestLargeCopyIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	service := s.service()
+	play := func(char events.CharID, size int) (remembered bool) {
+		t.Helper()
+		data := json.RawMessage(`{"map":"` + strings.Repeat("x", size) + `"}`)
+		road, err := service.Enter(t.Context(), char, game.Entry{Context: game.ContextScenario, ScenarioID: "road"}, gateway.Options{})
+		s.must(err)
+		_, err = service.Advance(t.Context(), char, game.Step{SessionID: road.SessionID, Step: 1, Data: data}, gateway.Options{})
+		s.must(err)
+		state, _ := service.Remembered(char)
+		return state != nil
+	}
+	if !play(1, 1000) {
+		t.Error("a copy with a kilobyte of data is not remembered")
+	}
+	if play(2, 150_000) {
+		t.Error("a copy with 150 kilobytes of data is remembered")
 	}
 }
