@@ -160,7 +160,7 @@ type Change struct {
 
 	// Events say what changed, for the savers.
 	Events []events.StateChanged
-	// Unseen is set where the player did not act: the character stays idle.
+	// Unseen is set where the player did not act: it is no sign of life.
 	Unseen bool
 }
 

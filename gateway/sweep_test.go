@@ -304,7 +304,7 @@ func TestIdleCharactersThatStayDoNotHideOthers(t *testing.T) {
 	}
 }
 
-// Nor does one that cannot be forgotten, as somebody else wrote when it was seen.
+// Nor does one that cannot be forgotten, as somebody else wrote its version.
 func TestIdleCharacterThatCannotBeForgottenDoesNotStopTheSweep(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -313,7 +313,7 @@ func TestIdleCharacterThatCannotBeForgottenDoesNotStopTheSweep(t *testing.T) {
 		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
 	}
 	s.wantEqual()
-	if err := s.redis.HSet(t.Context(), "ac:2", "last_seen", "never").Err(); err != nil {
+	if err := s.redis.HSet(t.Context(), "ac:2", "version", "none").Err(); err != nil {
 		t.Fatal(err)
 	}
 

@@ -462,6 +462,30 @@ func TestEvictRefusesWhoIsStillNeeded(t *testing.T) {
 	})
 }
 
+// Nobody has seen it since, but what it got is as new as what a player does.
+func TestEvictRefusesWhoWasGivenSomething(t *testing.T) {
+	onBoth(t, func(t *testing.T, r *rig) {
+		char := r.character()
+		r.saved(r.commit(r.vitals(char, 1))...)
+		before := r.next().Time()
+		gift := r.vitals(char, 2)
+		gift.Unseen = true
+		r.saved(r.commit(gift)...)
+
+		gone, err := r.store.Evict(r.ctx, char, before)
+		r.must(err)
+
+		if gone || !r.load(char).Known {
+			t.Error("gone")
+		}
+		chars, err := r.store.Idle(r.ctx, before, 10)
+		found(t, "idle", chars, err)
+		if gone, err = r.store.Evict(r.ctx, char, gift.Version.Time()); err != nil || !gone {
+			t.Errorf("still there: %v", err)
+		}
+	})
+}
+
 func TestEvictedCharacterLeavesOnlyItsAnswers(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		char := r.character()
@@ -472,7 +496,7 @@ func TestEvictedCharacterLeavesOnlyItsAnswers(t *testing.T) {
 		r.saved(append(change.Events, end.Events...)...)
 		r.mirrored(char)
 
-		gone, err := r.store.Evict(r.ctx, char, change.Version.Time())
+		gone, err := r.store.Evict(r.ctx, char, end.Version.Time())
 		r.must(err)
 
 		if !gone {

@@ -116,7 +116,7 @@ end
 
 if mode == join then redis.call('HSET', KEYS[1], 'run', run(now)) end
 if idle then
-  -- The index may be a minute behind: who evicts looks at last_seen, too.
+  -- The index may be a minute behind: who evicts looks at the version, too.
   if mode == join or not have[3] or math.floor(have[3] / 6e7) ~= math.floor(time / 6e7) then
     redis.call('ZADD', idle, version, char)
   end
