@@ -63,3 +63,28 @@ func TestGiftOutlivesAJoinThatBeganBefore(t *testing.T) {
 	s.wantEqual()
 	s.wantGems("after the next gem", "cold", 3, 3)
 }
+
+// What players do in a long fight is in Redis alone. One that has lost its memory knows
+// of the fight, by the mirror, and not that somebody was seen in it a moment ago.
+func TestLongFightGoesOnAfterRedisWasEmptied(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	before := s.service()
+	before.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
+	fight, err := before.Enter(t.Context(), 1, game.Entry{Context: game.ContextCombat}, gateway.Options{})
+	s.must(err)
+	s.want(200, "PATCH", "1/contexts/combat", sessionBody(fight.SessionID, `,"round":7`))
+	s.flush()
+
+	s.sweep(0)
+	s.sweep(10 * time.Second)
+	s.want(200, "PATCH", "1/contexts/combat", sessionBody(fight.SessionID, `,"round":8`))
+
+	// Nor when it is joined once more.
+	s.flush()
+	s.sweep(0)
+	s.must(s.service().Rejoin(t.Context(), 1))
+	s.sweep(10 * time.Second)
+	s.want(200, "POST", "1/contexts/combat/finish", sessionBody(fight.SessionID, `,"outcome":"victory","xp":50`))
+}

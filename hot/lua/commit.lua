@@ -117,10 +117,13 @@ end
 if mode == join then redis.call('HSET', KEYS[1], 'run', run(now)) end
 if idle then
   -- The index may be a minute behind: who evicts looks at the version, too.
-  if mode == join or not have[3] or math.floor(have[3] / 6e7) ~= math.floor(time / 6e7) then
+  if mode == join or math.floor(current / 6e7) ~= math.floor(time / 6e7) then
     redis.call('ZADD', idle, version, char)
   end
-  redis.call('HSET', KEYS[1], 'version', version, 'last_seen', version, unpack(ARGV, first, last))
+  -- When Redis has forgotten when the player was last seen, it may have been just now.
+  local last_seen = version
+  if mode == join then last_seen = math.max(time, tonumber(have[3] or now)) end
+  redis.call('HSET', KEYS[1], 'version', version, 'last_seen', last_seen, unpack(ARGV, first, last))
 else
   redis.call('HSET', KEYS[1], 'version', version, unpack(ARGV, first, last))
 end
