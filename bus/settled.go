@@ -56,7 +56,9 @@ func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
 
 // Trim drops events that every saver has settled, when the stream of changes is
 // fuller than share (0 to 1) of its byte limit: a stream that refuses when it is
-// full would refuse because of what is saved already. It returns how many went.
+// full would refuse because of what is saved already. It drops the oldest, until half
+// of that is left: a join reads the answers of the last minute from those that were
+// stored last, and a replay whatever PostgreSQL has lost. It returns how many went.
 func (b *Bus) Trim(ctx context.Context, share float64) (dropped uint64, err error) {
 	stream, floor, err := b.floor(ctx)
 	if err != nil {
@@ -66,11 +68,19 @@ func (b *Bus) Trim(ctx context.Context, share float64) (dropped uint64, err erro
 	if info.Config.MaxBytes < 1 || float64(info.State.Bytes) < share*float64(info.Config.MaxBytes) {
 		return 0, nil
 	}
-	if floor < info.State.FirstSeq {
+	upTo := min(floor, dropTo(info, share/2))
+	if upTo < info.State.FirstSeq {
 		return 0, nil
 	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(floor+1)); err != nil {
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
 		return 0, fmt.Errorf("trim: %w", unavailable(err))
 	}
-	return floor + 1 - info.State.FirstSeq, nil
+	return upTo + 1 - info.State.FirstSeq, nil
+}
+
+// dropTo is the sequence behind which messages take share of the stream's limit, as far
+// as all are of a size.
+func dropTo(info *jetstream.StreamInfo, share float64) uint64 {
+	part := share * float64(info.Config.MaxBytes) / float64(max(info.State.Bytes, 1))
+	return info.State.LastSeq - uint64(part*float64(info.State.Msgs))
 }

@@ -126,7 +126,8 @@ func (r *rig) trim(share float64, want uint64) {
 	}
 }
 
-// What is saved is kept for replays as long as there is room.
+// What is saved is kept for replays as long as there is room, and what was saved last
+// also then: joins read it.
 func TestTrimKeepsAllWhileThereIsRoom(t *testing.T) {
 	t.Parallel()
 	topology := seldom
@@ -143,7 +144,14 @@ func TestTrimKeepsAllWhileThereIsRoom(t *testing.T) {
 	r.trim(0.6, 0)
 
 	fill(0.6)
-	r.trim(0.6, r.stream("SYNC").State.Msgs)
+	last := r.stream("SYNC").State
+	dropped, err := r.bus.Trim(t.Context(), 0.6)
+	r.must(err)
+	left := r.stream("SYNC").State
+	if dropped == 0 || left.Msgs < last.Msgs/3 || left.LastSeq != last.LastSeq {
+		t.Errorf("%d of %d dropped, want about the older half", dropped, last.Msgs)
+	}
+	r.trim(0.6, 0)
 }
 
 // A stream that was made without a limit is never full.

@@ -381,6 +381,44 @@ func TestRepeatIsKnownAfterRedisForgotIt(t *testing.T) {
 	}
 }
 
+// The stream drops what is saved when it becomes full, and keeps the answers of the last
+// minute: what Redis has forgotten is not done twice.
+func TestRepeatIsKnownWhereTheStreamWasTrimmed(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	for char := 2; char <= 21; char++ {
+		s.want(200, "PUT", strconv.Itoa(char)+"/vitals", harbor)
+	}
+	key := uuid.NewString()
+	const body = `{"changes":[{"item_id":"potion","delta":3}]}`
+	s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key)
+	s.wantEqual()
+	s.settled(events.ScopeVitals)
+	s.settled(events.ScopeInventory)
+	stream, err := s.js.Stream(t.Context(), bus.StreamChanges)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := stream.CachedInfo()
+	full.Config.MaxBytes = int64(full.State.Bytes) * 5 / 4
+	if _, err := s.js.UpdateStream(t.Context(), full.Config); err != nil {
+		t.Fatal(err)
+	}
+
+	s.sweep(time.Nanosecond)
+	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs >= full.State.Msgs {
+		t.Errorf("nothing was dropped (%v)", err)
+	}
+	s.flush()
+	if again := s.do(1, "POST", "1/inventory", body, "Idempotency-Key", key); again.Header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("the repeat was carried out: %d %s", again.Status, again.Body)
+	}
+	if view := s.look(1, "hot"); len(view.Items) != 1 || view.Items[0].Quantity.Quantity != 3 {
+		t.Errorf("%+v, want 3 potions", view.Items)
+	}
+}
+
 // While NATS is away, a character that Redis does not have is loaded from
 // PostgreSQL alone, and a new one is made, once the sweeper has seen that no
 // absent character can have anything in the stream that is not saved.

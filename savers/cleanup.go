@@ -127,7 +127,7 @@ const (
 	// dispatched and still is not saved.
 	maxBackoff = 5 * time.Minute
 	// trimShare is how full the stream of changes may become before cleanup
-	// drops what is saved: it refuses new events when it is full, saved or not.
+	// drops the oldest of what is saved: it refuses new events when it is full, saved or not.
 	trimShare = 0.6
 )
 
