@@ -41,9 +41,35 @@ func (b *Bus) Backlog(ctx context.Context, scope events.Scope) (out Backlog, err
 	return out, nil
 }
 
-// SavedUpTo is the time up to which all that the stream stored of a scope is
-// settled.
-func (b *Bus) SavedUpTo(ctx context.Context, scope events.Scope) (time.Time, error) {
-	backlog, err := b.Backlog(ctx, scope)
-	return backlog.SavedUpTo, err
+// inHand is for how long savers have an event in hand that they have no backlog of.
+const inHand = 10 * time.Second
+
+// WaitsSince is the time from which on events of a scope may wait for a saver: that of
+// the oldest that is not settled. But where all have been handed out, apart from what was
+// stored just now, there is no backlog, and what is not settled does not get through, as
+// of a locked row: it says nothing of what lies behind it.
+func (b *Bus) WaitsSince(ctx context.Context, scope events.Scope) (time.Time, error) {
+	asked := time.Now()
+	since, err := b.waitsSince(ctx, scope, asked)
+	return since, named("what waits of "+string(scope), err)
+}
+
+func (b *Bus) waitsSince(ctx context.Context, scope events.Scope, asked time.Time) (time.Time, error) {
+	stream, err := b.stream(ctx, StreamChanges)
+	if err != nil {
+		return asked, err
+	}
+	oldest, consumer, err := b.unsettled(ctx, stream, consumerName(scope))
+	if err != nil || oldest == nil {
+		return asked, err
+	}
+	handedOut := max(consumer.Delivered.Stream, consumer.AckFloor.Stream)
+	next, err := b.firstPassing(ctx, place{sequence: handedOut + 1}, consumer.Config.FilterSubject)
+	switch {
+	case err != nil || next == nil:
+		return asked, err
+	case asked.Sub(next.Time) < inHand:
+		return next.Time, nil
+	}
+	return oldest.Time, nil
 }

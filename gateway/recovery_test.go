@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"sync"
@@ -118,6 +119,36 @@ func TestCleanupLeavesTheBacklogAlone(t *testing.T) {
 		t.Errorf("%d events in the stream, want the 20 of the actions", n)
 	}
 	s.save()
+	s.wantEqual()
+}
+
+// A row that somebody has locked keeps an event from being settled, for as long as it
+// lasts: what was never published of others is not taken to wait behind it.
+func TestLockedRowDoesNotStopTheSweep(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(200, "PUT", "1/vitals?durability=cold", harbor)
+	tx, err := s.pool.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), "SELECT FROM character_vitals WHERE char_id = 1 FOR UPDATE")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	s.want(200, "PUT", "1/vitals", harbor) // it does not get through
+	s.stream.cut.Store(true)
+	s.want(200, "PUT", "2/vitals", harbor)
+	s.stream.cut.Store(false)
+
+	stacktest.Eventually(t, "what nobody published is saved", func() bool {
+		s.sweep(time.Minute)
+		return len(s.look(2, "hot").Dirty) == 0
+	})
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s.wantEqual()
 }
 

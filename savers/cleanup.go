@@ -41,8 +41,8 @@ type CleanupCold interface {
 
 // CleanupStream is what cleanup asks the stream; see bus.Bus.
 type CleanupStream interface {
-	// SavedUpTo is the time up to which everything stored is settled.
-	SavedUpTo(ctx context.Context, scope events.Scope) (time.Time, error)
+	// WaitsSince is the time from which on what is stored may wait for a saver.
+	WaitsSince(ctx context.Context, scope events.Scope) (time.Time, error)
 	// InSessions returns up to limit characters that the mirror shows in a
 	// context, from a place on, and the place that goes on after them, or 0.
 	InSessions(ctx context.Context, from uint64, limit int) ([]events.CharID, uint64, error)

@@ -215,24 +215,24 @@ func (s *settler) report() {
 type backlogs struct {
 	stream CleanupStream
 	grace  time.Duration
-	upTo   map[events.Scope]time.Time
+	since  map[events.Scope]time.Time // from when on events wait
 }
 
 func newBacklogs(stream CleanupStream, grace time.Duration) *backlogs {
-	return &backlogs{stream: stream, grace: grace, upTo: make(map[events.Scope]time.Time)}
+	return &backlogs{stream: stream, grace: grace, since: make(map[events.Scope]time.Time)}
 }
 
 // mayHold reports whether the event of a change may still wait in the stream.
 // It was published, if ever, some moments after the change; the grace allows
 // for that and for clocks that differ.
 func (b *backlogs) mayHold(ctx context.Context, scope events.Scope, v events.Version) (bool, error) {
-	upTo, ok := b.upTo[scope]
+	since, ok := b.since[scope]
 	if !ok {
 		var err error
-		if upTo, err = b.stream.SavedUpTo(ctx, scope); err != nil {
+		if since, err = b.stream.WaitsSince(ctx, scope); err != nil {
 			return false, err
 		}
-		b.upTo[scope] = upTo
+		b.since[scope] = since
 	}
-	return upTo.Before(v.Time().Add(b.grace / 2)), nil
+	return since.Before(v.Time().Add(b.grace / 2)), nil
 }
