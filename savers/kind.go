@@ -60,6 +60,8 @@ func KindOf(err error) Kind {
 		return KindTransient // whatever its code: no event had been sent
 	case errors.As(err, &bad), errors.As(err, &field):
 		return KindBad
+	case errors.As(err, &server) && takesNoWrites(server):
+		return KindTransient
 	case errors.As(err, &server):
 		return kindOfCode(server.Code)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -70,16 +72,24 @@ func KindOf(err error) Kind {
 	return KindBug
 }
 
+// takesNoWrites reports whether the server waits for a vacuum, because the numbers of its
+// transactions would begin anew: it takes nothing from anybody then, and says so by the
+// code of a statement that is too large.
+func takesNoWrites(err *pgconn.PgError) bool {
+	return err.Routine == "GetNewTransactionId" || err.Routine == "GetNewMultiXactId"
+}
+
 // kindOfCode sorts SQLSTATE classes (PostgreSQL manual, appendix A). Errors
 // that do not depend on the event are transient even where only a person can
 // mend them (a missing table or permission, class 42 and 28): to retry loudly
 // loses nothing, to bury every event would.
 func kindOfCode(code string) Kind {
 	switch code {
-	case "25P04", "53200", "55P03", "57014", "58030", "XX001", "XX002":
+	case "25P04", "53200", "55P03", "57014", "58030", "58P01", "XX001", "XX002":
 		// transaction timeout, out of memory, lock not available, statement timeout or
-		// canceled, I/O error, a corrupted block, a corrupted index: what the whole meets,
-		// parts may not
+		// canceled, I/O error, a file that is gone (as of the status of a damaged row's
+		// transaction), a corrupted block, a corrupted index: what the whole meets, parts
+		// may not
 		return KindStuck
 	}
 	switch class := code[:min(2, len(code))]; class {
