@@ -30,7 +30,7 @@ func Faults(s Settings) []Fault {
 			Because: "only what a server drops by itself"},
 		s.redisFault("redis-killed", "Redis process killed", redis.killed(), redis.why(redis.killed())),
 		s.redisFault("redis-power", "Redis machine lost power", redis.power(), redis.why(redis.power())),
-		s.redisFault("redis-lost", "Redis lost entirely", redis.lost(),
+		s.redisFault("redis-lost", "Redis lost entirely", unsaved,
 			"joined again from PostgreSQL and the stream; idempotency keys and rounds of open fights are gone"),
 		s.natsFault("nats-killed", "NATS process killed", nats.killed()),
 		s.natsFault("nats-power", "NATS machine lost power", nats.power()),
@@ -116,23 +116,20 @@ func (s Settings) sharedPower() []Fault {
 	if len(s.Shared) < 2 {
 		return nil
 	}
-	hot, stream, cold := s.Redis.steady(), Loss{}, Loss{}
-	inRedis, inNATS := s.Redis.steady(), s.NATS.steady()
+	inRedis, inNATS, cold := s.Redis.steady(), s.NATS.steady(), Loss{}
 	for _, part := range s.Shared {
 		switch part {
 		case partRedis:
 			inRedis = s.Redis.power()
-			hot = inRedis
 		case partNATS:
 			inNATS = s.NATS.power()
 		case partPostgres:
 			cold = s.Postgres.power()
 		}
 	}
-	stream = both(inRedis, inNATS)
 	return []Fault{{
 		ID: "shared-power", Name: "their machine lost power",
-		Hot: worse(hot, cold), Stream: worse(stream, cold), Cold: cold,
+		Hot: worse(inRedis, cold), Stream: worse(both(inRedis, inNATS), cold), Cold: cold,
 		Because: "on one machine by their addresses: " + strings.Join(s.Shared, ", ") + "; what both copies lose is lost",
 	}}
 }

@@ -45,9 +45,6 @@ func (r Redis) power() Loss {
 	})
 }
 
-// lost is a Redis that comes back empty.
-func (r Redis) lost() Loss { return unsaved }
-
 // worst is the largest loss of any node, and unknown where one did not answer:
 // each has characters of its own.
 func (r Redis) worst(of func(RedisNode) Loss) Loss {

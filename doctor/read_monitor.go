@@ -21,8 +21,7 @@ type varz struct {
 			SyncAlways   bool          `json:"sync_always"`
 		} `json:"config"`
 		Stats struct {
-			Store    int64 `json:"storage"`
-			Reserved int64 `json:"reserved_storage"`
+			Store int64 `json:"storage"`
 		} `json:"stats"`
 	} `json:"jetstream"`
 }
@@ -52,7 +51,7 @@ func readMonitor(ctx context.Context, base string) Monitor {
 	if m.SyncInterval == 0 {
 		m.SyncInterval = defaultSync
 	}
-	m.Max, m.Used, m.Reserved = v.JetStream.Config.MaxStore, v.JetStream.Stats.Store, v.JetStream.Stats.Reserved
+	m.Max, m.Used = v.JetStream.Config.MaxStore, v.JetStream.Stats.Store
 	return m
 }
 

@@ -79,7 +79,7 @@ func (p *Postgres) readSettings(ctx context.Context, conn *pgx.Conn) error {
 // readOverrides reads what roles and databases set for themselves: a saver may
 // connect as another role than we do.
 func (p *Postgres) readOverrides(ctx context.Context, conn *pgx.Conn) (err error) {
-	p.CommitOverrides, err = column[string](ctx, conn, `
+	p.CommitOverrides, err = column(ctx, conn, `
 		SELECT concat_ws(', ', 'role ' || r.rolname, 'database ' || d.datname) || ': ' || split_part(setting, '=', 2)
 		FROM pg_db_role_setting s
 		LEFT JOIN pg_roles r ON r.oid = s.setrole
@@ -91,7 +91,7 @@ func (p *Postgres) readOverrides(ctx context.Context, conn *pgx.Conn) (err error
 }
 
 func (p *Postgres) readUnlogged(ctx context.Context, conn *pgx.Conn) (err error) {
-	p.Unlogged, err = column[string](ctx, conn, `
+	p.Unlogged, err = column(ctx, conn, `
 		SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relpersistence = 'u' AND c.relkind = 'r' AND n.nspname = ANY(current_schemas(false)) ORDER BY 1`)
 	return err
@@ -124,12 +124,12 @@ func (p *Postgres) readStandbys(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func column[T any](ctx context.Context, conn *pgx.Conn, query string) ([]T, error) {
+func column(ctx context.Context, conn *pgx.Conn, query string) ([]string, error) {
 	rows, err := conn.Query(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
-	values, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	values, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}

@@ -130,9 +130,9 @@ type Monitor struct {
 	// it does not do so always.
 	SyncInterval time.Duration
 	SyncAlways   bool
-	// Used, Reserved and Max are file storage in bytes, on the whole server.
-	Used, Reserved, Max int64
-	Clock               Offset
+	// Used and Max are file storage in bytes, on the whole server.
+	Used, Max int64
+	Clock     Offset
 }
 
 // Postgres is what PostgreSQL says.
