@@ -41,7 +41,7 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 // Redis has forgotten the answer.
 func (s *Service) sessionID(char events.CharID, key string) uuid.UUID {
 	if key == "" {
-		return s.NewID()
+		return uuid.Must(uuid.NewV7())
 	}
 	return uuid.NewSHA1(uuid.Nil, []byte("session/"+char.String()+"/"+key))
 }

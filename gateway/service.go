@@ -81,8 +81,6 @@ type Service struct {
 
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
-	// NewID makes session ids. Defaults to random UUIDs of version 7.
-	NewID func() uuid.UUID
 	// Cause is what a dispatch says of itself. Defaults to events.CauseDispatch.
 	Cause events.Cause
 	// PublishTimeout is how long an answer waits for the stream before it says
@@ -126,9 +124,6 @@ type Service struct {
 func (s Service) WithDefaults() *Service {
 	if s.Now == nil {
 		s.Now = time.Now
-	}
-	if s.NewID == nil {
-		s.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
 	if s.Cause == "" {
 		s.Cause = events.CauseDispatch
