@@ -27,7 +27,7 @@ func (b *Bus) Backlog(ctx context.Context, scope events.Scope) (out Backlog, err
 	if err != nil {
 		return out, fmt.Errorf("backlog of %s: %w", scope, err)
 	}
-	oldest, consumer, err := b.unsettled(ctx, stream, consumerName(scope))
+	oldest, consumer, err := b.unsettled(ctx, stream, ConsumerName(scope))
 	if err != nil {
 		return out, fmt.Errorf("backlog of %s: %w", scope, err)
 	}
@@ -59,7 +59,7 @@ func (b *Bus) waitsSince(ctx context.Context, scope events.Scope, asked time.Tim
 	if err != nil {
 		return asked, err
 	}
-	oldest, consumer, err := b.unsettled(ctx, stream, consumerName(scope))
+	oldest, consumer, err := b.unsettled(ctx, stream, ConsumerName(scope))
 	if err != nil || oldest == nil {
 		return asked, err
 	}

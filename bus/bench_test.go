@@ -33,7 +33,7 @@ func BenchmarkTail(b *testing.B) {
 			batch = append(batch, events.New(events.CharID(char+1), version, events.CauseAction, uuid.Nil, events.ScopeVitals,
 				events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}))
 		}
-		if err := stream.Publish(b.Context(), "", batch...); err != nil {
+		if err := stream.Publish(b.Context(), batch...); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func (b *Bus) newest(ctx context.Context, char events.CharID) (*jetstream.RawStr
 func (b *Bus) Retained(ctx context.Context, char events.CharID, since time.Time, yield func(*events.StateChanged)) error {
 	dead := make(map[int64]bool) // by when the stream stored them
 	for _, scope := range events.Scopes() {
-		err := b.Letters(ctx, scope, char, func(l Letter) bool {
+		err := b.Letters(ctx, scope, char, func(l events.DeadLetter) bool {
 			dead[l.Stored.UnixNano()] = true
 			return true
 		})

@@ -48,7 +48,7 @@ func (r *rig) play() (stop func()) {
 				batch[i] = r.vitals(42)
 			}
 			short, cancel := context.WithTimeout(ctx, time.Second)
-			_ = r.bus.Publish(short, "", batch...) // it fails while no server leads the stream
+			_ = r.bus.Publish(short, batch...) // it fails while no server leads the stream
 			cancel()
 		}
 	})

@@ -61,7 +61,7 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
 	}
 	b.log.Warn("event is in the dead letters", "scope", scope, "sequence", sequence, "char_id", char, "reason", reason)
-	kept := Letter{Sequence: ack.Sequence, Scope: scope, Char: char, Stored: meta.Timestamp, Body: letter.Data}
+	kept := events.DeadLetter{Sequence: ack.Sequence, Scope: scope, Char: char, Stored: meta.Timestamp, Body: letter.Data}
 	if err := b.dropCovered(ctx, kept); err != nil {
 		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
 	}
@@ -86,7 +86,7 @@ func letterID(meta *jetstream.MsgMetadata) string {
 // newer. It looks at the oldest few hundred of the character, and at none where l says
 // nothing, or what no saver ever takes: the older may be the only copy then, and many
 // that are no events would each read them all.
-func (b *Bus) dropCovered(ctx context.Context, l Letter) error {
+func (b *Bus) dropCovered(ctx context.Context, l events.DeadLetter) error {
 	e, err := events.Decode(l.Body)
 	if err != nil || l.Char == 0 || e.CheckDelivery(l.Scope, l.Char, l.Stored) != nil {
 		return nil

@@ -24,9 +24,9 @@ func (r *rig) bury(char events.CharID, reason string) jetstream.Msg {
 }
 
 // letters lists the dead letters.
-func (r *rig) letters(scope events.Scope, char events.CharID) (letters []bus.Letter) {
+func (r *rig) letters(scope events.Scope, char events.CharID) (letters []events.DeadLetter) {
 	r.t.Helper()
-	r.must(r.bus.Letters(r.t.Context(), scope, char, func(l bus.Letter) bool {
+	r.must(r.bus.Letters(r.t.Context(), scope, char, func(l events.DeadLetter) bool {
 		letters = append(letters, l)
 		return true
 	}))
@@ -198,11 +198,11 @@ func TestLettersAreListedByScopeAndCharacter(t *testing.T) {
 		t.Error("no time")
 	}
 	letter.Stored = time.Time{}
-	equal(t, "letter", letter, bus.Letter{
+	equal(t, "letter", letter, events.DeadLetter{
 		Sequence: 2, Scope: events.ScopeVitals, Char: 2, Reason: "reason of 2", Subject: "sync.vitals.2", Original: 2, Body: []byte("2"),
 	})
 	first := 0
-	r.must(r.bus.Letters(t.Context(), "", 0, func(bus.Letter) bool { first++; return false }))
+	r.must(r.bus.Letters(t.Context(), "", 0, func(events.DeadLetter) bool { first++; return false }))
 	if first != 1 {
 		t.Errorf("%d letters after the first was enough", first)
 	}
@@ -283,7 +283,7 @@ func TestLetterThatIsTooLargeIsKeptWithoutItsBody(t *testing.T) {
 		t.Errorf("a body of %d bytes", len(letter.Body))
 	}
 	letter.Stored, letter.Body = time.Time{}, nil
-	equal(t, "letter", letter, bus.Letter{
+	equal(t, "letter", letter, events.DeadLetter{
 		Sequence: 1, Scope: events.ScopeVitals, Char: 42, Reason: "no event", Subject: "sync.vitals.42",
 		Original: sequence(t, msg), Cut: size,
 	})

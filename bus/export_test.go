@@ -1,10 +1,23 @@
 package bus
 
 import (
+	"context"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 )
+
+// Tail is Tails of one character.
+func (b *Bus) Tail(ctx context.Context, char events.CharID) (game.Tail, error) {
+	tailOf, err := b.Tails(ctx)
+	if err != nil {
+		return game.Tail{}, err
+	}
+	return tailOf(ctx, char)
+}
 
 // Consumer is where the source's messages come from.
 func (s *Source) Consumer() jetstream.Consumer { return s.consumer }

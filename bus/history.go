@@ -58,7 +58,7 @@ func (b *Bus) firstUnsettled(ctx context.Context) (map[events.Scope]uint64, erro
 	}
 	open := make(map[events.Scope]uint64)
 	for _, scope := range events.Scopes() {
-		oldest, _, err := b.unsettled(ctx, stream, consumerName(scope))
+		oldest, _, err := b.unsettled(ctx, stream, ConsumerName(scope))
 		if errors.Is(err, jetstream.ErrConsumerNotFound) {
 			continue
 		}

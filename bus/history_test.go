@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 )
 
@@ -118,6 +117,6 @@ func TestHistoryWithoutAServerIsUnavailable(t *testing.T) {
 		isUnavailable(t, r.bus.History(t.Context(), []events.CharID{1}, func(events.Stored) {}))
 		_, _, err := r.bus.LettersFrom(t.Context(), 0, 1)
 		isUnavailable(t, err)
-		isUnavailable(t, r.bus.Letters(t.Context(), "", 0, func(bus.Letter) bool { return true }))
+		isUnavailable(t, r.bus.Letters(t.Context(), "", 0, func(events.DeadLetter) bool { return true }))
 	})
 }

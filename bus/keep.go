@@ -77,16 +77,16 @@ func (b *Bus) missing(ctx context.Context) (string, error) {
 		}
 	}
 	for _, scope := range append(events.Scopes(), events.ScopeCleanup) {
-		if _, err := b.js.Consumer(ctx, streamOf(scope), consumerName(scope)); err != nil {
-			return notFound("consumer "+consumerName(scope), err)
+		if _, err := b.js.Consumer(ctx, streamOf(scope), ConsumerName(scope)); err != nil {
+			return notFound("consumer "+ConsumerName(scope), err)
 		}
 	}
 	clock, err := b.js.Stream(ctx, StreamClock)
 	if err == nil {
-		_, err = clock.GetLastMsgForSubject(ctx, scheduleSubject)
+		_, err = clock.GetLastMsgForSubject(ctx, SubjectSchedule)
 	}
 	if err != nil {
-		return notFound("schedule "+scheduleSubject, err)
+		return notFound("schedule "+SubjectSchedule, err)
 	}
 	return "", nil
 }

@@ -48,7 +48,7 @@ func TestEverythingGoesOnAfterTheStorageIsLost(t *testing.T) {
 	r.loseStorage()
 
 	after := r.vitals(3)
-	stacktest.Eventually(t, "a publish", func() bool { return r.bus.Publish(t.Context(), "", after) == nil })
+	stacktest.Eventually(t, "a publish", func() bool { return r.bus.Publish(t.Context(), after) == nil })
 	var msgs []jetstream.Msg
 	stacktest.Eventually(t, "the source hands out", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -92,7 +92,7 @@ func TestDeletedPartsComeBack(t *testing.T) {
 
 			e := r.vitals(42)
 			stacktest.Eventually(t, "the event that is published", func() bool {
-				if r.bus.Publish(t.Context(), "", e) != nil {
+				if r.bus.Publish(t.Context(), e) != nil {
 					return false
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -14,9 +14,6 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// A Letter is one of the dead letters.
-type Letter = events.DeadLetter
-
 // ErrNoLetter is returned for a sequence that no dead letter has.
 var ErrNoLetter = errors.New("no such dead letter")
 
@@ -26,7 +23,7 @@ var ErrCut = errors.New("its body was too large to be kept")
 
 // Letters calls yield with each dead letter, oldest first, until it returns
 // false. An empty scope and a char of 0 mean all.
-func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharID, yield func(Letter) bool) error {
+func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharID, yield func(events.DeadLetter) bool) error {
 	filter := []string{"dlq", "*", "*"}
 	if scope != "" {
 		filter[1] = string(scope)
@@ -42,7 +39,7 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 
 // LettersFrom returns up to limit dead letters from a sequence on, oldest first,
 // and the sequence that goes on after them; 0 where these are the last.
-func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters []Letter, next uint64, err error) {
+func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters []events.DeadLetter, next uint64, err error) {
 	page, _, err := b.page(ctx, StreamDead, "dlq.*.*", place{sequence: from}, limit)
 	if err != nil || len(page) == 0 {
 		return nil, 0, named("dead letters", err)
@@ -54,13 +51,13 @@ func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters 
 }
 
 // Letter returns one dead letter, or ErrNoLetter.
-func (b *Bus) Letter(ctx context.Context, seq uint64) (Letter, error) {
+func (b *Bus) Letter(ctx context.Context, seq uint64) (events.DeadLetter, error) {
 	msg, err := b.get(ctx, StreamDead, at(seq))
 	if err != nil {
-		return Letter{}, fmt.Errorf("dead letter %d: %w", seq, err)
+		return events.DeadLetter{}, fmt.Errorf("dead letter %d: %w", seq, err)
 	}
 	if msg == nil {
-		return Letter{}, fmt.Errorf("%w: %d", ErrNoLetter, seq)
+		return events.DeadLetter{}, fmt.Errorf("%w: %d", ErrNoLetter, seq)
 	}
 	return newLetter(msg), nil
 }
@@ -81,8 +78,8 @@ func (b *Bus) DeadLetters(ctx context.Context, scope events.Scope) (n uint64, er
 	return n, nil
 }
 
-func newLetter(msg *jetstream.RawStreamMsg) Letter {
-	l := Letter{
+func newLetter(msg *jetstream.RawStreamMsg) events.DeadLetter {
+	l := events.DeadLetter{
 		Sequence: msg.Sequence, Body: msg.Data,
 		Reason: msg.Header.Get(HeaderReason), Subject: msg.Header.Get(HeaderSubject),
 	}
@@ -100,7 +97,7 @@ func newLetter(msg *jetstream.RawStreamMsg) Letter {
 // RetryLetter publishes a dead letter's body again where it came from, and
 // drops the letter when the stream has it. If it is still no good, it comes
 // back with a new reason. One without its body stays: the error wraps ErrCut.
-func (b *Bus) RetryLetter(ctx context.Context, l Letter) error {
+func (b *Bus) RetryLetter(ctx context.Context, l events.DeadLetter) error {
 	if l.Cut > 0 {
 		return fmt.Errorf("retry dead letter %d: %w (%d bytes); see event %d of %s", l.Sequence, ErrCut, l.Cut, l.Original, StreamChanges)
 	}

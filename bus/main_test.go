@@ -141,7 +141,7 @@ func (r *rig) items(char events.CharID) events.StateChanged {
 // publish publishes events that have to be stored, and returns them.
 func (r *rig) publish(batch ...events.StateChanged) []events.StateChanged {
 	r.t.Helper()
-	r.must(r.bus.Publish(r.t.Context(), "", batch...))
+	r.must(r.bus.Publish(r.t.Context(), batch...))
 	return batch
 }
 

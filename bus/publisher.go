@@ -19,10 +19,8 @@ const HeaderTrace = "traceparent"
 // of all other callers, and returns when the stream has stored every one of
 // them, or with an *events.UnavailableError when ctx is done. An event
 // whose ack did not come may be stored all the same; sending it again is safe.
-//
-// trace is the caller's W3C trace context, or "".
-func (b *Bus) Publish(ctx context.Context, trace string, batch ...events.StateChanged) error {
-	wait, err := b.Send(game.Origin{Trace: trace}, batch...)
+func (b *Bus) Publish(ctx context.Context, batch ...events.StateChanged) error {
+	wait, err := b.Send(game.Origin{}, batch...)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestPublishedEventIsStoredWhenPublishReturns(t *testing.T) {
 	r := newRig(t, seldom)
 	sent := []events.StateChanged{r.vitals(42), r.items(42), r.vitals(43)}
 
-	r.must(r.bus.Publish(t.Context(), "", sent...))
+	r.must(r.bus.Publish(t.Context(), sent...))
 
 	stream, err := r.js.Stream(t.Context(), bus.StreamChanges)
 	r.must(err)
@@ -49,8 +49,10 @@ func TestTraceTravelsWithTheEvent(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	r := newRig(t, seldom)
 
-	r.must(r.bus.Publish(t.Context(), trace, r.vitals(42)))
-	r.must(r.bus.Publish(t.Context(), "", r.vitals(42)))
+	wait, err := r.bus.Send(game.Origin{Trace: trace}, r.vitals(42))
+	r.must(err)
+	r.must(wait(t.Context()))
+	r.must(r.bus.Publish(t.Context(), r.vitals(42)))
 
 	msgs := r.take(r.source(events.ScopeVitals), 2)
 	equal(t, "headers", []nats.Header{msgs[0].Headers(), msgs[1].Headers()}, []nats.Header{{"traceparent": {trace}}, nil})
@@ -59,7 +61,7 @@ func TestTraceTravelsWithTheEvent(t *testing.T) {
 func TestPublishOfNothingSucceeds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.must(r.bus.Publish(t.Context(), ""))
+	r.must(r.bus.Publish(t.Context()))
 }
 
 // What a saver could not save is refused here, and NATS is not to blame.
@@ -69,7 +71,7 @@ func TestInvalidEventIsNotPublished(t *testing.T) {
 	bad := r.vitals(42)
 	bad.Version = 0
 
-	err := r.bus.Publish(t.Context(), "", bad)
+	err := r.bus.Publish(t.Context(), bad)
 
 	var unavailable *events.UnavailableError
 	if !errors.Is(err, events.ErrVersion) || errors.As(err, &unavailable) {
@@ -89,7 +91,7 @@ func TestConcurrentPublishersAllGetTheirAcks(t *testing.T) {
 	for n := range publishers {
 		group.Go(func() error {
 			for i := n; i < total; i += publishers {
-				if err := r.bus.Publish(t.Context(), "", r.vitals(events.CharID(i+1))); err != nil {
+				if err := r.bus.Publish(t.Context(), r.vitals(events.CharID(i+1))); err != nil {
 					return err
 				}
 			}
@@ -131,7 +133,7 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		within(t, "the end of the publish", func() {
-			err := r.bus.Publish(ctx, "", r.vitals(42))
+			err := r.bus.Publish(ctx, r.vitals(42))
 			isUnavailable(t, err)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want the deadline", err)
@@ -141,10 +143,10 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	t.Run("cancelled before", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		within(t, "the end of the publish", func() { isUnavailable(t, r.bus.Publish(ctx, "", r.vitals(42))) })
+		within(t, "the end of the publish", func() { isUnavailable(t, r.bus.Publish(ctx, r.vitals(42))) })
 	})
 	t.Run("without a deadline", func(t *testing.T) {
-		within(t, "the end of the publish", func() { isUnavailable(t, r.bus.Publish(context.Background(), "", r.vitals(42))) })
+		within(t, "the end of the publish", func() { isUnavailable(t, r.bus.Publish(context.Background(), r.vitals(42))) })
 	})
 	if n, _, err := silent.Pending(); err != nil || n == 0 {
 		t.Errorf("%d events were heard (%v): the test proves nothing", n, err)
@@ -158,7 +160,7 @@ func TestFullConnectionHoldsNobodyUpForLong(t *testing.T) {
 	r := newRig(t, seldom)
 	network := newValve(t, strings.TrimPrefix(r.server.URL(), "nats://"))
 	through := connect(t, "nats://"+network.addr)
-	stacktest.Eventually(t, "a connection", func() bool { return through.Publish(t.Context(), "", r.vitals(1)) == nil })
+	stacktest.Eventually(t, "a connection", func() bool { return through.Publish(t.Context(), r.vitals(1)) == nil })
 
 	network.shut.Lock()
 	reopen := sync.OnceFunc(network.shut.Unlock)
@@ -167,7 +169,7 @@ func TestFullConnectionHoldsNobodyUpForLong(t *testing.T) {
 	within(t, "the end of writing what does not fit", func() {
 		for through.Conn().Publish("filler", make([]byte, 64<<10)) == nil {
 		}
-		isUnavailable(t, through.Publish(context.Background(), "", r.vitals(2)))
+		isUnavailable(t, through.Publish(context.Background(), r.vitals(2)))
 	})
 	// The client's own limit is a minute.
 	if waited := time.Since(began); waited > 30*time.Second {
@@ -176,7 +178,7 @@ func TestFullConnectionHoldsNobodyUpForLong(t *testing.T) {
 
 	reopen()
 	stacktest.Eventually(t, "a publish when the network is back", func() bool {
-		return through.Publish(t.Context(), "", r.vitals(3)) == nil
+		return through.Publish(t.Context(), r.vitals(3)) == nil
 	})
 }
 
@@ -234,7 +236,7 @@ func (v *valve) forward(dst, src net.Conn) {
 func TestPublishWithoutAStreamIsUnavailable(t *testing.T) {
 	t.Parallel()
 	r := newEmptyRig(t)
-	within(t, "the end of the publish", func() { isUnavailable(t, r.bus.Publish(context.Background(), "", r.vitals(42))) })
+	within(t, "the end of the publish", func() { isUnavailable(t, r.bus.Publish(context.Background(), r.vitals(42))) })
 }
 
 // A full stream refuses loudly, and keeps what it acknowledged.
@@ -246,7 +248,7 @@ func TestFullStreamRefuses(t *testing.T) {
 	stored := uint64(0)
 	var err error
 	for err == nil && stored < 1000 {
-		if err = r.bus.Publish(t.Context(), "", r.vitals(42)); err == nil {
+		if err = r.bus.Publish(t.Context(), r.vitals(42)); err == nil {
 			stored++
 		}
 	}
@@ -268,17 +270,17 @@ func TestPublishGoesOnAfterAnOutage(t *testing.T) {
 
 	stop(t, r.server)
 	within(t, "the end of a publish without a server", func() {
-		isUnavailable(t, r.bus.Publish(context.Background(), "", lost))
+		isUnavailable(t, r.bus.Publish(context.Background(), lost))
 	})
 	stacktest.Eventually(t, "the connection is known to be broken", func() bool { return !r.bus.Conn().IsConnected() })
 	within(t, "the end of a publish without a connection", func() {
-		isUnavailable(t, r.bus.Publish(context.Background(), "", lost))
+		isUnavailable(t, r.bus.Publish(context.Background(), lost))
 	})
 
 	stacktest.RestartNATS(t, r.server.Config())
 	after := r.vitals(3)
 	stacktest.Eventually(t, "a publish after the outage", func() bool {
-		return r.bus.Publish(t.Context(), "", after) == nil
+		return r.bus.Publish(t.Context(), after) == nil
 	})
 
 	// What was refused is not there; what was acknowledged is.

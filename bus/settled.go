@@ -37,8 +37,8 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 		}
 	}
 	for _, scope := range events.Scopes() {
-		if !seen[consumerName(scope)] { // then nobody can say what is settled
-			return nil, 0, unavailable(fmt.Errorf("consumer %s: %w", consumerName(scope), jetstream.ErrConsumerNotFound))
+		if !seen[ConsumerName(scope)] { // then nobody can say what is settled
+			return nil, 0, unavailable(fmt.Errorf("consumer %s: %w", ConsumerName(scope), jetstream.ErrConsumerNotFound))
 		}
 	}
 	return stream, floor, nil

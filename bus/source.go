@@ -32,9 +32,9 @@ type Source struct {
 
 // Source opens the scope's durable consumer, which all savers share.
 func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
-	consumer, err := b.js.Consumer(ctx, streamOf(scope), consumerName(scope))
+	consumer, err := b.js.Consumer(ctx, streamOf(scope), ConsumerName(scope))
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s: %w", consumerName(scope), unavailable(b.noted(err)))
+		return nil, fmt.Errorf("consumer %s: %w", ConsumerName(scope), unavailable(b.noted(err)))
 	}
 	return b.source(consumer, scope), nil
 }

@@ -18,20 +18,13 @@ import (
 // repeats a request of which it got no answer.
 const answerMemory = time.Minute
 
-// Tail returns a character's events that may not be saved yet, and the requests
-// that events of the last minute have answered, trades among them. Events published
-// without the character in their subject are not among them, nor is what is settled: a
-// dead letter is no state of the character.
-func (b *Bus) Tail(ctx context.Context, char events.CharID) (game.Tail, error) {
-	tailOf, err := b.Tails(ctx)
-	if err != nil {
-		return game.Tail{}, err
-	}
-	return tailOf(ctx, char)
-}
-
-// Tails is Tail in two steps. All that savers had not settled when Tails returned is in
-// the tails that are read then; so what is saved may be read beside them.
+// Tails returns how to read a character's tail: its events that may not be saved yet,
+// and the requests that events of the last minute have answered, trades among them.
+// Events published without the character in their subject are not among them, nor is
+// what is settled: a dead letter is no state of the character.
+//
+// All that savers had not settled when Tails returned is in the tails that are read
+// then; so what is saved may be read beside them.
 func (b *Bus) Tails(ctx context.Context) (of func(context.Context, events.CharID) (game.Tail, error), err error) {
 	begin, err := b.tailBegins(ctx)
 	if err != nil {

@@ -26,7 +26,7 @@ func TestTiesAreWhatUnsettledEventsCarry(t *testing.T) {
 	source := r.source(events.ScopeInventory)
 	saved, waiting, late := r.trade(1, 2), r.trade(1, 3), r.trade(1, 4)
 	tell := func(trade events.Transfer) {
-		r.must(r.bus.Publish(t.Context(), "", game.TransferEvent(trade, trade.From, []events.Transfer{trade})))
+		r.must(r.bus.Publish(t.Context(), game.TransferEvent(trade, trade.From, []events.Transfer{trade})))
 	}
 	tell(saved)
 	r.ack(r.take(source, 1)...)
@@ -56,7 +56,7 @@ func TestNothingIsWaitedForWhereAllIsSettled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	trade := r.trade(1, 2)
-	r.must(r.bus.Publish(t.Context(), "", game.TransferEvent(trade, trade.From, []events.Transfer{trade})))
+	r.must(r.bus.Publish(t.Context(), game.TransferEvent(trade, trade.From, []events.Transfer{trade})))
 	r.ack(r.take(r.source(events.ScopeInventory), 1)...)
 
 	ties, err := r.bus.Ties(t.Context(), time.Now().Add(time.Hour))

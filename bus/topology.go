@@ -21,7 +21,8 @@ const (
 	StreamDead    = "SYNC_DLQ"   // dlq.<scope>.<char_id>: what cannot be saved
 	BucketMirror  = "AC"         // the active contexts by character
 
-	scheduleSubject = "clock.cleanup"
+	StreamMirror    = "KV_" + BucketMirror // the stream under the bucket
+	SubjectSchedule = "clock.cleanup"      // where the sweeper's schedule is armed
 )
 
 // Topology is what the deployment decides about the streams; the rest is fixed.
@@ -253,17 +254,18 @@ func (b *Bus) ensureConsumers(ctx context.Context, t Topology) error {
 
 func (b *Bus) ensureConsumer(ctx context.Context, t Topology, stream string, scope events.Scope, filter string) error {
 	_, err := b.js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
-		Durable: consumerName(scope), FilterSubject: filter,
+		Durable: ConsumerName(scope), FilterSubject: filter,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: t.AckWait, MaxAckPending: maxAckPending,
 		MaxDeliver: -1, // an outage must not turn good events into dead ones
 	})
-	return named("consumer "+consumerName(scope), err)
+	return named("consumer "+ConsumerName(scope), err)
 }
 
 const consumerPrefix = "saver-"
 
-func consumerName(scope events.Scope) string { return consumerPrefix + string(scope) }
+// ConsumerName is the durable consumer that the savers of a scope share.
+func ConsumerName(scope events.Scope) string { return consumerPrefix + string(scope) }
 
 // consumerNames lists the consumers of a stream whose names begin so. What else there
 // is to know of them has to be asked of each: on a cluster, a list with all of it takes
@@ -285,15 +287,15 @@ func (b *Bus) ensureSchedule(ctx context.Context, t Topology) error {
 		return named(StreamClock, unavailable(err))
 	}
 	every := "@every " + t.CleanupEvery.Round(time.Second).String()
-	armed, err := stream.GetLastMsgForSubject(ctx, scheduleSubject)
+	armed, err := stream.GetLastMsgForSubject(ctx, SubjectSchedule)
 	if err == nil && armed.Header.Get("Nats-Schedule") == every {
 		return nil
 	}
-	msg := nats.NewMsg(scheduleSubject)
+	msg := nats.NewMsg(SubjectSchedule)
 	msg.Header.Set("Nats-Schedule", every)
 	msg.Header.Set("Nats-Schedule-Target", events.ScopeSubject(events.ScopeCleanup))
 	_, err = b.js.PublishMsg(ctx, msg)
-	return named("schedule "+scheduleSubject, err)
+	return named("schedule "+SubjectSchedule, err)
 }
 
 func named(what string, err error) error {

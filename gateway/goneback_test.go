@@ -81,7 +81,7 @@ func TestDeadLetterIsNotJoined(t *testing.T) {
 	s.save()
 	s.want(200, "POST", "1/inventory?durability=cold", fiveGems)
 	s.wantEqual()
-	s.must(s.bus.Publish(t.Context(), "", events.New(1, events.Version(time.Now().UnixMicro()), events.CauseAction, uuid.Nil, events.ScopeInventory,
+	s.must(s.bus.Publish(t.Context(), events.New(1, events.Version(time.Now().UnixMicro()), events.CauseAction, uuid.Nil, events.ScopeInventory,
 		events.Inventory{Items: []events.ItemChange{{ItemID: "gem", Delta: 661, Quantity: 666}}})))
 	stacktest.Eventually(t, "buried", func() bool { return len(s.letters()) == 1 })
 	s.evict(1, "ac:1", "{ac:1}:items")

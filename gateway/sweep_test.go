@@ -19,9 +19,9 @@ import (
 )
 
 // letters lists the dead letters.
-func (s *system) letters() (letters []bus.Letter) {
+func (s *system) letters() (letters []events.DeadLetter) {
 	s.t.Helper()
-	err := s.bus.Letters(s.t.Context(), "", 0, func(l bus.Letter) bool {
+	err := s.bus.Letters(s.t.Context(), "", 0, func(l events.DeadLetter) bool {
 		letters = append(letters, l)
 		return true
 	})

@@ -25,7 +25,7 @@ type Game interface {
 
 // Publisher puts events into the stream; see bus.Bus.
 type Publisher interface {
-	Publish(ctx context.Context, trace string, batch ...events.StateChanged) error
+	Publish(ctx context.Context, batch ...events.StateChanged) error
 }
 
 // Marks are the dirty marks; see hot.Store.
@@ -166,7 +166,7 @@ func (m *mending) replayEvents(ctx context.Context) (errs error) {
 		e := m.newest[key]
 		err, done := published[e.Sequence]
 		if !done {
-			err = m.Publisher.Publish(ctx, "", e.StateChanged)
+			err = m.Publisher.Publish(ctx, e.StateChanged)
 			published[e.Sequence] = err
 			errs = errors.Join(errs, err)
 		}

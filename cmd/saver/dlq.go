@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/savepoint-games/savepoint/bus"
+	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/savers"
 )
 
@@ -30,12 +31,12 @@ type which struct {
 var errWhich = errors.New("name sequences, or --all (with --scope and --char, all of these)")
 
 // letters reads the letters that w names.
-func (w which) letters(ctx context.Context, b *bus.Bus) (letters []bus.Letter, err error) {
+func (w which) letters(ctx context.Context, b *bus.Bus) (letters []events.DeadLetter, err error) {
 	if w.All == (len(w.Sequence) > 0) {
 		return nil, errWhich
 	}
 	if w.All {
-		err = b.Letters(ctx, w.Scope.scope(), w.Char.id(), func(l bus.Letter) bool {
+		err = b.Letters(ctx, w.Scope.scope(), w.Char.id(), func(l events.DeadLetter) bool {
 			letters = append(letters, l)
 			return true
 		})
@@ -60,8 +61,8 @@ type dlqListCmd struct {
 // Run lists.
 func (d dlqListCmd) Run(ctx context.Context, c *cli, out *output) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
-		var letters []bus.Letter
-		err := conns.bus.Letters(ctx, d.Scope.scope(), d.Char.id(), func(l bus.Letter) bool {
+		var letters []events.DeadLetter
+		err := conns.bus.Letters(ctx, d.Scope.scope(), d.Char.id(), func(l events.DeadLetter) bool {
 			letters = append(letters, l)
 			return len(letters) < d.Limit
 		})
@@ -74,7 +75,7 @@ func (d dlqListCmd) Run(ctx context.Context, c *cli, out *output) error {
 
 // resolved says of each letter whether a newer save has made up for it; "?"
 // where PostgreSQL does not answer.
-func (c *connections) resolved(ctx context.Context, letters []bus.Letter) []string {
+func (c *connections) resolved(ctx context.Context, letters []events.DeadLetter) []string {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	words := make([]string, len(letters))
@@ -92,7 +93,7 @@ func (c *connections) resolved(ctx context.Context, letters []bus.Letter) []stri
 	return words
 }
 
-func printLetters(w io.Writer, letters []bus.Letter, resolved []string) error {
+func printLetters(w io.Writer, letters []events.DeadLetter, resolved []string) error {
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "sequence\tscope\tcharacter\tstored\tresolved\treason")
 	for i, l := range letters {
@@ -125,7 +126,7 @@ func (d dlqShowCmd) Run(ctx context.Context, c *cli, out *output) error {
 }
 
 // bodyOf is a letter's body, or where to find it.
-func bodyOf(l bus.Letter) string {
+func bodyOf(l events.DeadLetter) string {
 	if l.Cut > 0 {
 		return fmt.Sprintf("(%d bytes, too large to be kept here; event %d of %s, as long as that has it)", l.Cut, l.Original, bus.StreamChanges)
 	}
@@ -136,7 +137,7 @@ type dlqRetryCmd struct{ which }
 
 // Run publishes letters again.
 func (d dlqRetryCmd) Run(ctx context.Context, c *cli, out *output) error {
-	return d.each(ctx, c, out, "published again", func(ctx context.Context, b *bus.Bus, l bus.Letter) error {
+	return d.each(ctx, c, out, "published again", func(ctx context.Context, b *bus.Bus, l events.DeadLetter) error {
 		return b.RetryLetter(ctx, l)
 	})
 }
@@ -145,14 +146,14 @@ type dlqDropCmd struct{ which }
 
 // Run removes letters.
 func (d dlqDropCmd) Run(ctx context.Context, c *cli, out *output) error {
-	return d.each(ctx, c, out, "dropped", func(ctx context.Context, b *bus.Bus, l bus.Letter) error {
+	return d.each(ctx, c, out, "dropped", func(ctx context.Context, b *bus.Bus, l events.DeadLetter) error {
 		return b.DropLetter(ctx, l.Sequence)
 	})
 }
 
 // each does something to the letters that w names, and says to how many. One that fails
 // stops no other.
-func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, bus.Letter) error) error {
+func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, events.DeadLetter) error) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
 		letters, err := w.letters(ctx, conns.bus)
 		if err != nil {

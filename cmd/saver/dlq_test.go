@@ -83,7 +83,7 @@ func TestRetryGoesOnAfterALetterThatFails(t *testing.T) {
 		t.Errorf("it says %q", out)
 	}
 	var left []uint64
-	r.must(r.conns.bus.Letters(t.Context(), "", 0, func(l bus.Letter) bool {
+	r.must(r.conns.bus.Letters(t.Context(), "", 0, func(l events.DeadLetter) bool {
 		left = append(left, l.Sequence)
 		return true
 	}))

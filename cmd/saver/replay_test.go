@@ -21,7 +21,7 @@ func (r *rig) vitals(zones ...string) {
 	r.t.Helper()
 	for i, zone := range zones {
 		version := events.Version(time.Now().Add(-time.Minute).UnixMicro() + int64(i))
-		r.must(r.conns.bus.Publish(r.t.Context(), "", events.New(events.CharID(i+1), version, events.CauseAction, uuid.Nil,
+		r.must(r.conns.bus.Publish(r.t.Context(), events.New(events.CharID(i+1), version, events.CauseAction, uuid.Nil,
 			events.ScopeVitals, events.Vitals{HP: 80, Location: events.Location{Zone: zone}})))
 	}
 }

@@ -37,7 +37,7 @@ func TestPanicOfADecoderCostsItsEventAlone(t *testing.T) {
 	stream, source := newSource(t, fragile)
 	now := events.NextVersion(0, time.Now())
 	short := events.New(42, now, events.CauseAction, uuid.Nil, fragile, reputation.Standing{Faction: "guild"})
-	if err := stream.Publish(t.Context(), "", short); err != nil {
+	if err := stream.Publish(t.Context(), short); err != nil {
 		t.Fatal(err)
 	}
 

@@ -87,7 +87,7 @@ func TestReputationIsSavedByTheUniversalWorker(t *testing.T) {
 	go func() { done <- worker.Run(ctx) }()
 
 	now := events.NextVersion(0, time.Now())
-	if err := stream.Publish(t.Context(), "", standing(42, now, "guild", 5), standing(42, now-1, "guild", 4)); err != nil {
+	if err := stream.Publish(t.Context(), standing(42, now, "guild", 5), standing(42, now-1, "guild", 4)); err != nil {
 		t.Fatal(err)
 	}
 	if err := stream.Conn().Publish("sync.reputation.42", []byte(`{"schema":1}`)); err != nil {
