@@ -131,7 +131,7 @@ func (r *run) settle(ctx context.Context, end *mended) error {
 		return err
 	}
 	for _, d := range report.Differences {
-		r.report(Violation{Char: int64(d.Char), Where: "cold", What: string(d.Row), Got: d.Cold, Want: "as hot: " + d.Hot})
+		r.report(Violation{Char: int64(d.Char), Where: "cold", What: string(d.Row), Got: d.Cold.Text, Want: "as hot: " + d.Hot.Text})
 	}
 	if report.Dirty > 0 {
 		r.report(Violation{Where: "hot", What: "dirty characters", Got: fmt.Sprint(report.Dirty), Want: "none"})

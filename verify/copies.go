@@ -177,10 +177,7 @@ func rows(s *game.State) map[events.RowKey]Copy {
 	if s == nil {
 		return out
 	}
-	texts := make(map[events.RowKey]string)
-	for _, d := range game.Diff(s, &game.State{}) {
-		texts[d.Row] = d.Hot
-	}
+	texts := s.Describe()
 	for key, version := range s.Rows() {
 		text := texts[key]
 		if _, fight := key.Fight(); fight || text == "" {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/savepoint-games/savepoint/events"
-	"github.com/savepoint-games/savepoint/game"
 )
 
 // A Verdict says where the truth about a row is.
@@ -53,16 +52,16 @@ func (v Verdict) Explanation() string { return explanations[v] }
 
 // A Difference is one row that the copies of a character do not agree on.
 type Difference struct {
-	game.Difference
+	Char events.CharID
+	Row  events.RowKey
 	// Known is false where Redis does not have the character at all; then its
 	// copy is no part of the difference.
 	Known bool
-	// InHot, InStream and InCold are the copies with their versions. InStream is
-	// the row of the highest version; its text is empty where the stream was not
-	// asked.
-	InHot, InStream, InCold Copy
-	Event                   Event
-	Verdict                 Verdict
+	// Stream is the row of the highest version; its text is empty where the
+	// stream was not asked.
+	Hot, Stream, Cold Copy
+	Event             Event
+	Verdict           Verdict
 }
 
 // An Event is the stored event of the row's highest version; its sequence is 0
@@ -74,7 +73,7 @@ type Event struct {
 }
 
 func (d Difference) String() string {
-	hot, stream := d.Hot, d.InStream.Text
+	hot, stream := d.Hot.Text, d.Stream.Text
 	if !d.Known {
 		hot = "Redis does not have the character"
 	}
@@ -89,7 +88,7 @@ func (d Difference) String() string {
 		stream += fmt.Sprintf(" (sequence %d of %s, %s)", d.Event.Sequence, d.Event.StoredAt.Format(time.RFC3339), state)
 	}
 	return fmt.Sprintf("character %d, %s: %s: %s\n  + hot %s\n  = stream %s\n  - cold %s",
-		d.Char, d.Row, d.Verdict, d.Verdict.Explanation(), hot, stream, d.Cold)
+		d.Char, d.Row, d.Verdict, d.Verdict.Explanation(), hot, stream, d.Cold.Text)
 }
 
 // differences lists the rows that the copies do not agree on, in the order of
@@ -139,19 +138,18 @@ func (r *row) differs() bool {
 }
 
 func (r *row) difference(char events.CharID) Difference {
-	text := func(c Copy) string {
+	shown := func(c Copy) Copy {
 		if c.Version == 0 {
-			return absent
+			c.Text = absent
 		}
-		return c.Text
+		return c
 	}
 	d := Difference{
-		Difference: game.Difference{Char: char, Row: r.key, Hot: text(r.hot), Cold: text(r.cold)},
-		Known:      r.known, Event: r.event, Verdict: r.verdict(),
+		Char: char, Row: r.key, Known: r.known, Hot: shown(r.hot), Cold: shown(r.cold),
+		Event: r.event, Verdict: r.verdict(),
 	}
-	d.InHot, d.InCold = Copy{d.Hot, r.hot.Version}, Copy{d.Cold, r.cold.Version}
 	if r.asked {
-		d.InStream = Copy{text(r.stream), r.stream.Version}
+		d.Stream = shown(r.stream)
 	}
 	return d
 }

@@ -106,7 +106,7 @@ type mending struct {
 // sort decides what each row needs.
 func (m *mending) sort(diffs []Difference) {
 	for _, d := range diffs {
-		if d.Known && d.InHot.Version < max(d.InStream.Version, d.InCold.Version) && d.Verdict != Leftover && !isFight(d.Row) {
+		if d.Known && d.Hot.Version < max(d.Stream.Version, d.Cold.Version) && d.Verdict != Leftover && !isFight(d.Row) {
 			m.rejoin = append(m.rejoin, d.Row)
 		}
 		switch d.Verdict {
@@ -135,7 +135,7 @@ func (m *mending) sortUnsaved(d Difference) {
 	switch {
 	case m.hotSays(d):
 		m.dispatch = append(m.dispatch, d.Row)
-	case d.Event.Sequence > 0 && d.InStream.Version >= d.InHot.Version:
+	case d.Event.Sequence > 0 && d.Stream.Version >= d.Hot.Version:
 		m.replay = append(m.replay, d.Row)
 	default:
 		m.did(d.Row, "nothing: no event can say it any more, neither of Redis nor of the stream", nil)
@@ -145,14 +145,14 @@ func (m *mending) sortUnsaved(d Difference) {
 // hotSays reports whether a dispatch says the row at its newest version.
 // Experience is said by the fights that brought it, while Redis keeps them.
 func (m *mending) hotSays(d Difference) bool {
-	if d.InHot.Version == 0 || d.InHot.Version < d.InStream.Version {
+	if d.Hot.Version == 0 || d.Hot.Version < d.Stream.Version {
 		return false
 	}
 	if d.Row != events.RowProgress {
 		return true
 	}
 	for _, session := range m.hot.Sessions {
-		if session.Result != nil && session.Version == d.InHot.Version {
+		if session.Result != nil && session.Version == d.Hot.Version {
 			return true
 		}
 	}

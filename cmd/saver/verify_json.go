@@ -55,10 +55,10 @@ func (r *verification) printJSON(report *verify.Report) error {
 func newDifference(d verify.Difference) difference {
 	line := difference{
 		Char: d.Char, Row: d.Row, Verdict: d.Verdict, Explanation: d.Verdict.Explanation(),
-		InRedis: d.Known, Hot: d.InHot, Cold: d.InCold,
+		InRedis: d.Known, Hot: d.Hot, Cold: d.Cold,
 	}
-	if d.InStream.Text != "" {
-		line.Stream = &d.InStream
+	if d.Stream.Text != "" {
+		line.Stream = &d.Stream
 	}
 	if d.Event.Sequence > 0 {
 		line.Event = &d.Event

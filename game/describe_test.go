@@ -2,8 +2,10 @@ package game_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
@@ -18,19 +20,18 @@ func full() *game.State {
 	return s
 }
 
-func TestEqualCopiesHaveNoDifference(t *testing.T) {
+func TestEqualCopiesAreDescribedEqually(t *testing.T) {
 	cold := full()
 	cold.Parts, cold.Contexts, cold.Sessions = nil, game.Contexts{}, nil // PostgreSQL has none
-	if got := game.Diff(full(), cold); len(got) > 0 {
-		t.Errorf("differences %v", got)
-	}
-	if got := game.Diff(&game.State{}, &game.State{}); len(got) > 0 {
-		t.Errorf("differences of nothing %v", got)
+	wantDiff(t, "rows", full().Describe(), cold.Describe())
+	if got := (&game.State{}).Describe(); len(got) > 0 {
+		t.Errorf("rows of nothing %v", got)
 	}
 }
 
-// Whatever one field of one row is changed to, that row and no other is named.
-func TestEachFieldOfARowIsCompared(t *testing.T) {
+// Whatever one field of one row is changed to, that row and no other is described
+// differently.
+func TestEachFieldOfARowIsDescribed(t *testing.T) {
 	scenario := func(edit func(*game.Scenario)) func(*game.State) {
 		return func(s *game.State) {
 			row := s.Scenarios["old-road"]
@@ -59,52 +60,45 @@ func TestEachFieldOfARowIsCompared(t *testing.T) {
 		},
 	} {
 		for i, edit := range edits {
-			cold := full()
-			edit(cold)
-			for _, got := range [][]game.Difference{game.Diff(full(), cold), game.Diff(cold, full())} {
-				if len(got) != 1 || got[0].Row != row || got[0].Hot == got[0].Cold || got[0].Char != 42 {
-					t.Errorf("%s, edit %d: %v", row, i, got)
-				}
+			edited := full()
+			edit(edited)
+			before, after := full().Describe(), edited.Describe()
+			if before[row] == after[row] {
+				t.Errorf("%s, edit %d: %s as before", row, i, after[row])
 			}
+			delete(before, row)
+			delete(after, row)
+			wantDiff(t, fmt.Sprintf("%s, edit %d, other rows", row, i), before, after)
 		}
 	}
 }
 
-func TestDifferenceShowsBothCopies(t *testing.T) {
-	hot, cold := full(), full()
-	hot.Items["coin"] = game.Item{Quantity: 11, Version: 101}
-	delete(cold.Scenarios, "old-road")
-	got := game.Diff(hot, cold)
-	wantDiff(t, "differences", []game.Difference{
-		{Char: 42, Row: "item:coin", Hot: "quantity 11, version 101", Cold: "quantity 10, version 90"},
-		{
-			Char: 42, Row: "scenario:old-road", Cold: "absent",
-			Hot: `step 3, active, session 0e3f6a52-3c7b-4f5e-9a64-2f1f0c9d7b11, data {"met":["Ana"]}, version 95`,
-		},
-	}, got)
-	want := "character 42, item:coin:\n  - cold quantity 10, version 90\n  + hot  quantity 11, version 101"
-	if got[0].String() != want {
-		t.Errorf("%s\nwant\n%s", got[0], want)
-	}
+func TestDescriptionSaysEveryField(t *testing.T) {
+	wantDiff(t, "rows", map[events.RowKey]string{
+		"vitals":            `hp 80, energy 55, at "harbor" (1.5, -2), version 70`,
+		"progress":          "xp 1200, version 80",
+		"item:coin":         "quantity 10, version 90",
+		"item:potion":       "quantity 5, version 90",
+		"scenario:old-road": `step 3, active, session 0e3f6a52-3c7b-4f5e-9a64-2f1f0c9d7b11, data {"met":["Ana"]}, version 95`,
+	}, full().Describe())
 }
 
 // A fight that waits for its saver is in the hot copy only; one that goes on is
 // no row yet.
-func TestUnsavedFightIsADifference(t *testing.T) {
+func TestUnsavedFightIsDescribed(t *testing.T) {
 	result := events.New(42, 101, events.CauseExplicit, fight, events.ScopeCombat, events.Combat{})
 	hot := &game.State{Char: 42, Sessions: map[uuid.UUID]game.Session{fight: {Version: 101, Result: &result}, other: {Version: 100}}}
-	want := []game.Difference{{Char: 42, Row: events.RowFight(fight), Hot: "fight that is not saved, version 101", Cold: "absent"}}
-	wantDiff(t, "differences", want, game.Diff(hot, &game.State{Char: 42}))
+	wantDiff(t, "rows", map[events.RowKey]string{events.RowFight(fight): "fight that is not saved, version 101"}, hot.Describe())
 }
 
 // What the events of a life are joined to is what the life led to, row by row.
-func TestJoinedEventsShowNoDifference(t *testing.T) {
+func TestJoinedEventsAreDescribedAsTheLifeIs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := play(t, 15)
 		w.saved(t)
 		w.joined.Sessions = nil
-		if got := game.Diff(w.state, w.joined); len(got) > 0 {
-			t.Fatalf("%v", got)
+		if diff := cmp.Diff(w.state.Describe(), w.joined.Describe()); diff != "" {
+			t.Fatal(diff)
 		}
 	})
 }

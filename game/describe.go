@@ -3,50 +3,12 @@ package game
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// A Difference is one row that two copies of a character do not agree on.
-type Difference struct {
-	Char      events.CharID
-	Row       events.RowKey
-	Hot, Cold string // the two values, "absent" where a copy lacks the row
-}
-
-func (d Difference) String() string {
-	return fmt.Sprintf("character %d, %s:\n  - cold %s\n  + hot  %s", d.Char, d.Row, d.Cold, d.Hot)
-}
-
-const absent = "absent"
-
-// Diff compares the hot copy of a character with the cold one, row by row, in
-// the order of the rows' keys. It is empty where they are equal.
-func Diff(hot, cold *State) []Difference {
-	ours, theirs := hot.describe(), cold.describe()
-	var diffs []Difference
-	keys := maps.Clone(ours)
-	maps.Copy(keys, theirs)
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		a, b := ours[key], theirs[key]
-		if a == b {
-			continue
-		}
-		if a == "" {
-			a = absent
-		}
-		if b == "" {
-			b = absent
-		}
-		diffs = append(diffs, Difference{Char: hot.Char, Row: key, Hot: a, Cold: b})
-	}
-	return diffs
-}
-
-// describe says each row as text. Equal texts are equal rows.
-func (s *State) describe() map[events.RowKey]string {
+// Describe says each row as text. Equal texts are equal rows.
+func (s *State) Describe() map[events.RowKey]string {
 	rows := make(map[events.RowKey]string)
 	if v := s.Vitals; v != nil {
 		rows[events.RowVitals] = fmt.Sprintf("hp %d, energy %d, at %q (%v, %v), version %d",
