@@ -32,7 +32,7 @@ func plantedText(bug, off, on string) string {
 const (
 	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 1999, at + n)))`
 	markChar     = `redis.call('ZADD', KEYS[3], 'NX', version, char)`
-	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
+	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
 	// The commit, too, knows the trade by its key.
 	commitReceiver = "	change, answer, err := s.commit(ctx, a)\n"
 	replayKey      = `if known then return {'replay', known} end`
@@ -56,7 +56,7 @@ func patches() []patch {
 		{"gateway/act.go", `case l.Record != "":`, `case l.Record != "" && !planted("idempotency-ignored"):`},
 		{"gateway/transfers.go", loadReceiver,
 			"		if planted(\"credit-again\") {\n" +
-				"			return s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
+				"			return s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
 		{"gateway/transfers.go", commitReceiver, "	if planted(\"credit-again\") {\n		a.opts.Key = \"\"\n	}\n" + commitReceiver},
 		{"hot/functions.go", "library(luaSource)", "library(plantedSource)"},
 	}

@@ -66,7 +66,7 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 	if err != nil {
 		return nil, err
 	}
-	carried, err := fitting(s.Carry(idsOf(in.Loot)...))
+	carried, err := fitting(s.Carry(ItemIDs(in.Loot)...))
 	if err != nil {
 		return nil, err
 	}

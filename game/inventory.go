@@ -22,7 +22,7 @@ func ChangeItems(s *State, v events.Version, deltas []ItemDelta) (*Change, error
 	if err != nil {
 		return nil, err
 	}
-	carried, err := fitting(s.Carry(idsOf(deltas)...))
+	carried, err := fitting(s.Carry(ItemIDs(deltas)...))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,8 @@ func ChangeItems(s *State, v events.Version, deltas []ItemDelta) (*Change, error
 	return c, nil
 }
 
-func idsOf(deltas []ItemDelta) []string {
+// ItemIDs are the items of some deltas, in their order.
+func ItemIDs(deltas []ItemDelta) []string {
 	ids := make([]string, len(deltas))
 	for i, d := range deltas {
 		ids[i] = d.ItemID

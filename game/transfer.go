@@ -44,16 +44,21 @@ func Give(s *State, v events.Version, trade Trade) (*Change, events.Transfer, er
 	return c, t, nil
 }
 
+// DeltasOf are the items that a trade brings its receiver.
+func DeltasOf(t *events.Transfer) []ItemDelta {
+	deltas := make([]ItemDelta, len(t.Items))
+	for i, m := range t.Items {
+		deltas[i] = ItemDelta{m.ItemID, m.Quantity}
+	}
+	return deltas
+}
+
 // Receive gives the items of a trade in escrow to the receiver s. known are the
 // unsaved trades that the sender knows of. It is ErrUnsaved where its event would
 // not fit.
 func Receive(s *State, v events.Version, t events.Transfer, known []events.Transfer) (*Change, events.Transfer, error) {
 	c := newChange(s, v, PartItems)
-	deltas := make([]ItemDelta, len(t.Items))
-	for i, m := range t.Items {
-		deltas[i] = ItemDelta{m.ItemID, m.Quantity}
-	}
-	changes, err := c.applyItems(s, deltas)
+	changes, err := c.applyItems(s, DeltasOf(&t))
 	if err != nil {
 		return nil, t, err
 	}

@@ -21,7 +21,7 @@ func (s *Service) SetVitals(ctx context.Context, char events.CharID, vitals even
 
 // ChangeItems gives and takes items, all or nothing.
 func (s *Service) ChangeItems(ctx context.Context, char events.CharID, deltas []game.ItemDelta, opts Options) (*Answer, error) {
-	ids := itemIDs(deltas)
+	ids := game.ItemIDs(deltas)
 	return s.act(ctx, action{
 		char: char, opts: opts,
 		want: &game.Want{Items: ids, Transfers: true},
@@ -73,7 +73,7 @@ func (s *Service) FinishScenario(ctx context.Context, char events.CharID, sessio
 // FinishCombat ends the open fight and grants what it won: the explicit trigger
 // of a save.
 func (s *Service) FinishCombat(ctx context.Context, char events.CharID, session uuid.UUID, in game.Result, opts Options) (*Answer, error) {
-	ids := itemIDs(in.Loot)
+	ids := game.ItemIDs(in.Loot)
 	return s.act(ctx, action{
 		char: char, opts: opts,
 		want: &game.Want{Sessions: true, Likely: []uuid.UUID{session}, Progress: true, Items: ids, Transfers: true},
@@ -102,14 +102,6 @@ func (s *Service) inSession(ctx context.Context, char events.CharID, session uui
 
 func (s *Service) loader(char events.CharID, want game.Want) func(context.Context) (*game.Loaded, error) {
 	return func(ctx context.Context) (*game.Loaded, error) { return s.Hot.Load(ctx, char, want) }
-}
-
-func itemIDs(deltas []game.ItemDelta) []string {
-	ids := make([]string, len(deltas))
-	for i, d := range deltas {
-		ids[i] = d.ItemID
-	}
-	return ids
 }
 
 // quantities lists what the change leaves of some items, in their order.

@@ -88,7 +88,7 @@ func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error)
 	}
 	a.load = func(ctx context.Context) (l *game.Loaded, err error) {
 		h.seen = time.Now()
-		want := game.Want{Items: itemIDs(trade.Items), Transfers: true, Request: a.opts.Key}
+		want := game.Want{Items: game.ItemIDs(trade.Items), Transfers: true, Request: a.opts.Key}
 		if l, h.receiver, err = s.loadBoth(ctx, trade, want); err != nil || !l.Verified || l.Record != "" {
 			return l, err
 		}
@@ -148,17 +148,9 @@ func (s *Service) rememberedTrade(ctx context.Context, sender, receiver *game.Lo
 
 // tradeRecord is the record of a trade that is known otherwise.
 func tradeRecord(t *events.Transfer) (string, error) {
-	opts := tradeOptions(t.ID, t.From, t.To, deltasOf(t))
+	opts := tradeOptions(t.ID, t.From, t.To, game.DeltasOf(t))
 	text, err := json.Marshal(record{Fingerprint: opts.Fingerprint, Answer: &Answer{Trade: t}})
 	return string(text), err
-}
-
-func deltasOf(t *events.Transfer) []game.ItemDelta {
-	deltas := make([]game.ItemDelta, len(t.Items))
-	for i, m := range t.Items {
-		deltas[i] = game.ItemDelta{ItemID: m.ItemID, Delta: m.Quantity}
-	}
-	return deltas
 }
 
 // receive takes the items out of escrow, to the receiver.
@@ -167,7 +159,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 	if t.Completed() {
 		return nil
 	}
-	deltas := deltasOf(&t)
+	deltas := game.DeltasOf(&t)
 	a := action{
 		char: t.To, opts: tradeOptions(t.ID, t.From, t.To, deltas),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
@@ -180,7 +172,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 			h.receiver = nil
 			return l, nil
 		}
-		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: itemIDs(deltas), Transfers: true, Request: a.opts.Key})
+		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true, Request: a.opts.Key})
 		if err != nil || !l.Verified || l.Record != "" {
 			return l, err
 		}

@@ -94,7 +94,7 @@ func (s *Service) clearSavedTrade(ctx context.Context, t *events.Transfer) {
 // Their other rows may be newer.
 func (s *Service) catchUp(ctx context.Context, h *handover) {
 	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
-		l, err := s.Hot.Load(ctx, char, game.Want{Items: itemIDs(deltasOf(&h.trade))})
+		l, err := s.Hot.Load(ctx, char, game.Want{Items: game.ItemIDs(game.DeltasOf(&h.trade))})
 		if err == nil && slices.ContainsFunc(h.trade.Items, func(m events.Moved) bool { return l.Items[m.ItemID].Version < version }) {
 			err = s.Rejoin(ctx, char)
 		}
