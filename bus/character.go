@@ -34,7 +34,7 @@ func (b *Bus) Retained(ctx context.Context, char events.CharID, since time.Time,
 		}
 	}
 	err := b.eachEvent(ctx, char, begin{from: since}, func(msg *jetstream.RawStreamMsg) bool {
-		if e, ok := readEvent(msg, char); ok && !dead[msg.Time.UnixNano()] {
+		if e, ok := readEvent(msg); ok && !dead[msg.Time.UnixNano()] {
 			yield(&e)
 		}
 		return true

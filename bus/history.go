@@ -26,7 +26,7 @@ func (b *Bus) History(ctx context.Context, chars []events.CharID, yield func(eve
 	}
 	for _, char := range chars {
 		err := b.eachEvent(ctx, char, begin{}, func(msg *jetstream.RawStreamMsg) bool {
-			if e, ok := readEvent(msg, char); ok {
+			if e, ok := readEvent(msg); ok {
 				yield(events.Stored{StateChanged: e, Sequence: msg.Sequence, StoredAt: msg.Time, Settled: msg.Sequence < open[e.Scope]})
 			}
 			return true
@@ -38,13 +38,14 @@ func (b *Bus) History(ctx context.Context, chars []events.CharID, yield func(eve
 	return nil
 }
 
-// readEvent reads a stored event as a saver would.
-func readEvent(msg *jetstream.RawStreamMsg, char events.CharID) (events.StateChanged, bool) {
-	scope, _, err := events.ParseSubject(msg.Subject)
+// readEvent reads a stored event of a character as a saver would. One whose subject
+// names no character is refused.
+func readEvent(msg *jetstream.RawStreamMsg) (e events.StateChanged, ok bool) {
+	scope, char, err := events.ParseSubject(msg.Subject)
 	if err != nil {
-		return events.StateChanged{}, false
+		return e, false
 	}
-	e, err := events.Decode(msg.Data)
+	e, err = events.Decode(msg.Data)
 	return e, err == nil && e.CharID == char && e.CheckDelivery(scope, char, msg.Time) == nil
 }
 

@@ -44,7 +44,7 @@ func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (t
 	if err != nil || newest == nil {
 		return tail, err
 	}
-	if e, ok := readEvent(newest, char); ok && begin.settled(newest) {
+	if e, ok := readEvent(newest); ok && begin.settled(newest) {
 		tail.Settled = &e
 	}
 	if begin.isAfter(newest) {
@@ -54,7 +54,7 @@ func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (t
 		if begin.isAfter(msg) {
 			return true
 		}
-		if e, ok := readEvent(msg, char); ok {
+		if e, ok := readEvent(msg); ok {
 			tail.Newest = max(tail.Newest, e.Version)
 			tail.AnsweredTrades(char, e.Transfers())
 			if begin.settled(msg) {

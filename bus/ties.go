@@ -30,13 +30,7 @@ func (b *Bus) Ties(ctx context.Context, before time.Time) (*game.Ties, error) {
 			if msg.Time.After(before) {
 				return false
 			}
-			if bytes.Contains(msg.Data, carries) {
-				if _, char, err := events.ParseSubject(msg.Subject); err == nil {
-					if e, ok := readEvent(msg, char); ok {
-						ties.Add(e.Transfers())
-					}
-				}
-			}
+			ties.Add(carriedBy(msg))
 			return true
 		})
 		if err != nil {
@@ -44,4 +38,16 @@ func (b *Bus) Ties(ctx context.Context, before time.Time) (*game.Ties, error) {
 		}
 	}
 	return ties, nil
+}
+
+// carriedBy are the trades that a stored event carries.
+func carriedBy(msg *jetstream.RawStreamMsg) []events.Transfer {
+	if !bytes.Contains(msg.Data, carries) {
+		return nil
+	}
+	e, ok := readEvent(msg)
+	if !ok {
+		return nil
+	}
+	return e.Transfers()
 }
