@@ -10,7 +10,7 @@ import (
 	"github.com/savepoint-games/savepoint/internal/strictjson"
 )
 
-var envelope = strictjson.NewFields("schema", "id", "scope", "char_id", "version", "cause", "session_id?", "occurred_at", "data")
+var envelopeFields = strictjson.NewFields("schema", "id", "scope", "char_id", "version", "cause", "session_id?", "occurred_at", "data")
 
 // Decode reads and validates one event. The error is a FieldError that wraps
 // one of the errors of this package. Decode keeps no part of body.
@@ -27,30 +27,15 @@ func DecodeInto(body []byte, e *StateChanged) (err error) {
 	if len(body) > MaxBytes {
 		return wrong("", ErrTooLarge)
 	}
-	var (
-		data   []byte
-		schema int64
-	)
+	var of envelope
 	err = strictjson.Document(body, func(d *jx.Decoder) error {
-		return envelope.Read(d, func(i int) (err error) {
-			switch i {
-			case 0:
-				schema, err = decodeSchema(d)
-			case 8:
-				if e.Data, err = readData(d, e.Scope); err == nil && e.Data == nil {
-					data, err = strictjson.Raw(d)
-				}
-			default:
-				err = e.decodeField(d, i)
-			}
-			return err
-		})
+		return envelopeFields.Read(d, func(i int) error { return e.decodeField(d, i, &of) })
 	})
 	if err != nil {
-		return newerSchema(body, schema, err)
+		return newerSchema(body, of.schema, err)
 	}
 	if e.Data == nil {
-		if err := e.readLate(data); err != nil {
+		if err := e.readLate(of.data); err != nil {
 			return err
 		}
 	}
@@ -101,8 +86,16 @@ func newerSchema(body []byte, schema int64, err error) error {
 	return err
 }
 
-func (e *StateChanged) decodeField(d *jx.Decoder, i int) (err error) {
+// envelope is what an event does not keep of its message.
+type envelope struct {
+	schema int64
+	data   []byte // as it stands, where it came before its scope
+}
+
+func (e *StateChanged) decodeField(d *jx.Decoder, i int, of *envelope) (err error) {
 	switch i {
+	case 0:
+		of.schema, err = decodeSchema(d)
 	case 1:
 		e.ID, err = strictjson.UUID(d)
 	case 2:
@@ -117,6 +110,10 @@ func (e *StateChanged) decodeField(d *jx.Decoder, i int) (err error) {
 		e.SessionID, err = strictjson.UUID(d)
 	case 7:
 		e.OccurredAt, err = strictjson.Time(d)
+	case 8:
+		if e.Data, err = readData(d, e.Scope); err == nil && e.Data == nil {
+			of.data, err = strictjson.Raw(d)
+		}
 	}
 	return err
 }
