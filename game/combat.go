@@ -59,7 +59,8 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 		return nil, err
 	}
 	c := newChange(s, v, PartContexts, PartSessions, PartProgress, PartItems)
-	if _, ok := add(s.Progress.XP, in.XP); !ok {
+	xp, ok := add(s.Progress.XP, in.XP)
+	if !ok {
 		return nil, &OverflowError{What: "xp"}
 	}
 	loot, err := c.applyItems(s, in.Loot)
@@ -70,26 +71,26 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 	if err != nil {
 		return nil, err
 	}
-	c.endFight(s, session, in, loot, carried, events.CauseExplicit)
+	c.endFight(s, session, events.Combat{
+		Outcome: in.Outcome, XPGained: in.XP, XP: xp, Loot: loot, Transfers: carried,
+	}, events.CauseExplicit)
 	return c, nil
 }
 
 // endFight closes a fight. Its session stays, with the result, until a saver
-// has it: it is the only copy should the event be lost.
-func (c *Change) endFight(s *State, id uuid.UUID, in Result, loot []events.ItemChange, carried []events.Transfer, cause events.Cause) {
+// has it: it is the only copy should the event be lost. What the session knows of
+// the fight is put into it here.
+func (c *Change) endFight(s *State, id uuid.UUID, fight events.Combat, cause events.Cause) {
 	session := s.session(id, ContextCombat, c.Version)
-	xp := s.Progress.XP + in.XP
-	result := events.New(s.Char, c.Version, cause, id, events.ScopeCombat, events.Combat{
-		Outcome: in.Outcome, StartedAt: session.OpenedAt.Time(), FinishedAt: c.Version.Time(),
-		Rounds: session.Round, XPGained: in.XP, XP: xp, Loot: loot, Transfers: carried,
-	})
+	fight.StartedAt, fight.FinishedAt, fight.Rounds = session.OpenedAt.Time(), c.Version.Time(), session.Round
+	result := events.New(s.Char, c.Version, cause, id, events.ScopeCombat, fight)
 	session.Version, session.Result = c.Version, &result
 	if c.Sessions == nil {
 		c.Sessions = map[uuid.UUID]Session{}
 	}
 	c.setContext(ContextCombat, uuid.Nil)
 	c.Sessions[id] = session
-	c.Progress = &Progress{xp, c.Version}
+	c.Progress = &Progress{fight.XP, c.Version}
 	c.Events = append(c.Events, result)
 }
 

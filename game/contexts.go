@@ -85,7 +85,7 @@ func (c *Change) endAll(s *State, cause events.Cause) []Preempted {
 		ended = append(ended, Preempted{context, id})
 		switch context {
 		case ContextCombat:
-			c.endFight(s, id, Result{Outcome: StatusAbandoned}, nil, nil, cause)
+			c.endFight(s, id, events.Combat{Outcome: StatusAbandoned, XP: s.Progress.XP}, cause)
 		case ContextScenario:
 			c.endScenario(s, id, statusAfter(cause), cause)
 		default:

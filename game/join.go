@@ -23,10 +23,10 @@ func Join(a, b *State) {
 	if a.Contexts.Version < b.Contexts.Version {
 		a.Contexts = b.Contexts
 	}
-	a.Items = joinRows(a.Items, b.Items, func(x Item) events.Version { return x.Version })
-	a.Scenarios = joinRows(a.Scenarios, b.Scenarios, func(x Scenario) events.Version { return x.Version })
+	a.Items = joinRows(a.Items, b.Items)
+	a.Scenarios = joinRows(a.Scenarios, b.Scenarios)
 	a.Transfers = joinTransfers(a.Transfers, b.Transfers)
-	a.Sessions = joinRows(a.Sessions, b.Sessions, func(x Session) events.Version { return x.Version })
+	a.Sessions = joinRows(a.Sessions, b.Sessions)
 }
 
 func joinTransfers(a, b map[uuid.UUID]events.Transfer) map[uuid.UUID]events.Transfer {
@@ -39,12 +39,19 @@ func joinTransfers(a, b map[uuid.UUID]events.Transfer) map[uuid.UUID]events.Tran
 	return a
 }
 
-func joinRows[K comparable, V any](a, b map[K]V, version func(V) events.Version) map[K]V {
+// versioned is a row that says its version.
+type versioned interface{ version() events.Version }
+
+func (i Item) version() events.Version     { return i.Version }
+func (s Scenario) version() events.Version { return s.Version }
+func (s Session) version() events.Version  { return s.Version }
+
+func joinRows[K comparable, V versioned](a, b map[K]V) map[K]V {
 	if a == nil {
 		a = make(map[K]V, len(b))
 	}
 	for key, theirs := range b {
-		if ours, ok := a[key]; !ok || version(ours) < version(theirs) {
+		if ours, ok := a[key]; !ok || ours.version() < theirs.version() {
 			a[key] = theirs
 		}
 	}
@@ -63,13 +70,13 @@ func (s *State) Has(other *State) bool {
 		}
 	}
 	return s.Progress.Version >= other.Progress.Version &&
-		hasRows(s.Items, other.Items, func(x Item) events.Version { return x.Version }) &&
-		hasRows(s.Scenarios, other.Scenarios, func(x Scenario) events.Version { return x.Version })
+		hasRows(s.Items, other.Items) &&
+		hasRows(s.Scenarios, other.Scenarios)
 }
 
-func hasRows[K comparable, V any](a, b map[K]V, version func(V) events.Version) bool {
+func hasRows[K comparable, V versioned](a, b map[K]V) bool {
 	for key, theirs := range b {
-		if version(a[key]) < version(theirs) {
+		if a[key].version() < theirs.version() {
 			return false
 		}
 	}
@@ -183,22 +190,12 @@ func (s *State) CloseEnded(saved map[uuid.UUID]events.Version) {
 	if _, isSaved := saved[fight]; isSaved || known && !session.Open() {
 		delete(s.Contexts.Active, ContextCombat)
 	}
-	if !s.goesOn(s.Contexts.Active[ContextScenario]) {
+	if s.activeIn(s.Contexts.Active[ContextScenario]) == "" {
 		delete(s.Contexts.Active, ContextScenario)
 	}
 	for id := range saved {
 		delete(s.Sessions, id)
 	}
-}
-
-// goesOn reports whether a scenario goes on in a session.
-func (s *State) goesOn(session uuid.UUID) bool {
-	for _, scenario := range s.Scenarios {
-		if scenario.SessionID == session && scenario.Status == StatusActive {
-			return true
-		}
-	}
-	return false
 }
 
 // Without is the state with some of its rows left out.

@@ -61,6 +61,11 @@ func (s *State) scenarioOf(session uuid.UUID) string {
 	if id := s.Sessions[session].ScenarioID; id != "" {
 		return id
 	}
+	return s.activeIn(session)
+}
+
+// activeIn names the scenario that goes on in a session; "" where none does.
+func (s *State) activeIn(session uuid.UUID) string {
 	for id, scenario := range s.Scenarios {
 		if scenario.SessionID == session && scenario.Status == StatusActive {
 			return id
