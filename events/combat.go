@@ -34,7 +34,7 @@ func RowFight(session uuid.UUID) RowKey { return RowKey("fight:" + session.Strin
 func (v Combat) Validate(e *StateChanged) error {
 	switch {
 	case !IsWord(v.Outcome):
-		return wrong("outcome", errWord)
+		return wrong("outcome", ErrWord)
 	case v.Rounds < 0:
 		return wrong("rounds", ErrQuantity)
 	case v.XPGained < 0:

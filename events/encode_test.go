@@ -55,7 +55,7 @@ func TestEncodeRefusesWhatDecodeWouldRefuse(t *testing.T) {
 		{items(events.ItemChange{ItemID: "a"}, events.ItemChange{ItemID: "a"}), refusal{"data.items[1].item_id", events.ErrRepeated}},
 		{items(events.ItemChange{ItemID: "a", Version: v + 1}), refusal{"data.items[0].version", events.ErrVersion}},
 		{combat(events.Combat{Outcome: "victory"}, uuid.Nil), refusal{"session_id", events.ErrMissingField}},
-		{combat(events.Combat{Outcome: "Oh no"}, session), refusal{"data.outcome", events.ErrText}},
+		{combat(events.Combat{Outcome: "Oh no"}, session), refusal{"data.outcome", events.ErrWord}},
 		{combat(events.Combat{Outcome: "victory", XP: -1}, session), refusal{"data.xp", events.ErrQuantity}},
 		{scenario(""), refusal{"data.data", events.ErrData}},
 		{scenario("[]"), refusal{"data.data", events.ErrData}},

@@ -40,6 +40,8 @@ var (
 	ErrCoordinate = errors.New("must be a finite number")
 	// ErrText: a name that is empty, too long, or holds control characters.
 	ErrText = errors.New("must be 1 to 128 bytes of text without control characters")
+	// ErrWord: a word that is empty, too long, or has other characters.
+	ErrWord = errors.New("must be 1 to 32 lower-case letters, digits, - and _")
 	// ErrData: free-form data that PostgreSQL could not take.
 	ErrData = errors.New("must be an object of at most 192 KiB, at most 32 levels deep, without the character \\u0000")
 	// ErrTooLarge: the document is over MaxBytes.

@@ -30,14 +30,12 @@ func (v Scenario) Validate(*StateChanged) error {
 	case v.Step < 0:
 		return wrong("step", ErrQuantity)
 	case !IsWord(v.Status):
-		return wrong("status", errWord)
+		return wrong("status", ErrWord)
 	case CheckData(v.Data) != nil:
 		return wrong("data", ErrData)
 	}
 	return nil
 }
-
-var errWord = fmt.Errorf("%w: must be 1 to %d lower-case letters, digits, - and _", ErrText, maxWord)
 
 func (Scenario) scope() Scope { return ScopeScenario }
 

@@ -25,7 +25,6 @@ var (
 	errPositive = errors.New("must be at least 1")
 	errMany     = fmt.Errorf("must name at most %d items", maxDeltas)
 	errNil      = errors.New("must not be the nil UUID")
-	errOutcome  = errors.New("must be 1 to 32 lower-case letters, digits, - and _")
 )
 
 var (
@@ -209,7 +208,7 @@ func decodeResult(body []byte) (session uuid.UUID, in game.Result, err error) {
 				session, err = strictjson.UUID(d)
 			case 1:
 				if in.Outcome, err = strictjson.String(d); err == nil && !events.IsWord(in.Outcome) {
-					err = errOutcome
+					err = events.ErrWord
 				}
 			case 2:
 				if in.XP, err = strictjson.Int64(d); err == nil && in.XP < 0 {
