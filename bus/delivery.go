@@ -18,7 +18,7 @@ type part struct {
 	left  atomic.Int64 // so many messages are in hand
 	// Of a reader's: its last message's sequence in the consumer, and those of all.
 	consumer uint64
-	of       sequences
+	of       bitmap
 	back     atomic.Bool              // one at least was given back
 	over     func()                   // called when none is in hand any more, unless nil
 	saved    func(header nats.Header) // called for each event that is saved

@@ -143,16 +143,6 @@ func (r Replay) config(scope events.Scope) jetstream.ConsumerConfig {
 	return cfg
 }
 
-// Left returns how many events of the source are not settled, and the sequence
-// up to which all are.
-func (s *Source) Left(ctx context.Context) (left, settled uint64, err error) {
-	info, err := s.consumer.Info(ctx)
-	if err != nil {
-		return 0, 0, s.wrap(err)
-	}
-	return info.NumPending + uint64(info.NumAckPending), info.AckFloor.Stream, nil
-}
-
 // CloseReplay forgets how far a replay has come; the next one of its name
 // begins anew.
 func (b *Bus) CloseReplay(ctx context.Context, scope events.Scope, r Replay) error {
@@ -161,14 +151,4 @@ func (b *Bus) CloseReplay(ctx context.Context, scope events.Scope, r Replay) err
 		return nil
 	}
 	return named("end replay of "+string(scope), unavailable(err))
-}
-
-// LastSequence is the newest sequence of the stream of changes: as many events as
-// were ever published.
-func (b *Bus) LastSequence(ctx context.Context) (uint64, error) {
-	stream, err := b.stream(ctx, StreamChanges)
-	if err != nil {
-		return 0, fmt.Errorf("last sequence: %w", err)
-	}
-	return stream.CachedInfo().State.LastSeq, nil
 }

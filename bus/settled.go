@@ -44,6 +44,16 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	return stream, floor, nil
 }
 
+// LastSequence is the newest sequence of the stream of changes: as many events as
+// were ever published.
+func (b *Bus) LastSequence(ctx context.Context) (uint64, error) {
+	stream, err := b.stream(ctx, StreamChanges)
+	if err != nil {
+		return 0, fmt.Errorf("last sequence: %w", err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
 // Settled returns the newest sequence of the stream of changes, and the one up to
 // which every saver has settled all events.
 func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {

@@ -197,6 +197,16 @@ func (s *Source) giveUp() {
 	s.reading = nil
 }
 
+// Left returns how many events of the source are not settled, and the sequence
+// up to which all are.
+func (s *Source) Left(ctx context.Context) (left, settled uint64, err error) {
+	info, err := s.consumer.Info(ctx)
+	if err != nil {
+		return 0, 0, s.wrap(err)
+	}
+	return info.NumPending + uint64(info.NumAckPending), info.AckFloor.Stream, nil
+}
+
 func (s *Source) wrap(err error) error {
 	if err == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 // told is what a saver tells of the messages that it has from a reader.
 type told struct {
 	saver string
-	saved sequences
+	saved bitmap
 	ends  map[uint64]uint64 // of the parts that are saved, in the consumer and in the stream
 	// ended: the saver reads no more; over: and has nothing in hand any more; lost:
 	// some of what it had will never be saved by it.
@@ -62,7 +62,7 @@ func decodeTold(body []byte) (*told, error) {
 	case form.From%wordBits != 0 || len(form.Saved)%8 != 0 || form.From+uint64(len(form.Saved))*8 < form.From:
 		return nil, errTellSaved
 	}
-	t := &told{saver: form.Saver, saved: sequences{from: form.From}, ended: form.Ended, over: form.Over, lost: form.Lost}
+	t := &told{saver: form.Saver, saved: bitmap{from: form.From}, ended: form.Ended, over: form.Over, lost: form.Lost}
 	for body := form.Saved; len(body) > 0; body = body[8:] {
 		t.saved.words = append(t.saved.words, binary.LittleEndian.Uint64(body))
 	}

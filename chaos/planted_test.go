@@ -58,7 +58,7 @@ func patches() []patch {
 			"		if planted(\"credit-again\") {\n" +
 				"			return s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
 		{"gateway/transfers.go", commitReceiver, "	if planted(\"credit-again\") {\n		a.opts.Key = \"\"\n	}\n" + commitReceiver},
-		{"hot/functions.go", "library(luaSource)", "library(plantedSource)"},
+		{"hot/library.go", "library(luaSource)", "library(plantedSource)"},
 	}
 	all = append(all, guard("internal/db/combat.sql.go", "character_progress", "saveProgress")...)
 	all = append(all, guard("internal/db/inventory.sql.go", "items", "saveItems")...)

@@ -184,18 +184,6 @@ func (r *replies) readItems(st *game.State, want game.Want) (err error) {
 	return err
 }
 
-func decodeRows[V any](key string, values map[string]string, decode func(key, id, text string) (V, error)) (map[string]V, error) {
-	rows := make(map[string]V, len(values))
-	for id, text := range values {
-		row, err := decode(key, id, text)
-		if err != nil {
-			return nil, err
-		}
-		rows[id] = row
-	}
-	return rows, nil
-}
-
 func readMarks(values map[string]string) map[events.RowKey]events.Version {
 	f := fields{key: "dirty", values: values}
 	marks := make(map[events.RowKey]events.Version, len(values))

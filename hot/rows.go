@@ -61,6 +61,18 @@ func (f *fields) fail(name string, err error) {
 	}
 }
 
+func decodeRows[V any](key string, values map[string]string, decode func(key, id, text string) (V, error)) (map[string]V, error) {
+	rows := make(map[string]V, len(values))
+	for id, text := range values {
+		row, err := decode(key, id, text)
+		if err != nil {
+			return nil, err
+		}
+		rows[id] = row
+	}
+	return rows, nil
+}
+
 func encodeVitals(v *game.Vitals) []string {
 	return []string{
 		"hp", itoa(v.HP), "energy", itoa(v.Energy), "zone", v.Location.Zone,

@@ -65,7 +65,7 @@ func (a Action) String() string {
 // differs is mended. An error means that a server is away; what cannot be mended
 // is told to Done, and found by the next comparison.
 func (r *Repairer) Run(ctx context.Context, chars []events.CharID) error {
-	pace := newPace(r.Verifier.Rate)
+	limit := newLimiter(r.Verifier.Rate)
 	for part := range slices.Chunk(chars, chunk) {
 		all, err := r.Verifier.read(ctx, part, true)
 		if err != nil {
@@ -76,7 +76,7 @@ func (r *Repairer) Run(ctx context.Context, chars []events.CharID) error {
 				return err
 			}
 		}
-		pace.wait(ctx, len(part))
+		limit.wait(ctx, len(part))
 	}
 	return ctx.Err()
 }

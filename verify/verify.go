@@ -106,7 +106,7 @@ type Verifier struct {
 func (v *Verifier) Run(ctx context.Context, patience time.Duration) (*Report, error) {
 	deadline := time.Now().Add(patience)
 	report := &Report{Stream: v.Stream != nil && v.WholeStream}
-	pace := newPace(v.Rate)
+	limit := newLimiter(v.Rate)
 	total, err := v.total(ctx)
 	if err != nil {
 		return nil, err
@@ -118,18 +118,18 @@ func (v *Verifier) Run(ctx context.Context, patience time.Duration) (*Report, er
 		if v.Progress != nil {
 			v.Progress(report.Characters, max(total, report.Characters))
 		}
-		pace.wait(ctx, len(chars))
+		limit.wait(ctx, len(chars))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return report, v.again(ctx, report, pace, deadline)
+	return report, v.again(ctx, report, limit, deadline)
 }
 
 // again looks at the unequal characters until they agree or the deadline has
 // passed. The last look asks the stream where the truth is.
-func (v *Verifier) again(ctx context.Context, report *Report, pace *pace, deadline time.Time) error {
+func (v *Verifier) again(ctx context.Context, report *Report, limit *limiter, deadline time.Time) error {
 	slices.Sort(report.Unequal) // of a sample one may be there twice
 	report.Unequal = slices.Compact(report.Unequal)
 	for last := false; len(report.Unequal) > 0 && !last; {
@@ -154,7 +154,7 @@ func (v *Verifier) again(ctx context.Context, report *Report, pace *pace, deadli
 			if v.Progress != nil {
 				v.Progress(start+len(part), len(chars))
 			}
-			pace.wait(ctx, len(part))
+			limit.wait(ctx, len(part))
 		}
 		if len(report.Unequal) > 0 && !last {
 			select {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 )
@@ -105,26 +104,4 @@ func (v *Verifier) eachSampled(ctx context.Context, do func([]events.CharID) err
 		}
 	}
 	return nil
-}
-
-// pace keeps a rate, so that a comparison leaves the servers to the players.
-type pace struct {
-	rate  int // a second; 0 for any
-	began time.Time
-	done  int
-}
-
-func newPace(rate int) *pace { return &pace{rate: rate, began: time.Now()} }
-
-// wait returns when n more may have been done.
-func (p *pace) wait(ctx context.Context, n int) {
-	if p.rate < 1 {
-		return
-	}
-	p.done += n
-	due := p.began.Add(time.Duration(float64(p.done) / float64(p.rate) * float64(time.Second)))
-	select {
-	case <-time.After(time.Until(due)):
-	case <-ctx.Done():
-	}
 }
