@@ -33,13 +33,10 @@ func (s *Store) Arrived(ctx context.Context, trades []events.Transfer, keys []st
 	}
 	arrived := make([]bool, len(trades))
 	for i, t := range trades {
-		known := map[string]string{t.ID.String(): replies[i].known.Val()}
-		if known[t.ID.String()] != "" {
-			found, err := decodeTransfers(keyTransfers(t.To), known)
-			if err != nil {
+		if known := replies[i].known.Val(); known != "" {
+			if t, err = decodeTransfer(keyTransfers(t.To), t.ID.String(), known); err != nil {
 				return nil, err
 			}
-			t = found[t.ID]
 		}
 		arrived[i] = replies[i].answered.Val() || replies[i].before.Val() || t.Completed()
 	}

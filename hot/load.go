@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -185,10 +186,10 @@ func (r *replies) readItems(st *game.State, want game.Want) (err error) {
 }
 
 func readMarks(values map[string]string) map[events.RowKey]events.Version {
-	f := fields{key: "dirty", values: values}
 	marks := make(map[events.RowKey]events.Version, len(values))
-	for row := range values {
-		marks[events.RowKey(row)] = f.version(row)
+	for row, text := range values {
+		v, _ := strconv.ParseInt(text, 10, 64) // what somebody else wrote is 0, older than any change
+		marks[events.RowKey(row)] = events.Version(v)
 	}
 	return marks
 }

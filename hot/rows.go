@@ -128,13 +128,20 @@ func decodeScenario(key, id, text string) (game.Scenario, error) {
 func decodeTransfers(key string, values map[string]string) (map[uuid.UUID]events.Transfer, error) {
 	transfers := make(map[uuid.UUID]events.Transfer, len(values))
 	for id, text := range values {
-		var t events.Transfer
-		if err := json.Unmarshal([]byte(text), &t); err != nil {
-			return nil, fmt.Errorf("redis key %s: field %s: %w", key, id, err)
+		t, err := decodeTransfer(key, id, text)
+		if err != nil {
+			return nil, err
 		}
 		transfers[t.ID] = t
 	}
 	return transfers, nil
+}
+
+func decodeTransfer(key, id, text string) (t events.Transfer, err error) {
+	if err = json.Unmarshal([]byte(text), &t); err != nil {
+		err = fmt.Errorf("redis key %s: field %s: %w", key, id, err)
+	}
+	return t, err
 }
 
 func encodeSession(s game.Session) ([]string, error) {

@@ -11,8 +11,11 @@ import (
 )
 
 // Count is how many characters Redis has.
-func (s *Store) Count(ctx context.Context) (n int64, err error) {
-	counts, err := s.counts(ctx, indexIdle)
+func (s *Store) Count(ctx context.Context) (int64, error) { return s.count(ctx, indexIdle) }
+
+// count is how many characters an index lists.
+func (s *Store) count(ctx context.Context, index string) (n int64, err error) {
+	counts, err := s.counts(ctx, index)
 	for _, count := range counts {
 		n += count
 	}

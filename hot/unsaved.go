@@ -53,10 +53,4 @@ func (u *Unsaved) add(marks map[events.CharID]map[events.RowKey]events.Version) 
 }
 
 // CountDirty is the number of characters that have marks.
-func (s *Store) CountDirty(ctx context.Context) (n int64, err error) {
-	counts, err := s.counts(ctx, indexDirty)
-	for _, count := range counts {
-		n += count
-	}
-	return n, err
-}
+func (s *Store) CountDirty(ctx context.Context) (int64, error) { return s.count(ctx, indexDirty) }
