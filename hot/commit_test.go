@@ -366,7 +366,7 @@ func TestStoreThatDoesNotAnswerIsUnavailable(t *testing.T) {
 		"commit":   r.store.Commit(r.ctx, change, game.Request{}),
 		"join":     r.store.CommitJoin(r.ctx, &game.State{Char: char}, &game.State{Char: char}, game.Joining{}),
 		"saved":    r.store.Saved(r.ctx, change.Events),
-		"postpone": r.store.Postpone(r.ctx, map[events.CharID]time.Time{char: now}),
+		"postpone": r.store.PostponeOverdue(r.ctx, map[events.CharID]time.Time{char: now}),
 		"each":     r.store.Each(r.ctx, func(events.CharID) bool { return true }),
 	}
 	_, errs["load"] = r.store.Load(r.ctx, char, game.Everything)

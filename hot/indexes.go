@@ -60,21 +60,21 @@ func (s *Store) Idle(ctx context.Context, t time.Time, limit int) ([]events.Char
 	return s.before(ctx, indexIdle, t, limit)
 }
 
-// Postpone lets Overdue pass over characters that are still dirty until their
+// PostponeOverdue lets Overdue pass over characters that are still dirty until their
 // marks have become as old again as they are at the given times.
-func (s *Store) Postpone(ctx context.Context, until map[events.CharID]time.Time) error {
+func (s *Store) PostponeOverdue(ctx context.Context, until map[events.CharID]time.Time) error {
 	return s.move(ctx, indexDirty, until, redis.ZAddArgs{XX: true})
 }
 
-// LookLater lets Lost pass over characters that are in a context, as if they had
+// PostponeLost lets Lost pass over characters that are in a context, as if they had
 // entered it at a time.
-func (s *Store) LookLater(ctx context.Context, chars []events.CharID, at time.Time) error {
+func (s *Store) PostponeLost(ctx context.Context, chars []events.CharID, at time.Time) error {
 	return s.move(ctx, indexOpen, all(chars, at), redis.ZAddArgs{XX: true, GT: true})
 }
 
-// KeepIdle lets Idle pass over characters as if they had been seen at a time.
+// PostponeIdle lets Idle pass over characters as if they had been seen at a time.
 // For those that were seen since, nothing changes.
-func (s *Store) KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error {
+func (s *Store) PostponeIdle(ctx context.Context, chars []events.CharID, at time.Time) error {
 	return s.move(ctx, indexIdle, all(chars, at), redis.ZAddArgs{XX: true, GT: true})
 }
 

@@ -15,7 +15,7 @@ func TestKeptIdleCharacterIsPassedOverOnce(t *testing.T) {
 		until := r.next().Time()
 		seen := r.commit(r.vitals(busy, 1))[0].Version.Time()
 
-		r.must(r.store.KeepIdle(r.ctx, []events.CharID{idle, busy, r.newcomer()}, until))
+		r.must(r.store.PostponeIdle(r.ctx, []events.CharID{idle, busy, r.newcomer()}, until))
 
 		chars, err := r.store.Idle(r.ctx, until.Add(-time.Microsecond), 10)
 		found(t, "idle before", chars, err)

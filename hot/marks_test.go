@@ -346,7 +346,7 @@ func TestPostponedCharacterIsPassedOverAndStaysDirty(t *testing.T) {
 		e := r.commit(r.vitals(char, 1))[0]
 		until := r.next().Time()
 
-		r.must(r.store.Postpone(r.ctx, map[events.CharID]time.Time{char: until, clean: until}))
+		r.must(r.store.PostponeOverdue(r.ctx, map[events.CharID]time.Time{char: until, clean: until}))
 
 		chars, err := r.store.Overdue(r.ctx, e.Version.Time(), 10)
 		found(t, "overdue before", chars, err)

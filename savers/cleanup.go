@@ -17,13 +17,13 @@ type CleanupHot interface {
 	Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
 	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
-	Postpone(ctx context.Context, until map[events.CharID]time.Time) error
+	PostponeOverdue(ctx context.Context, until map[events.CharID]time.Time) error
 	Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	InContext(ctx context.Context) ([]events.CharID, error)
-	LookLater(ctx context.Context, chars []events.CharID, at time.Time) error
+	PostponeLost(ctx context.Context, chars []events.CharID, at time.Time) error
 	Idle(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	EvictMany(ctx context.Context, chars []events.CharID, t time.Time) (stay []events.CharID, err error)
-	KeepIdle(ctx context.Context, chars []events.CharID, at time.Time) error
+	PostponeIdle(ctx context.Context, chars []events.CharID, at time.Time) error
 	BeginNote(ctx context.Context) (name string, complete bool, err error)
 	NoteSettled(ctx context.Context, name string, last, settled uint64) (bool, error)
 	NoteComplete(ctx context.Context, name string) error
@@ -240,7 +240,7 @@ func (s *sweep) endLost(ctx context.Context) error {
 	if ended > 0 {
 		s.Log.Info("ended the sessions of lost characters", "characters", ended)
 	}
-	return s.Hot.LookLater(ctx, later, s.now)
+	return s.Hot.PostponeLost(ctx, later, s.now)
 }
 
 // evict forgets idle characters of which everything is saved. One that has to
@@ -257,7 +257,7 @@ func (s *sweep) evict(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.Hot.KeepIdle(ctx, stay, since.Add(s.EvictIdle/10+time.Microsecond)); err != nil {
+		if err := s.Hot.PostponeIdle(ctx, stay, since.Add(s.EvictIdle/10+time.Microsecond)); err != nil {
 			return err
 		}
 	}

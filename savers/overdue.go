@@ -57,7 +57,7 @@ func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
 	}
 	if len(chars) == 1 {
 		s.Log.Warn("unsaved rows not looked at", "char_id", chars[0], "err", err)
-		return s.Hot.Postpone(ctx, map[events.CharID]time.Time{chars[0]: s.now.Add(maxBackoff)})
+		return s.Hot.PostponeOverdue(ctx, map[events.CharID]time.Time{chars[0]: s.now.Add(maxBackoff)})
 	}
 	// The first half has its turn in any case: so each sweep gets somewhere.
 	half := len(chars) / 2
@@ -115,7 +115,7 @@ func (s *settler) dispatchAll(ctx context.Context, lost map[events.CharID]versio
 		})
 	}
 	err := group.Wait()
-	return errors.Join(err, s.Hot.Postpone(ctx, until))
+	return errors.Join(err, s.Hot.PostponeOverdue(ctx, until))
 }
 
 // overtaken is what is saved of the rows that are marked. A character of which
