@@ -85,7 +85,7 @@ func (r *Repairer) Run(ctx context.Context, chars []events.CharID) error {
 // Redis.
 func (r *Repairer) mend(ctx context.Context, c *copies) error {
 	m := &mending{Repairer: r, copies: c}
-	m.sort(c.differences())
+	m.plan(c.differences())
 	for _, step := range []func(context.Context) error{m.replayEvents, m.rejoinHot, m.restateRows, m.dispatchScopes, m.clearMarks} {
 		var away *events.UnavailableError
 		if err := step(ctx); errors.As(err, &away) || ctx.Err() != nil {
@@ -103,15 +103,15 @@ type mending struct {
 	distrusted                        []events.RowKey
 }
 
-// sort decides what each row needs.
-func (m *mending) sort(diffs []Difference) {
+// plan decides what each row needs.
+func (m *mending) plan(diffs []Difference) {
 	for _, d := range diffs {
 		if d.Known && d.Hot.Version < max(d.Stream.Version, d.Cold.Version) && d.Verdict != Leftover && !isFight(d.Row) {
 			m.rejoin = append(m.rejoin, d.Row)
 		}
 		switch d.Verdict {
 		case Unstored, Unpublished:
-			m.sortUnsaved(d)
+			m.planUnsaved(d)
 		case HotWrong:
 			m.rejoin, m.distrusted = append(m.rejoin, d.Row), append(m.distrusted, d.Row)
 		case ColdWrong:
@@ -129,9 +129,9 @@ func isFight(key events.RowKey) bool {
 	return fight
 }
 
-// sortUnsaved decides about a row that PostgreSQL lacks: Redis says it again
+// planUnsaved decides about a row that PostgreSQL lacks: Redis says it again
 // where it can, else the stream.
-func (m *mending) sortUnsaved(d Difference) {
+func (m *mending) planUnsaved(d Difference) {
 	switch {
 	case m.hotSays(d):
 		m.dispatch = append(m.dispatch, d.Row)

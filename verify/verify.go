@@ -91,8 +91,8 @@ type Verifier struct {
 	// WholeStream compares the stream with every character, not only with those
 	// that differ.
 	WholeStream bool
-	// Which says what is compared. Defaults to every character that Redis has.
-	Which Which
+	// Selection says what is compared. Defaults to every character that Redis has.
+	Selection Selection
 	// Rate is how many characters a second are read at most; 0 for no bound.
 	Rate int
 	// Progress, where not nil, is called after each chunk with the number of
@@ -139,20 +139,14 @@ func (v *Verifier) again(ctx context.Context, report *Report, limit *limiter, de
 		}
 		chars := report.Unequal
 		report.Unequal, report.Differences, report.Differing, report.Dirty = nil, nil, 0, 0
-		for start := 0; start < len(chars); start += chunk {
-			part := chars[start:min(start+chunk, len(chars))]
-			// Rows of the hot state are counted once.
-			round := &Report{}
-			unequal, err := v.compare(ctx, part, round, v.WholeStream || last)
-			if err != nil {
+		done := 0
+		for part := range slices.Chunk(chars, chunk) {
+			if err := v.look(ctx, part, report, v.WholeStream || last); err != nil {
 				return err
 			}
-			report.Dirty += round.Dirty
-			report.add(round.Differences)
-			report.Differing += round.Differing - len(round.Differences)
-			report.Unequal = append(report.Unequal, unequal...)
+			done += len(part)
 			if v.Progress != nil {
-				v.Progress(start+len(part), len(chars))
+				v.Progress(done, len(chars))
 			}
 			limit.wait(ctx, len(part))
 		}
@@ -165,6 +159,15 @@ func (v *Verifier) again(ctx context.Context, report *Report, limit *limiter, de
 		}
 	}
 	return ctx.Err()
+}
+
+// look compares characters again: their rows were counted before.
+func (v *Verifier) look(ctx context.Context, chars []events.CharID, report *Report, stream bool) error {
+	rows := report.Rows
+	unequal, err := v.compare(ctx, chars, report, stream)
+	report.Rows = rows
+	report.Unequal = append(report.Unequal, unequal...)
+	return err
 }
 
 // compare adds to the report what differs among chars, and returns those that

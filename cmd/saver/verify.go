@@ -43,26 +43,26 @@ func (v verifyCmd) Run(ctx context.Context, c *cli, out *output) error {
 	if err := run.await(ctx); err != nil {
 		return fmt.Errorf("%w (NATS_URL is %s)", err, c.NATSURL)
 	}
-	if run.which, err = v.which(ctx, conns); err != nil {
+	if run.selection, err = v.selection(ctx, conns); err != nil {
 		return err
 	}
 	return run.do(ctx)
 }
 
-// which says what to compare.
-func (v verifyCmd) which(ctx context.Context, conns *connections) (w verify.Which, err error) {
+// selection says what to compare.
+func (v verifyCmd) selection(ctx context.Context, conns *connections) (s verify.Selection, err error) {
 	if v.Char != 0 {
-		w.Chars = []events.CharID{v.Char.id()}
-		return w, nil
+		s.Chars = []events.CharID{v.Char.id()}
+		return s, nil
 	}
 	if v.Sample == "" {
-		return w, nil
+		return s, nil
 	}
-	if w.Seed = v.Seed; w.Seed == 0 {
-		w.Seed = rand.Uint64N(math.MaxInt64) + 1
+	if s.Seed = v.Seed; s.Seed == 0 {
+		s.Seed = rand.Uint64N(math.MaxInt64) + 1
 	}
-	w.Sample, err = sampleSize(v.Sample, func() (int64, error) { return conns.hot.Count(ctx) })
-	return w, err
+	s.Sample, err = sampleSize(v.Sample, func() (int64, error) { return conns.hot.Count(ctx) })
+	return s, err
 }
 
 var errSample = errors.New("--sample must be a number above 0, or a share of 100% at most")
@@ -87,13 +87,13 @@ func sampleSize(text string, count func() (int64, error)) (int, error) {
 
 // verification is one run of the command.
 type verification struct {
-	cmd     verifyCmd
-	conns   *connections
-	out     *output
-	log     *slog.Logger
-	stream  verify.Stream // nil where NATS does not answer
-	which   verify.Which
-	actions []verify.Action
+	cmd       verifyCmd
+	conns     *connections
+	out       *output
+	log       *slog.Logger
+	stream    verify.Stream // nil where NATS does not answer
+	selection verify.Selection
+	actions   []verify.Action
 }
 
 // await waits for NATS. What needs only the other two goes on without it.
@@ -119,7 +119,7 @@ func (r *verification) do(ctx context.Context) error {
 	if r.cmd.Repair {
 		patience = min(patience, repairAfter)
 	}
-	report, err := r.compare(ctx, r.which, patience)
+	report, err := r.compare(ctx, r.selection, patience)
 	if err != nil {
 		return err
 	}
@@ -140,17 +140,17 @@ func (r *verification) do(ctx context.Context) error {
 	return nil
 }
 
-func (r *verification) verifier(which verify.Which) *verify.Verifier {
+func (r *verification) verifier(selection verify.Selection) *verify.Verifier {
 	return &verify.Verifier{
 		Hot: r.conns.hot, Cold: r.conns.cold, Stream: r.stream,
-		WholeStream: r.cmd.Stream, Which: which, Rate: r.cmd.Rate,
+		WholeStream: r.cmd.Stream, Selection: selection, Rate: r.cmd.Rate,
 	}
 }
 
-func (r *verification) compare(ctx context.Context, which verify.Which, patience time.Duration) (*verify.Report, error) {
+func (r *verification) compare(ctx context.Context, selection verify.Selection, patience time.Duration) (*verify.Report, error) {
 	progress := program.NewProgress(r.out.Err)
 	defer progress.Done()
-	verifier := r.verifier(which)
+	verifier := r.verifier(selection)
 	verifier.Progress = func(done, of int) {
 		progress.Show(fmt.Sprintf("compared %d of %d characters", done, of))
 	}
@@ -161,13 +161,13 @@ func (r *verification) compare(ctx context.Context, which verify.Which, patience
 // at it: rows, characters and verdict of the whole.
 func (r *verification) repair(ctx context.Context, found *verify.Report) (*verify.Report, error) {
 	repairer := &verify.Repairer{
-		Verifier: r.verifier(r.which), Game: r.conns.service(events.CauseDispatch, r.log),
+		Verifier: r.verifier(r.selection), Game: r.conns.service(events.CauseDispatch, r.log),
 		Publisher: r.conns.bus, Marks: r.conns.hot, Done: r.acted,
 	}
 	if err := repairer.Run(ctx, found.Unequal); err != nil {
 		return nil, err
 	}
-	again, err := r.compare(ctx, verify.Which{Chars: found.Unequal}, r.cmd.Wait)
+	again, err := r.compare(ctx, verify.Selection{Chars: found.Unequal}, r.cmd.Wait)
 	if err != nil {
 		return nil, err
 	}
@@ -201,8 +201,8 @@ func (r *verification) print(report *verify.Report) {
 	if more := report.Differing - min(r.cmd.Limit, len(report.Differences)); more > 0 {
 		fmt.Fprintf(r.out.Out, "… and %d more\n", more)
 	}
-	if r.which.Sample > 0 {
-		fmt.Fprintf(r.out.Out, "sample of seed %d: ", r.which.Seed)
+	if r.selection.Sample > 0 {
+		fmt.Fprintf(r.out.Out, "sample of seed %d: ", r.selection.Seed)
 	}
 	fmt.Fprintln(r.out.Out, report)
 }

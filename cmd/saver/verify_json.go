@@ -36,7 +36,7 @@ type repaired struct {
 
 func (r *verification) printJSON(report *verify.Report) error {
 	out := verdict{
-		Equal: report.Equal(), Seed: r.which.Seed, Characters: report.Characters, Rows: report.Rows,
+		Equal: report.Equal(), Seed: r.selection.Seed, Characters: report.Characters, Rows: report.Rows,
 		Dirty: report.Dirty, Differing: report.Differing, Differences: []difference{},
 	}
 	for _, d := range report.Differences[:min(r.cmd.Limit, len(report.Differences))] {

@@ -14,9 +14,9 @@ type Sampler interface {
 	Sample(ctx context.Context, random *rand.Rand, n int) ([]events.CharID, error)
 }
 
-// Which says which characters are compared. The zero value means all that Redis
-// has.
-type Which struct {
+// A Selection says which characters are compared. The zero value means all that
+// Redis has.
+type Selection struct {
 	// Chars are compared alone, where there are any.
 	Chars []events.CharID
 	// Sample is how many characters are drawn by chance: that many of Redis, and
@@ -31,10 +31,10 @@ type Which struct {
 // total is how many characters will be compared, for the progress.
 func (v *Verifier) total(ctx context.Context) (int, error) {
 	switch {
-	case len(v.Which.Chars) > 0:
-		return len(v.Which.Chars), nil
-	case v.Which.Sample > 0:
-		return v.Which.Sample * len(v.samplers()), nil
+	case len(v.Selection.Chars) > 0:
+		return len(v.Selection.Chars), nil
+	case v.Selection.Sample > 0:
+		return v.Selection.Sample * len(v.samplers()), nil
 	}
 	n, err := v.Hot.Count(ctx)
 	return int(n), err
@@ -52,14 +52,14 @@ func (v *Verifier) samplers() []Sampler {
 // each calls do with the characters to compare, a chunk at a time.
 func (v *Verifier) each(ctx context.Context, do func([]events.CharID) error) error {
 	switch {
-	case len(v.Which.Chars) > 0:
-		for part := range slices.Chunk(v.Which.Chars, chunk) {
+	case len(v.Selection.Chars) > 0:
+		for part := range slices.Chunk(v.Selection.Chars, chunk) {
 			if err := do(part); err != nil {
 				return err
 			}
 		}
 		return nil
-	case v.Which.Sample > 0:
+	case v.Selection.Sample > 0:
 		return v.eachSampled(ctx, do)
 	}
 	return v.eachHot(ctx, do)
@@ -87,8 +87,8 @@ func (v *Verifier) eachHot(ctx context.Context, do func([]events.CharID) error) 
 
 // eachSampled draws a chunk at a time from each of the copies.
 func (v *Verifier) eachSampled(ctx context.Context, do func([]events.CharID) error) error {
-	random := rand.New(rand.NewPCG(v.Which.Seed, 0))
-	for left := v.Which.Sample; left > 0; left -= chunk {
+	random := rand.New(rand.NewPCG(v.Selection.Seed, 0))
+	for left := v.Selection.Sample; left > 0; left -= chunk {
 		for _, sampler := range v.samplers() {
 			chars, err := sampler.Sample(ctx, random, min(left, chunk))
 			if err != nil {
