@@ -52,7 +52,7 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 // Ping returns nil when PostgreSQL answers.
 func (s *Store) Ping(ctx context.Context) error { return unavailable(s.pool.Ping(ctx)) }
 
-func unavailable(err error) error { return events.Unavailable("postgresql", err) }
+func unavailable(err error) error { return events.Unavailable(events.PostgreSQL, err) }
 
 // Load reads one character. The state's version is 0 where PostgreSQL does not
 // know it. It is for reading: others may have the same one.

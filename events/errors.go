@@ -2,6 +2,7 @@ package events
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/savepoint-games/savepoint/internal/strictjson"
 )
@@ -63,10 +64,17 @@ var ErrGone = errors.New("gone from the stream")
 // wrong returns a FieldError of one field.
 func wrong(field string, err error) error { return &FieldError{Field: field, Err: err} }
 
+// What may be unavailable; the receiver of a trade may be, too.
+const (
+	Redis      = "redis"
+	NATS       = "nats"
+	PostgreSQL = "postgresql"
+)
+
 // UnavailableError says that a store or the network did not answer, or not in
 // time. It says nothing about the request, whose effect may have happened.
 type UnavailableError struct {
-	What string // "redis", "nats" or "postgresql"
+	What string
 	Err  error
 }
 
@@ -79,4 +87,11 @@ func Unavailable(what string, err error) error {
 		return nil
 	}
 	return &UnavailableError{What: what, Err: err}
+}
+
+// IsUnavailable reports whether err is an UnavailableError, of one of these where any
+// are named.
+func IsUnavailable(err error, what ...string) bool {
+	e, ok := errors.AsType[*UnavailableError](err)
+	return ok && (len(what) == 0 || slices.Contains(what, e.What))
 }

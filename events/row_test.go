@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,16 +63,25 @@ func TestFightIsReadBackFromItsRow(t *testing.T) {
 }
 
 func TestUnavailableWrapsItsCauseAndNoErrorIsNone(t *testing.T) {
-	if err := events.Unavailable("redis", nil); err != nil {
+	if err := events.Unavailable(events.Redis, nil); err != nil {
 		t.Errorf("no error became %v", err)
 	}
 	cause := errors.New("connection refused")
-	err := events.Unavailable("redis", cause)
-	var unavailable *events.UnavailableError
-	if !errors.As(err, &unavailable) || unavailable.What != "redis" || !errors.Is(err, cause) {
+	err := events.Unavailable(events.Redis, cause)
+	if !events.IsUnavailable(err, events.Redis) || !errors.Is(err, cause) {
 		t.Errorf("%v does not say what and why", err)
 	}
 	if want := "redis is not available: connection refused"; err.Error() != want {
 		t.Errorf("%q, want %q", err, want)
+	}
+}
+
+func TestIsUnavailableTellsWhat(t *testing.T) {
+	away := fmt.Errorf("load: %w", events.Unavailable(events.NATS, errors.New("connection refused")))
+	if !events.IsUnavailable(away) || !events.IsUnavailable(away, events.Redis, events.NATS) {
+		t.Errorf("%v is not told to be NATS", away)
+	}
+	if events.IsUnavailable(away, events.Redis) || events.IsUnavailable(errors.New("nats"), events.NATS) || events.IsUnavailable(nil) {
+		t.Error("something else is told to be")
 	}
 }

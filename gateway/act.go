@@ -222,8 +222,7 @@ func (s *Service) loaderOf(a action) func(context.Context) (*game.Loaded, error)
 // and the copy is joined with the rest when it next can be.
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
 	err := s.joinUnverified(ctx, a.char, true)
-	var unavailable *events.UnavailableError
-	if a.want == nil && a.load == nil && errors.As(err, &unavailable) && unavailable.What != "redis" {
+	if a.want == nil && a.load == nil && events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
 		// The copy may have lost its version, and clocks differ.
 		if newest := s.newestPublished(ctx, a.char); newest >= change.Version {
 			return &game.MovedError{Version: newest}

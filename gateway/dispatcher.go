@@ -56,7 +56,7 @@ func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded
 		return completed, nil
 	}
 	if time.Since(begun) > s.PublishBy {
-		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, events.Unavailable("redis", errLate))
+		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, events.Unavailable(events.Redis, errLate))
 	}
 	stored, err := s.Stream.Send(game.Origin{}, batch...)
 	if err == nil {

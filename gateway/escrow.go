@@ -101,7 +101,7 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 		}
 		switch s.publishTradeAgain(ctx, h, Options{Durability: DurabilityStream}) {
 		case DurabilityHot:
-			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable("nats", errNoAck))
+			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable(events.NATS, errNoAck))
 		case DurabilityCold:
 			// The receiver's save had it completed: a save of the sender that says
 			// so, too, clears the sender's mark.

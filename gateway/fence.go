@@ -29,7 +29,7 @@ func (s *Service) loadFenced(ctx context.Context, char events.CharID) (*game.Loa
 		select {
 		case <-time.After(s.Fence - loaded.Age):
 		case <-ctx.Done():
-			return nil, events.Unavailable("redis", errFence)
+			return nil, events.Unavailable(events.Redis, errFence)
 		}
 	}
 }

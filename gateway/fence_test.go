@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -297,7 +296,7 @@ func TestNothingIsJoinedBeforeTheFenceIsOver(t *testing.T) {
 	hasty := s.fenced(time.Hour)
 	hasty.ActionTimeout = 10 * time.Millisecond
 	view, err := hasty.Look(t.Context(), 1)
-	if away := new(events.UnavailableError); !errors.As(err, &away) || away.What != "redis" {
+	if !events.IsUnavailable(err, events.Redis) {
 		t.Errorf("%+v, %v, want that Redis is not available yet", view, err)
 	}
 	if loaded, err := s.hot.Load(t.Context(), 1, game.Want{}); err != nil || loaded.Known {

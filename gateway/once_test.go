@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync/atomic"
@@ -88,8 +87,7 @@ func TestCommitIsSentOnce(t *testing.T) {
 
 			err := give()
 
-			var unavailable *events.UnavailableError
-			if !errors.As(err, &unavailable) || h.torn.Load() != 1 {
+			if !events.IsUnavailable(err) || h.torn.Load() != 1 {
 				t.Errorf("got %v and %d lost replies, want an UnavailableError and one", err, h.torn.Load())
 			}
 			l, err := s.hot.Load(t.Context(), 42, game.Everything)

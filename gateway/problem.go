@@ -47,10 +47,9 @@ func badParameter(name string, err error) error { return &parameterError{name, e
 // newProblem translates an error. It is the one place that chooses a status.
 func newProblem(err error) *Problem {
 	var (
-		parameter   *parameterError
-		field       *events.FieldError
-		unavailable *events.UnavailableError
-		refused     *RefusedError
+		parameter *parameterError
+		field     *events.FieldError
+		refused   *RefusedError
 	)
 	switch {
 	case errors.As(err, &refused):
@@ -72,7 +71,7 @@ func newProblem(err error) *Problem {
 		return conflictProblem(err)
 	case errors.Is(err, ErrUnknown):
 		return plainProblem(http.StatusNotFound, err)
-	case errors.As(err, &unavailable), errors.Is(err, ErrBusy), errors.Is(err, game.ErrAhead), errors.Is(err, game.ErrUnsaved),
+	case events.IsUnavailable(err), errors.Is(err, ErrBusy), errors.Is(err, game.ErrAhead), errors.Is(err, game.ErrUnsaved),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return plainProblem(http.StatusServiceUnavailable, err)
 	}

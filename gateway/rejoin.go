@@ -24,7 +24,7 @@ func (s *Service) joinUnverified(ctx context.Context, char events.CharID, create
 		return errJoined // another gateway was faster
 	}
 	joined, with, err := s.joinAll(ctx, &loaded.State, begunAt(loaded))
-	if err != nil && !loaded.Known && isAway(err, "nats") {
+	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
 		joined, with, err = s.newcomer(ctx, char, err)
 	}
 	if err != nil {
@@ -105,9 +105,4 @@ func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) 
 			return loaded, err
 		}
 	}
-}
-
-func isAway(err error, what string) bool {
-	var away *events.UnavailableError
-	return errors.As(err, &away) && away.What == what
 }

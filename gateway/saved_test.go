@@ -117,7 +117,7 @@ func TestLaterChangeDoesNotHideThatAnEarlierIsNotSaved(t *testing.T) {
 type awayCold struct{ gateway.Cold }
 
 func (awayCold) Rows(context.Context, map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
-	return nil, events.Unavailable("postgres", errors.New("cut off by the test"))
+	return nil, events.Unavailable(events.PostgreSQL, errors.New("cut off by the test"))
 }
 
 func (s *system) count(sql string) (n int64) {

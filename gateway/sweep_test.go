@@ -82,7 +82,7 @@ type badBlock struct {
 
 func (b badBlock) Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
 	if _, ok := wanted[b.char]; ok {
-		return nil, events.Unavailable("postgresql", &pgconn.PgError{Code: "XX001", Message: "invalid page in block 7 of relation base/5/16400"})
+		return nil, events.Unavailable(events.PostgreSQL, &pgconn.PgError{Code: "XX001", Message: "invalid page in block 7 of relation base/5/16400"})
 	}
 	return b.CleanupCold.Rows(ctx, wanted)
 }

@@ -70,7 +70,7 @@ type cutStream struct {
 	away atomic.Bool // nothing is published or read
 }
 
-var errCut = events.Unavailable("nats", errors.New("cut off by the test"))
+var errCut = events.Unavailable(events.NATS, errors.New("cut off by the test"))
 
 func (s *cutStream) Tails(ctx context.Context) (func(context.Context, events.CharID) (game.Tail, error), error) {
 	if s.away.Load() {

@@ -88,7 +88,7 @@ func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun time.Tim
 		select {
 		case <-r.done:
 		case <-ctx.Done():
-			return nil, events.Unavailable("nats", errTies)
+			return nil, events.Unavailable(events.NATS, errTies)
 		}
 		switch {
 		case r.err != nil:

@@ -186,8 +186,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 		return l, err
 	}
 	change, answer, err := s.commit(ctx, a)
-	var replay *game.ReplayError
-	if errors.As(err, &replay) {
+	if replay, ok := errors.AsType[*game.ReplayError](err); ok {
 		answer, err = a.kept(replay.Record)
 	}
 	if err == nil && answer.Trade.Version != t.Version {

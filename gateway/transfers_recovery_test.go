@@ -25,7 +25,7 @@ type cutCold struct {
 
 func (c *cutCold) Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error) {
 	if c.away.Load() {
-		return nil, events.Unavailable("postgresql", errors.New("cut off by the test"))
+		return nil, events.Unavailable(events.PostgreSQL, errors.New("cut off by the test"))
 	}
 	return c.Cold.Transfers(ctx, ids)
 }

@@ -377,8 +377,7 @@ func TestStoreThatDoesNotAnswerIsUnavailable(t *testing.T) {
 	_, errs["evict"] = r.store.Evict(r.ctx, char, now)
 	_, errs["count"] = r.store.CountDirty(r.ctx)
 	for name, err := range errs {
-		var unavailable *events.UnavailableError
-		if !errors.As(err, &unavailable) || unavailable.What != "redis" {
+		if !events.IsUnavailable(err, events.Redis) {
 			t.Errorf("%s: got %v, want an UnavailableError of redis", name, err)
 		}
 	}
@@ -403,8 +402,7 @@ func TestChangeThatCannotBeEncodedWritesNothing(t *testing.T) {
 
 		r.unchanged(func() {
 			err := r.store.Commit(r.ctx, broken, game.Request{})
-			var unavailable *events.UnavailableError
-			if err == nil || errors.As(err, &unavailable) || !strings.Contains(err.Error(), "session") {
+			if err == nil || events.IsUnavailable(err) || !strings.Contains(err.Error(), "session") {
 				t.Errorf("got %v, want an error about the session", err)
 			}
 		})

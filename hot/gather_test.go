@@ -126,8 +126,7 @@ func TestCallerThatLeavesHoldsUpNobody(t *testing.T) {
 	go func() { stays <- r.store.Commit(r.ctx, r.vitals(chars[1], 2), game.Request{}) }()
 	r.store.AwaitGathered(2)
 	leave()
-	var unavailable *events.UnavailableError
-	if err := <-gone; !errors.As(err, &unavailable) || !errors.Is(err, context.Canceled) {
+	if err := <-gone; !events.IsUnavailable(err) || !errors.Is(err, context.Canceled) {
 		t.Errorf("who left got %v", err)
 	}
 	finish()
@@ -218,10 +217,9 @@ func TestAllThatWaitAreToldThatRedisIsGone(t *testing.T) {
 	r.store.AwaitGathered(len(chars))
 	finish()
 	for range chars {
-		var unavailable *events.UnavailableError
 		select {
 		case err := <-errs:
-			if !errors.As(err, &unavailable) {
+			if !events.IsUnavailable(err) {
 				t.Errorf("got %v, want an UnavailableError", err)
 			}
 		case <-time.After(10 * time.Second):

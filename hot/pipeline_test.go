@@ -1,7 +1,6 @@
 package hot_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -55,8 +54,7 @@ func TestMissingValueDoesNotHideAServerThatIsAway(t *testing.T) {
 	_, errs["arrived"] = r.store.Arrived(r.ctx, trades, []string{"one", "other"})
 
 	for name, err := range errs {
-		var unavailable *events.UnavailableError
-		if !errors.As(err, &unavailable) || unavailable.What != "redis" {
+		if !events.IsUnavailable(err, events.Redis) {
 			t.Errorf("%s: got %v, want an UnavailableError of redis", name, err)
 		}
 	}

@@ -119,5 +119,5 @@ func unavailable(err error) error {
 	if errors.Is(err, redis.Nil) {
 		return err
 	}
-	return events.Unavailable("redis", err)
+	return events.Unavailable(events.Redis, err)
 }

@@ -87,8 +87,7 @@ func (r *Repairer) mend(ctx context.Context, c *copies) error {
 	m := &mending{Repairer: r, copies: c}
 	m.plan(c.differences())
 	for _, step := range []func(context.Context) error{m.replayEvents, m.rejoinHot, m.restateRows, m.dispatchScopes, m.clearMarks} {
-		var away *events.UnavailableError
-		if err := step(ctx); errors.As(err, &away) || ctx.Err() != nil {
+		if err := step(ctx); events.IsUnavailable(err) || ctx.Err() != nil {
 			return err
 		}
 	}
