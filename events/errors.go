@@ -75,7 +75,11 @@ const (
 // time. It says nothing about the request, whose effect may have happened.
 type UnavailableError struct {
 	What string
-	Err  error
+	// Answered tells that Redis was there, and refused this one thing: what a key
+	// holds is none of ours. It may do what others ask for. Of PostgreSQL the cause
+	// tells.
+	Answered bool
+	Err      error
 }
 
 func (e *UnavailableError) Error() string { return e.What + " is not available: " + e.Err.Error() }

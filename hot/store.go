@@ -116,8 +116,14 @@ func clusterOptions(list string) (*redis.ClusterOptions, error) {
 }
 
 func unavailable(err error) error {
-	if errors.Is(err, redis.Nil) {
+	if err == nil || errors.Is(err, redis.Nil) {
 		return err
 	}
-	return events.Unavailable(events.Redis, err)
+	return &events.UnavailableError{What: events.Redis, Answered: isForeign(err), Err: err}
+}
+
+// isForeign reports whether somebody else wrote a key, or a value that a function cannot
+// reckon with.
+func isForeign(err error) bool {
+	return strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "attempt to ")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -194,21 +193,17 @@ func (s *sweep) over(ctx context.Context) bool {
 // of the character's own, as of a row that somebody else wrote or on a block that
 // cannot be read, must not keep all others from their turn.
 func goOn(ctx context.Context, err error) bool {
-	var away *events.UnavailableError
-	return ctx.Err() == nil && (!errors.As(err, &away) || isAnswer(away))
+	away, ok := errors.AsType[*events.UnavailableError](err)
+	return ctx.Err() == nil && (!ok || isAnswer(away))
 }
 
 // isAnswer reports whether a server was there, and said that it cannot do what it was
 // asked for: it may be able to do it for others.
 func isAnswer(away *events.UnavailableError) bool {
-	switch away.What {
-	case "postgresql":
+	if away.What == events.PostgreSQL {
 		return KindOf(away) != KindTransient && !errors.Is(away, context.DeadlineExceeded)
-	case "redis":
-		// Somebody else wrote a key, or a value that a function cannot reckon with.
-		return strings.Contains(away.Error(), "WRONGTYPE") || strings.Contains(away.Error(), "attempt to ")
 	}
-	return false
+	return away.Answered
 }
 
 // endLost ends the sessions of characters that nobody has heard of.
