@@ -126,7 +126,7 @@ type Contexts struct {
 	Active  map[Context]uuid.UUID
 }
 
-// Is reports whether session is the open one of context c.
+// Is reports whether session is the open one of a context.
 func (c Contexts) Is(context Context, session uuid.UUID) bool {
 	return session != uuid.Nil && c.Active[context] == session
 }

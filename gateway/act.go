@@ -76,7 +76,7 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	// A client that hangs up does not stop its action half way: what is
 	// committed is also published. Each step has its own deadline.
 	ctx = context.WithoutCancel(ctx)
-	change, answer, err := s.settle(ctx, a)
+	change, answer, err := s.commitOnce(ctx, a)
 	switch {
 	case err != nil:
 		return nil, err
@@ -90,9 +90,9 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	return answer, nil
 }
 
-// settle commits an action. The repeat of an earlier request gets the answer of
+// commitOnce commits an action. The repeat of an earlier request gets the answer of
 // the first, and no change; so does one that was refused.
-func (s *Service) settle(ctx context.Context, a action) (*game.Change, *Answer, error) {
+func (s *Service) commitOnce(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	change, answer, err := s.commit(ctx, a)
 	if a.opts.Key != "" && errors.Is(err, game.ErrConflict) {
 		err = s.refuse(ctx, a, err)
@@ -134,7 +134,7 @@ var errOutdated = errors.New("may be outdated")
 
 // try is one round of an action, above version floor.
 func (s *Service) try(ctx context.Context, a action, floor events.Version) (*game.Change, *Answer, error) {
-	l, m, err := s.look(ctx, a)
+	l, m, err := s.basis(ctx, a)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -172,16 +172,16 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	return change, answer, nil
 }
 
-// look returns what an action is decided on: nothing for a blind write, else
+// basis returns what an action is decided on: nothing for a blind write, else
 // what is remembered or, where that is not enough, what is loaded now.
-func (s *Service) look(ctx context.Context, a action) (*game.Loaded, *remembered, error) {
+func (s *Service) basis(ctx context.Context, a action) (*game.Loaded, *remembered, error) {
 	var m *remembered
 	load := a.load
 	if a.want != nil {
 		if m = s.copies.take(a.char, a.want); m.recalled {
 			return &m.loaded, m, nil
 		}
-		load = s.loaderOf(a)
+		load = s.wanted(a)
 	} else {
 		m = new(remembered)
 	}
@@ -205,8 +205,8 @@ func (s *Service) look(ctx context.Context, a action) (*game.Loaded, *remembered
 	return l, m, nil
 }
 
-// loaderOf loads what an action wants.
-func (s *Service) loaderOf(a action) func(context.Context) (*game.Loaded, error) {
+// wanted loads what an action wants.
+func (s *Service) wanted(a action) func(context.Context) (*game.Loaded, error) {
 	return func(ctx context.Context) (*game.Loaded, error) {
 		want := *a.want
 		want.Request = a.opts.Key

@@ -49,17 +49,17 @@ func savedRows(c *game.Change) []events.Row {
 	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
 }
 
-// awaitSaved waits until it is told, or seen, that own is saved, at most ColdTimeout.
-func (s *Service) awaitSaved(ctx context.Context, own *awaitedSave) bool {
-	if own.in(nil) {
+// waitFor waits until it is told, or seen, that save is saved, at most ColdTimeout.
+func (s *Service) waitFor(ctx context.Context, save *awaitedSave) bool {
+	if save.in(nil) {
 		return true // there is nothing to save
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
 	defer cancel()
-	s.awaited.add(own, s.lookForSaves)
-	defer s.awaited.remove(own)
+	s.awaited.add(save, s.lookForSaves)
+	defer s.awaited.remove(save)
 	select {
-	case <-own.saved:
+	case <-save.saved:
 		return true
 	case <-ctx.Done():
 		return false

@@ -64,7 +64,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
 	}
-	if save != nil && s.awaitSaved(ctx, save) {
+	if save != nil && s.waitFor(ctx, save) {
 		return DurabilityCold
 	}
 	return DurabilityStream

@@ -111,7 +111,7 @@ func (s *Service) AwaitSaved(ctx context.Context, char events.CharID, v events.V
 		}
 	}
 	reached := make(map[events.RowKey]events.Version)
-	if s.awaitSaved(ctx, newAwaitedSave(map[events.CharID][]events.Row{char: rows})) {
+	if s.waitFor(ctx, newAwaitedSave(map[events.CharID][]events.Row{char: rows})) {
 		for _, row := range rows {
 			reached[row.Key] = row.Version
 		}

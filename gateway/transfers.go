@@ -95,7 +95,7 @@ func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error)
 		l.Record, err = s.rememberedTrade(ctx, l, h.receiver, trade)
 		return l, err
 	}
-	change, answer, err := s.settle(ctx, a)
+	change, answer, err := s.commitOnce(ctx, a)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 	if err != nil || opts.Durability == DurabilityHot {
 		return DurabilityHot
 	}
-	if save != nil && s.awaitSaved(ctx, save) {
+	if save != nil && s.waitFor(ctx, save) {
 		return DurabilityCold
 	}
 	return DurabilityStream
