@@ -28,6 +28,9 @@ type action struct {
 	decide func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error)
 }
 
+// isBlind reports whether it depends on nothing.
+func (a *action) isBlind() bool { return a.want == nil && a.load == nil }
+
 // Options are what a caller may ask of any action.
 type Options struct {
 	// Key is the idempotency key: a repeat returns the first answer. "" for none.
@@ -108,7 +111,7 @@ func (s *Service) commitOnce(ctx context.Context, a action) (*game.Change, *Answ
 func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	ctx, cancel := s.acting.within(ctx)
 	defer cancel()
-	if a.want != nil || a.load != nil {
+	if !a.isBlind() {
 		defer s.turns.take(ctx, a.char)()
 	}
 	var floor events.Version
@@ -222,7 +225,7 @@ func (s *Service) wanted(a action) func(context.Context) (*game.Loaded, error) {
 // and the copy is joined with the rest when it next can be.
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
 	err := s.joinUnverified(ctx, a.char, true)
-	if a.want == nil && a.load == nil && events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
+	if a.isBlind() && events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
 		// The copy may have lost its version, and clocks differ.
 		if newest := s.newestPublished(ctx, a.char); newest >= change.Version {
 			return &game.MovedError{Version: newest}

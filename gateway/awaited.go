@@ -49,7 +49,7 @@ func savedRows(c *game.Change) []events.Row {
 	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
 }
 
-// waitFor waits until it is told, or seen, that save is saved, at most ColdTimeout.
+// waitFor waits until it is told, or seen, that a save is done, at most ColdTimeout.
 func (s *Service) waitFor(ctx context.Context, save *awaitedSave) bool {
 	if save.in(nil) {
 		return true // there is nothing to save

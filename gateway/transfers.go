@@ -168,7 +168,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 		},
 	}
 	a.load = func(ctx context.Context) (*game.Loaded, error) {
-		if l := h.receiver; l != nil && !h.replayed && time.Since(h.seen) <= s.PublishBy/2 {
+		if l := h.receiver; l != nil && !s.isStale(h) {
 			h.receiver = nil
 			return l, nil
 		}
@@ -180,7 +180,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 			l.Record, err = tradeRecord(&known)
 			return l, err
 		}
-		if h.replayed || time.Since(h.seen) > s.PublishBy/2 {
+		if s.isStale(h) { // asked again, as time has passed
 			l.Record, err = s.checkEscrow(ctx, h)
 		}
 		return l, err
@@ -201,6 +201,12 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 		h.carried = change.Events[0].Transfers()
 	}
 	return nil
+}
+
+// isStale reports whether Redis may have lost a trade since the sender was known to hold it,
+// or somebody may have handed it over: the escrow has to be checked.
+func (s *Service) isStale(h *handover) bool {
+	return h.replayed || time.Since(h.seen) > s.PublishBy/2
 }
 
 // tradeOptions are those of both commits of a trade: each character remembers
