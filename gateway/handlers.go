@@ -43,50 +43,60 @@ func (s *Service) postContext(ctx context.Context, c *call) (int, any, error) {
 	return http.StatusCreated, answer, err
 }
 
-func (s *Service) patchContext(ctx context.Context, c *call) (status int, answer any, err error) {
+func (s *Service) patchContext(ctx context.Context, c *call) (int, any, error) {
 	switch context := game.Context(c.path("context")); context {
 	case game.ContextScenario:
-		var step game.Step
-		if step, err = decodeStep(c.body); err == nil {
-			answer, err = s.Advance(ctx, c.char, step, c.opts)
+		step, err := decodeStep(c.body)
+		if err != nil {
+			return 0, nil, err
 		}
+		answer, err := s.Advance(ctx, c.char, step, c.opts)
+		return http.StatusOK, answer, err
 	case game.ContextCombat:
-		var round game.Round
-		if round, err = decodeRound(c.body); err == nil {
-			answer, err = s.Fight(ctx, c.char, round, c.opts)
+		round, err := decodeRound(c.body)
+		if err != nil {
+			return 0, nil, err
 		}
+		answer, err := s.Fight(ctx, c.char, round, c.opts)
+		return http.StatusOK, answer, err
 	case game.ContextInventory:
-		in, bad := decodeSession(c.body)
-		if err = bad; err == nil {
-			answer, err = s.Touch(ctx, c.char, context, in, c.opts)
+		session, err := decodeSession(c.body)
+		if err != nil {
+			return 0, nil, err
 		}
+		answer, err := s.Touch(ctx, c.char, context, session, c.opts)
+		return http.StatusOK, answer, err
 	default:
-		err = badContext(context)
+		return 0, nil, badContext(context)
 	}
-	return http.StatusOK, answer, err
 }
 
-func (s *Service) finishContext(ctx context.Context, c *call) (status int, answer any, err error) {
+func (s *Service) finishContext(ctx context.Context, c *call) (int, any, error) {
 	switch context := game.Context(c.path("context")); context {
 	case game.ContextCombat:
-		session, result, bad := decodeResult(c.body)
-		if err = bad; err == nil {
-			answer, err = s.FinishCombat(ctx, c.char, session, result, c.opts)
+		session, result, err := decodeResult(c.body)
+		if err != nil {
+			return 0, nil, err
 		}
+		answer, err := s.FinishCombat(ctx, c.char, session, result, c.opts)
+		return http.StatusOK, answer, err
 	case game.ContextScenario:
-		session, bad := decodeSession(c.body)
-		if err = bad; err == nil {
-			answer, err = s.FinishScenario(ctx, c.char, session, c.opts)
+		session, err := decodeSession(c.body)
+		if err != nil {
+			return 0, nil, err
 		}
+		answer, err := s.FinishScenario(ctx, c.char, session, c.opts)
+		return http.StatusOK, answer, err
 	case game.ContextInventory:
-		session, bad := decodeSession(c.body)
-		if err = bad; err == nil {
-			answer, err = s.FinishInventory(ctx, c.char, session, c.opts)
+		session, err := decodeSession(c.body)
+		if err != nil {
+			return 0, nil, err
 		}
+		answer, err := s.FinishInventory(ctx, c.char, session, c.opts)
+		return http.StatusOK, answer, err
 	default:
-		err = badContext(context)
+		return 0, nil, badContext(context)
 	}
-	return http.StatusOK, answer, err
 }
 
 func badContext(context game.Context) error {
