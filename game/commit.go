@@ -25,10 +25,10 @@ type Want struct {
 	// Likely are sessions that are probably open: the request names one, or the
 	// mirror shows them. It saves a round trip where it is right and costs nothing
 	// where it is not.
-	Likely  []uuid.UUID
-	Dirty   bool
-	Request string // an idempotency key, to look for its first answer
-	Born    bool   // since when the store has kept what it was told
+	Likely    []uuid.UUID
+	Dirty     bool
+	Request   string // an idempotency key, to look for its first answer
+	Beginning bool   // since when the store has kept what it was told
 }
 
 // Everything wants all parts.
@@ -44,10 +44,10 @@ type Loaded struct {
 	LastSeen time.Time
 	// Record is what was kept for Want.Request, or "".
 	Record string
-	// Born, where it is wanted, is a token of the beginning since when the store has
-	// kept what it was told, another one after each loss; Age is how long ago that was.
-	Born string
-	Age  time.Duration
+	// Beginning, where it is wanted, is a token of since when the store has kept what it
+	// was told, another one after each loss; Age is how long ago that was.
+	Beginning string
+	Age       time.Duration
 }
 
 // A Request makes a repeat of the same request return the first answer.
@@ -71,9 +71,8 @@ type Origin struct {
 type Joining struct {
 	Dirty   []events.Row // rows that are not saved
 	Answers []Request    // answered requests that may be forgotten
-	// Born is the token of the beginning that the join was made under; "" takes
-	// any.
-	Born string
+	// Beginning is the token of the one that the join was made under; "" takes any.
+	Beginning string
 }
 
 // ErrUnverified is returned by a commit where the store does not have the

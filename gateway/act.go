@@ -58,9 +58,9 @@ type Answer struct {
 	Trade *events.Transfer `json:"trade,omitempty"`
 	// Replayed tells that this is the answer of an earlier, equal request.
 	Replayed bool `json:"-"`
-	// begun is when its commit was sent, and request what was kept for it: the
+	// sentAt is when its commit was sent, and request what was kept for it: the
 	// answer before it was told how far it has come. A repeat has the first one's.
-	begun   time.Time
+	sentAt  time.Time
 	request game.Request
 }
 
@@ -156,7 +156,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	if err != nil {
 		return nil, nil, err
 	}
-	answer.begun, answer.request = time.Now(), request
+	answer.sentAt, answer.request = time.Now(), request
 	err = s.Hot.Commit(ctx, change, request)
 	_, moved := errors.AsType[*game.MovedError](err)
 	switch {

@@ -14,13 +14,13 @@ import (
 // through which any code orders a save that is not the publish of its own commit.
 // It returns how many events the stream has stored.
 func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
-	begun := time.Now()
+	startedAt := time.Now()
 	want, _ := wantOf(scope) // what has no hot state has no events
 	loaded, err := s.Hot.Load(ctx, char, want)
 	if err != nil {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, err)
 	}
-	return s.dispatchLoaded(ctx, scope, loaded, begun)
+	return s.dispatchLoaded(ctx, scope, loaded, startedAt)
 }
 
 // Order is Dispatch for a caller of whom nothing is known: the copy is verified
@@ -28,7 +28,7 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 func (s *Service) Order(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
-	begun := time.Now()
+	startedAt := time.Now()
 	want, _ := wantOf(scope)
 	loaded, err := s.load(ctx, char, want)
 	if err != nil {
@@ -37,16 +37,16 @@ func (s *Service) Order(ctx context.Context, scope events.Scope, char events.Cha
 	if loaded.Version == 0 {
 		return 0, ErrUnknown
 	}
-	if time.Since(begun) > s.PublishBy/2 { // the copy was joined first
+	if time.Since(startedAt) > s.PublishBy/2 { // the copy was joined first
 		return s.Dispatch(ctx, scope, char)
 	}
-	return s.dispatchLoaded(ctx, scope, loaded, begun)
+	return s.dispatchLoaded(ctx, scope, loaded, startedAt)
 }
 
-// dispatchLoaded publishes what was loaded after begun. As with a commit, what was
+// dispatchLoaded publishes what was loaded after startedAt. As with a commit, what was
 // loaded too long ago is not published any more: Redis may have lost it, and the
 // character may have been joined without it. The marks bring it back.
-func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, begun time.Time) (completed int, err error) {
+func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded *game.Loaded, startedAt time.Time) (completed int, err error) {
 	char := loaded.Char
 	if completed, err = s.completeEscrow(ctx, &loaded.State); err != nil {
 		return 0, err
@@ -55,7 +55,7 @@ func (s *Service) dispatchLoaded(ctx context.Context, scope events.Scope, loaded
 	if len(batch) == 0 {
 		return completed, nil
 	}
-	if time.Since(begun) > s.PublishBy {
+	if time.Since(startedAt) > s.PublishBy {
 		return 0, fmt.Errorf("dispatch %s of character %d: %w", scope, char, events.Unavailable(events.Redis, errLate))
 	}
 	stored, err := s.Stream.Send(game.Origin{}, batch...)

@@ -38,7 +38,7 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 		save = newAwaitedSave(map[events.CharID][]events.Row{c.Char: savedRows(c)})
 		origin.Saved = save.done
 	}
-	stored, err := s.send(ctx, answer.begun, origin, c.Events...)
+	stored, err := s.send(ctx, answer.sentAt, origin, c.Events...)
 	if err != nil {
 		s.Log.Debug("not published; the dirty mark stays", "char_id", c.Char, "err", err)
 		return DurabilityHot
@@ -74,12 +74,12 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 // published by itself.
 var errLate = errors.New("too long since it was read or written: Redis may have lost it meanwhile")
 
-// send puts events on their way that were committed after begun. stored returns
+// send puts events on their way that were committed after startedAt. stored returns
 // nil when the stream has them within PublishTimeout, and within PublishBy: what
 // comes later may be missing from copies that were joined meanwhile, so it is
 // left to the dirty marks, which go with the commit.
-func (s *Service) send(ctx context.Context, begun time.Time, origin game.Origin, batch ...events.StateChanged) (stored func() error, err error) {
-	if time.Since(begun) > s.PublishBy {
+func (s *Service) send(ctx context.Context, startedAt time.Time, origin game.Origin, batch ...events.StateChanged) (stored func() error, err error) {
+	if time.Since(startedAt) > s.PublishBy {
 		return nil, errLate
 	}
 	wait, err := s.Stream.Send(origin, batch...)
@@ -92,7 +92,7 @@ func (s *Service) send(ctx context.Context, begun time.Time, origin game.Origin,
 		if err := wait(short); err != nil {
 			return err
 		}
-		if time.Since(begun) > s.PublishBy {
+		if time.Since(startedAt) > s.PublishBy {
 			return errLate
 		}
 		return nil
@@ -102,7 +102,7 @@ func (s *Service) send(ctx context.Context, begun time.Time, origin game.Origin,
 // publishAgain is publish for a request that was committed before, with the answer that
 // was kept for it.
 func (s *Service) publishAgain(ctx context.Context, a action, answer *Answer) Durability {
-	begun := time.Now()
+	startedAt := time.Now()
 	want := game.Everything
 	want.Request = answer.request.Key
 	l, err := s.Hot.Load(ctx, a.char, want)
@@ -110,7 +110,7 @@ func (s *Service) publishAgain(ctx context.Context, a action, answer *Answer) Du
 	if err != nil || !l.Verified || l.Version < answer.Version || l.Record != answer.request.Record {
 		return DurabilityHot
 	}
-	if err := s.publishLoaded(ctx, l, begun, game.Origin{Trace: a.opts.Trace, Request: answer.request}); err != nil {
+	if err := s.publishLoaded(ctx, l, startedAt, game.Origin{Trace: a.opts.Trace, Request: answer.request}); err != nil {
 		s.Log.Debug("repeat not published; the dirty marks stay", "char_id", a.char, "err", err)
 		return DurabilityHot
 	}
@@ -124,8 +124,8 @@ func (s *Service) publishAgain(ctx context.Context, a action, answer *Answer) Du
 	return DurabilityStream
 }
 
-// publishLoaded publishes all that the marks of a copy name, which was loaded after begun.
-func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, begun time.Time, origin game.Origin) error {
+// publishLoaded publishes all that the marks of a copy name, which was loaded after startedAt.
+func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, startedAt time.Time, origin game.Origin) error {
 	marked := make(map[events.Scope]bool)
 	for row := range l.Dirty {
 		marked[row.Scope()] = true
@@ -142,7 +142,7 @@ func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, begun time.
 	stored := func() error { return nil }
 	if len(batch) > 0 {
 		var err error
-		if stored, err = s.send(ctx, begun, origin, batch...); err != nil {
+		if stored, err = s.send(ctx, startedAt, origin, batch...); err != nil {
 			return err
 		}
 	}

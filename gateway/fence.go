@@ -17,7 +17,7 @@ var errFence = errors.New("it was started or emptied a moment ago, and what was 
 // is complete.
 func (s *Service) loadFenced(ctx context.Context, char events.CharID) (*game.Loaded, error) {
 	want := game.Everything
-	want.Born = true
+	want.Beginning = true
 	for {
 		loaded, err := s.Hot.Load(ctx, char, want)
 		if err != nil || loaded.Age >= s.Fence {
@@ -47,6 +47,6 @@ func (s *Service) noteBeginnings(ctx context.Context) {
 	}
 }
 
-// begunAt is since when the copies near a character's are kept, in this run of Redis, by
-// our own clock.
-func begunAt(l *game.Loaded) time.Time { return time.Now().Add(-l.Age) }
+// beginningOf is since when the copies near a character's are kept, in this run of Redis,
+// by our own clock.
+func beginningOf(l *game.Loaded) time.Time { return time.Now().Add(-l.Age) }

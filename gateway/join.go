@@ -20,11 +20,11 @@ type others struct {
 	shown game.Contexts // the mirror
 }
 
-// readOthers reads what the others know of a character whose copy is kept since begun.
-func (s *Service) readOthers(ctx context.Context, char events.CharID, begun time.Time) (*others, error) {
+// readOthers reads what the others know of a character whose copy is kept since a beginning.
+func (s *Service) readOthers(ctx context.Context, char events.CharID, beginning time.Time) (*others, error) {
 	// The order matters: what is saved when the reads of the stream begin is in the
 	// read of what is saved.
-	tied, err := s.tiesOf(ctx, char, begun)
+	tied, err := s.tiesOf(ctx, char, beginning)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +54,9 @@ func (s *Service) readOthers(ctx context.Context, char events.CharID, begun time
 
 // joinAll returns the joined state, and what to commit beside it: which of its rows are
 // not saved, and the requests that recent events have answered.
-func (s *Service) joinAll(ctx context.Context, hot *game.State, begun time.Time) (*game.State, game.Joining, error) {
+func (s *Service) joinAll(ctx context.Context, hot *game.State, beginning time.Time) (*game.State, game.Joining, error) {
 	var with game.Joining
-	o, err := s.readOthers(ctx, hot.Char, begun)
+	o, err := s.readOthers(ctx, hot.Char, beginning)
 	if err != nil {
 		return nil, with, err
 	}

@@ -23,7 +23,7 @@ func (s *Service) joinUnverified(ctx context.Context, char events.CharID, create
 	if loaded.Verified {
 		return errJoined // another gateway was faster
 	}
-	joined, with, err := s.joinAll(ctx, &loaded.State, begunAt(loaded))
+	joined, with, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
 	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
 		joined, with, err = s.newcomer(ctx, char, err)
 	}
@@ -53,7 +53,7 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 		if err != nil {
 			return err
 		}
-		joined, with, err := s.joinAll(ctx, loaded.Without(distrusted), begunAt(loaded))
+		joined, with, err := s.joinAll(ctx, loaded.Without(distrusted), beginningOf(loaded))
 		if err != nil {
 			return fmt.Errorf("join the copies of character %d: %w", char, err)
 		}
@@ -85,7 +85,7 @@ func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error)
 // commitJoin puts what was joined in the place of what was loaded. It is a MovedError where
 // somebody was faster.
 func (s *Service) commitJoin(ctx context.Context, loaded *game.Loaded, joined *game.State, with game.Joining) error {
-	with.Born = loaded.Born
+	with.Beginning = loaded.Beginning
 	err := s.Hot.CommitJoin(ctx, &loaded.State, joined, with)
 	if err == nil {
 		s.Metrics.joined()

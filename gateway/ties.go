@@ -56,9 +56,9 @@ var errTies = errors.New("the trades on their way are being read, as Redis has l
 
 // A reading reads them once.
 type reading struct {
-	began time.Time     // by our own clock
-	upTo  time.Time     // the latest beginning that it is good for
-	done  chan struct{} // closed when the rest is there
+	startedAt time.Time     // by our own clock
+	upTo      time.Time     // the latest beginning that it is good for
+	done      chan struct{} // closed when the rest is there
 
 	ended  time.Time
 	trades *game.Ties
@@ -67,8 +67,8 @@ type reading struct {
 
 // serves reports whether the reading has all that was on its way at a beginning: what
 // was committed before, the stream has stored by the end of the fence.
-func (r *reading) serves(begun time.Time, fence time.Duration) bool {
-	return !r.began.Before(begun.Add(fence)) && !begun.After(r.upTo)
+func (r *reading) serves(beginning time.Time, fence time.Duration) bool {
+	return !r.startedAt.Before(beginning.Add(fence)) && !beginning.After(r.upTo)
 }
 
 func (r *reading) isUnderWay() bool {
@@ -80,11 +80,11 @@ func (r *reading) isUnderWay() bool {
 	}
 }
 
-// tiesOf returns what the trades on their way know of a character whose copy is kept since
-// begun.
-func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun time.Time) (*game.State, error) {
+// tiesOf returns what the trades on their way know of a character whose copy is kept since a
+// beginning.
+func (s *Service) tiesOf(ctx context.Context, char events.CharID, beginning time.Time) (*game.State, error) {
 	for {
-		r := s.readTies(begun)
+		r := s.readTies(beginning)
 		select {
 		case <-r.done:
 		case <-ctx.Done():
@@ -93,7 +93,7 @@ func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun time.Tim
 		switch {
 		case r.err != nil:
 			return nil, r.err
-		case r.serves(begun, s.Fence):
+		case r.serves(beginning, s.Fence):
 			return r.trades.State(char), nil
 		}
 	}
@@ -101,17 +101,17 @@ func (s *Service) tiesOf(ctx context.Context, char events.CharID, begun time.Tim
 
 // readTies returns the reading that is under way, or the last where it will do, or one
 // that begins now: one at a time, for all who wait.
-func (s *Service) readTies(begun time.Time) *reading {
+func (s *Service) readTies(beginning time.Time) *reading {
 	t := s.ties
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if begun.After(t.newest) {
-		t.newest = begun
+	if beginning.After(t.newest) {
+		t.newest = beginning
 	}
-	if r := t.last; r != nil && (r.isUnderWay() || r.err == nil && r.serves(begun, s.Fence) && time.Since(r.ended) < tiesAge) {
+	if r := t.last; r != nil && (r.isUnderWay() || r.err == nil && r.serves(beginning, s.Fence) && time.Since(r.ended) < tiesAge) {
 		return r
 	}
-	t.last = &reading{began: time.Now(), upTo: t.newest.Add(tiesReach), done: make(chan struct{})}
+	t.last = &reading{startedAt: time.Now(), upTo: t.newest.Add(tiesReach), done: make(chan struct{})}
 	r := t.last
 	t.running.Go(func() { s.finish(r) })
 	return r

@@ -44,9 +44,9 @@ func (s *section) add(texts ...string) {
 	s.texts = append(s.texts, texts...)
 }
 
-// newArgs begins the arguments; born is the beginning that must be the one of
-// the copies near this one, "" for any.
-func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *args {
+// newArgs begins the arguments; beginning is the token that the copies near this one
+// must have, "" for any.
+func newArgs(s *Store, mode byte, c *game.Change, r game.Request, beginning string) *args {
 	a := usedArgs.Get().(*args)
 	a.change, a.version, a.flags = c, itoa(c.Version), [7]byte{mode, '-', '-', '-', '-'}
 	a.rows, a.hashes, a.commands = section{}, section{}, nil
@@ -68,10 +68,10 @@ func newArgs(s *Store, mode byte, c *game.Change, r game.Request, born string) *
 		a.flags[3] = '+'
 		a.keys = append(a.keys, s.indexes.key(indexOpen, c.Char))
 	}
-	if born != "" {
+	if beginning != "" {
 		a.flags[4] = '+'
-		a.keys = append(a.keys, s.indexes.key(indexBorn, c.Char))
-		a.head = append(a.head, born)
+		a.keys = append(a.keys, s.indexes.key(indexBeginning, c.Char))
+		a.head = append(a.head, beginning)
 	}
 	return a
 }

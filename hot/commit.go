@@ -64,7 +64,7 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 	if err != nil {
 		return err
 	}
-	args := newArgs(s, modeJoin, c, game.Request{}, with.Born)
+	args := newArgs(s, modeJoin, c, game.Request{}, with.Beginning)
 	args.expectVersion("version", loaded.Version)
 	args.marks(with.Dirty)
 	if err := args.writes(); err != nil {

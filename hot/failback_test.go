@@ -85,7 +85,7 @@ func TestServerThatLeadsAgainIsAnotherRun(t *testing.T) {
 			one, two := newPair(t)
 			char := one.character()
 			one.commit(one.items(char, game.ItemDelta{ItemID: "sword", Delta: 1}))
-			token, _ := one.born(char)
+			token, _ := one.beginning(char)
 			note, _ := one.note()
 			one.must(one.store.NoteComplete(one.ctx, note))
 			two.follow(t, one)
@@ -106,7 +106,7 @@ func TestServerThatLeadsAgainIsAnotherRun(t *testing.T) {
 			two.commit(two.items(char, game.ItemDelta{ItemID: "sword", Delta: -1}))
 
 			one.wantUnverified(char)
-			if again, age := one.born(char); again == token || age != 0 {
+			if again, age := one.beginning(char); again == token || age != 0 {
 				t.Errorf("the beginning is still %q, %s old", again, age)
 			}
 			one.wantComplete("leads again", false)

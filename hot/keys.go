@@ -62,10 +62,10 @@ const (
 	indexIdle  = "idle"  // all characters, by when they were last seen
 	indexOpen  = "open"  // characters in a context, by when they entered it
 
-	// indexBorn is no index but lies beside them: "<run>:<time>", since when this
+	// indexBeginning is no index but lies beside them: "<run>:<time>", since when this
 	// run of Redis has kept what it was told. Releases that told runs apart
 	// otherwise have notes of their own, "born" and "since".
-	indexBorn = "beginning"
+	indexBeginning = "beginning"
 )
 
 // An indexer names the index that a character belongs to.

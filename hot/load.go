@@ -31,7 +31,7 @@ type replies struct {
 	transfers            *redis.MapStringStringCmd
 	some                 *redis.SliceCmd
 	marks                *redis.MapStringStringCmd
-	run, born            *redis.Cmd
+	run, beginning       *redis.Cmd
 	request, old         *redis.StringCmd
 	sessions             map[uuid.UUID]*redis.MapStringStringCmd
 }
@@ -45,8 +45,8 @@ func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*
 		send = s.transaction
 	}
 	err := send(ctx, func(p redis.Pipeliner) {
-		if want.Born {
-			r.born = queue(ctx, p, fnBorn, []string{s.indexes.key(indexBorn, char)})
+		if want.Beginning {
+			r.beginning = queue(ctx, p, fnBorn, []string{s.indexes.key(indexBeginning, char)})
 		}
 		r.send(ctx, p, char, want)
 	})
@@ -112,9 +112,9 @@ func (r *replies) read(char events.CharID, want game.Want) (*game.Loaded, error)
 	if ac.err != nil {
 		return nil, ac.err
 	}
-	if want.Born {
+	if want.Beginning {
 		var err error
-		if out.Born, out.Age, err = readBorn(r.born); err != nil {
+		if out.Beginning, out.Age, err = readBeginning(r.beginning); err != nil {
 			return nil, err
 		}
 	}

@@ -106,7 +106,7 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		// The first player of a new Redis need not wait for the fence.
-		_, _, _ = store.Born(ctx, 1)
+		_, _, _ = store.Beginning(ctx, 1)
 		return nil
 	})
 	group.Go(func() error { return ensureTopology(ctx, log, stream, cfg.Topology()) })

@@ -11,9 +11,9 @@ import (
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
-func (r *rig) born(char events.CharID) (token string, age time.Duration) {
+func (r *rig) beginning(char events.CharID) (token string, age time.Duration) {
 	r.t.Helper()
-	token, age, err := r.store.Born(r.ctx, char)
+	token, age, err := r.store.Beginning(r.ctx, char)
 	r.must(err)
 	return token, age
 }
@@ -22,12 +22,12 @@ func (r *rig) born(char events.CharID) (token string, age time.Duration) {
 func TestBeginningIsNotedOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		char := r.newcomer()
-		token, age := r.born(char)
+		token, age := r.beginning(char)
 		if token == "" || age != 0 {
 			t.Errorf("first asked: token %q, %s old, want a new one", token, age)
 		}
 		for last := age; ; {
-			again, age := r.born(char)
+			again, age := r.beginning(char)
 			if again != token || age < last {
 				t.Fatalf("asked again: token %q, %s old, first %q, %s old", again, age, token, last)
 			}
@@ -36,7 +36,7 @@ func TestBeginningIsNotedOnce(t *testing.T) {
 			}
 		}
 		r.character() // what is kept does not matter
-		if again, _ := r.born(char); again != token {
+		if again, _ := r.beginning(char); again != token {
 			t.Errorf("token %q after a commit, first %q", again, token)
 		}
 	})
@@ -46,12 +46,12 @@ func TestBeginningIsNotedOnce(t *testing.T) {
 func TestBeginningIsMadeAnewWhereTheClockWasSetBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		char := r.newcomer()
-		token, _ := r.born(char)
+		token, _ := r.beginning(char)
 		run := token[:strings.LastIndexByte(token, ':')]
 		ahead := fmt.Sprintf("%s:%d", run, time.Now().Add(time.Hour).UnixMicro())
 		r.must(r.raw.Set(r.ctx, r.store.IndexKey("beginning", char), ahead, 0).Err())
 
-		if again, age := r.born(char); again == ahead || age < 0 {
+		if again, age := r.beginning(char); again == ahead || age < 0 {
 			t.Errorf("got %q, %s old, want a new one", again, age)
 		}
 	})
@@ -62,9 +62,9 @@ func TestBeginningIsMadeAnewWhereTheClockWasSetBack(t *testing.T) {
 func TestBeginningIsAnotherOneAfterALoss(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		char := r.newcomer()
-		before, _ := r.born(char)
+		before, _ := r.beginning(char)
 		r.must(r.flush())
-		if after, age := r.born(char); after == before || age != 0 {
+		if after, age := r.beginning(char); after == before || age != 0 {
 			t.Errorf("emptied: token %q, %s old, before %q", after, age, before)
 		}
 	})
@@ -72,12 +72,12 @@ func TestBeginningIsAnotherOneAfterALoss(t *testing.T) {
 		server := stacktest.OwnRedis(t)
 		r := newRig(t, server.URL())
 		char := r.newcomer()
-		before, _ := r.born(char)
+		before, _ := r.beginning(char)
 		restart(t, r, server)
 		if kept, err := r.raw.Get(r.ctx, "beginning").Result(); err != nil || kept != before {
 			t.Fatalf("the data of the restart has %q, %v, want the note of the run before", kept, err)
 		}
-		if after, age := r.born(char); after == before || age != 0 {
+		if after, age := r.beginning(char); after == before || age != 0 {
 			t.Errorf("restarted: token %q, %s old, before %q", after, age, before)
 		}
 	})
@@ -89,12 +89,12 @@ func TestOneServersLossIsNoBeginningOfAnother(t *testing.T) {
 	tokens := make(map[events.CharID]string)
 	for range 30 { // some on each of the servers
 		char := r.newcomer()
-		tokens[char], _ = r.born(char)
+		tokens[char], _ = r.beginning(char)
 	}
 	r.must(r.nodes[0].FlushAll(r.ctx).Err())
 	same, other := 0, 0
 	for char, before := range tokens {
-		if after, _ := r.born(char); after == before {
+		if after, _ := r.beginning(char); after == before {
 			same++
 		} else {
 			other++
@@ -108,13 +108,13 @@ func TestOneServersLossIsNoBeginningOfAnother(t *testing.T) {
 // A join that was begun before Redis was emptied, or started again, has read
 // copies that may miss what was published meanwhile. It is not committed.
 func TestJoinBegunBeforeALossWritesNothing(t *testing.T) {
-	begun := func(r *rig) (commit func() error, char events.CharID) {
+	prepared := func(r *rig) (commit func() error, char events.CharID) {
 		char = r.newcomer()
-		token, _ := r.born(char)
+		token, _ := r.beginning(char)
 		loaded := r.load(char)
 		joined := asState(everyPart(char, r.next()))
 		return func() error {
-			return r.store.CommitJoin(r.ctx, &loaded.State, &joined, game.Joining{Born: token})
+			return r.store.CommitJoin(r.ctx, &loaded.State, &joined, game.Joining{Beginning: token})
 		}, char
 	}
 	refused := func(t *testing.T, r *rig, commit func() error) {
@@ -122,16 +122,16 @@ func TestJoinBegunBeforeALossWritesNothing(t *testing.T) {
 		r.unchanged(func() { r.moved(commit(), 0) })
 	}
 	onBoth(t, func(t *testing.T, r *rig) {
-		commit, char := begun(r)
+		commit, char := prepared(r)
 		r.must(r.flush())
 		refused(t, r, commit) // nobody has noted the new beginning yet
-		r.born(char)
+		r.beginning(char)
 		refused(t, r, commit)
 		if loaded := r.load(char); loaded.Known {
 			t.Errorf("known as %+v", loaded.State)
 		}
 
-		commit, char = begun(r) // under the new beginning it goes
+		commit, char = prepared(r) // under the new beginning it goes
 		r.must(commit())
 		if !r.load(char).Verified {
 			t.Error("not verified after the join")
@@ -140,9 +140,9 @@ func TestJoinBegunBeforeALossWritesNothing(t *testing.T) {
 	t.Run("restart", func(t *testing.T) {
 		server := stacktest.OwnRedis(t)
 		r := newRig(t, server.URL())
-		commit, char := begun(r)
+		commit, char := prepared(r)
 		restart(t, r, server)
-		r.born(char)
+		r.beginning(char)
 		refused(t, r, commit)
 	})
 }
@@ -151,13 +151,13 @@ func TestJoinBegunBeforeALossWritesNothing(t *testing.T) {
 func TestBeginningsAreNotedEverywhere(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		first := r.newcomer()
-		before, _ := r.born(first)
+		before, _ := r.beginning(first)
 		r.must(r.store.NoteBeginnings(r.ctx))
-		if after, _ := r.born(first); after != before {
+		if after, _ := r.beginning(first); after != before {
 			t.Errorf("token %q, before %q", after, before)
 		}
 		for range 30 {
-			if _, age := r.born(r.newcomer()); age == 0 {
+			if _, age := r.beginning(r.newcomer()); age == 0 {
 				t.Error("a slot has no beginning noted")
 			}
 		}

@@ -10,11 +10,11 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Born tells since how long the server that holds a character has kept what it
-// was told, and a token that is another one after the next restart, failover or
+// Beginning tells since how long the server that holds a character has kept what it was
+// told, and a token that is another one after the next restart, failover or
 // FLUSHALL.
-func (s *Store) Born(ctx context.Context, char events.CharID) (token string, age time.Duration, err error) {
-	token, age, err = readBorn(s.call(ctx, fnBorn, []string{s.indexes.key(indexBorn, char)}))
+func (s *Store) Beginning(ctx context.Context, char events.CharID) (token string, age time.Duration, err error) {
+	token, age, err = readBeginning(s.call(ctx, fnBorn, []string{s.indexes.key(indexBeginning, char)}))
 	if err != nil {
 		return "", 0, fmt.Errorf("beginning of character %d: %w", char, err)
 	}
@@ -25,7 +25,7 @@ func (s *Store) Born(ctx context.Context, char events.CharID) (token string, age
 // of them take a tenth of a second.
 func (s *Store) NoteBeginnings(ctx context.Context) error {
 	var calls []call
-	for _, key := range s.indexes.all(indexBorn) {
+	for _, key := range s.indexes.all(indexBeginning) {
 		calls = append(calls, call{keys: []string{key}})
 	}
 	if _, err := s.callEach(ctx, fnBorn, calls); err != nil {
@@ -34,7 +34,7 @@ func (s *Store) NoteBeginnings(ctx context.Context) error {
 	return nil
 }
 
-func readBorn(cmd *redis.Cmd) (token string, age time.Duration, err error) {
+func readBeginning(cmd *redis.Cmd) (token string, age time.Duration, err error) {
 	reply, err := cmd.Slice()
 	if err != nil {
 		return "", 0, unavailable(err)
