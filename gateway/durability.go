@@ -44,30 +44,37 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 		return DurabilityHot
 	}
 	if len(c.Contexts) > 0 {
-		short, cancel := s.publishing.within(ctx)
-		defer cancel()
 		put := s.Mirror.Put
 		if c.Expect[game.PartContexts] == 0 {
 			put = s.Mirror.PutFirst
 		}
 		// What was committed, not what Redis has now: it may have lost it since.
-		if err := put(short, c.Char, game.Contexts{Version: c.Version, Active: c.Active}); err != nil {
+		if err := s.show(ctx, c.Char, game.Contexts{Version: c.Version, Active: c.Active}, put); err != nil {
 			s.Log.Debug("mirror is behind; the dirty mark stays", "char_id", c.Char, "err", err)
 			return DurabilityHot
 		}
-		s.clearLater(c.Char, c.Version)
 	}
-	if opts.Durability == DurabilityHot {
-		return DurabilityHot
+	reached, err := s.waitUntil(ctx, opts.Durability, stored, save)
+	if err != nil {
+		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
+	}
+	return reached
+}
+
+// waitUntil waits until what was sent has come as far as it is wanted to, and tells how
+// far it has come. save is what to wait for with DurabilityCold, else nil. The error says
+// why it has not come to the stream.
+func (s *Service) waitUntil(ctx context.Context, wanted Durability, stored func() error, save *awaitedSave) (Durability, error) {
+	if wanted == DurabilityHot {
+		return DurabilityHot, nil
 	}
 	if err := stored(); err != nil {
-		s.Log.Debug("no ack in time; the dirty mark stays", "char_id", c.Char, "err", err)
-		return DurabilityHot
+		return DurabilityHot, err
 	}
 	if save != nil && s.waitFor(ctx, save) {
-		return DurabilityCold
+		return DurabilityCold, nil
 	}
-	return DurabilityStream
+	return DurabilityStream, nil
 }
 
 // errLate is the reason where a commit, or what was loaded, is too old to be
@@ -147,12 +154,9 @@ func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, startedAt t
 		}
 	}
 	if marked[game.RowContexts.Scope()] {
-		short, cancel := s.publishing.within(ctx)
-		defer cancel()
-		if err := s.Mirror.Put(short, l.Char, l.Contexts); err != nil {
+		if err := s.show(ctx, l.Char, l.Contexts, s.Mirror.Put); err != nil {
 			return err
 		}
-		s.clearLater(l.Char, l.Contexts.Version)
 	}
 	return stored()
 }

@@ -27,6 +27,17 @@ const gatherMarks = 50 * time.Millisecond
 // maxWaiting bounds the characters that wait while Redis is slow.
 const maxWaiting = 10_000
 
+// show puts contexts into the mirror, and clears their mark soon.
+func (s *Service) show(ctx context.Context, char events.CharID, c game.Contexts, put func(context.Context, events.CharID, game.Contexts) error) error {
+	short, cancel := s.publishing.within(ctx)
+	defer cancel()
+	if err := put(short, char, c); err != nil {
+		return err
+	}
+	s.clearLater(char, c.Version)
+	return nil
+}
+
 // clearLater clears the mark of a character's contexts up to version v, soon.
 func (s *Service) clearLater(char events.CharID, v events.Version) {
 	m := s.shownMarks

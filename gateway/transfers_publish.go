@@ -32,20 +32,15 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 		save = newAwaitedSave(rows)
 		origin.Saved = save.done
 	}
+	reached := DurabilityHot
 	stored, err := s.send(ctx, h.seen, origin, both...)
-	if err == nil && opts.Durability != DurabilityHot {
-		err = stored()
+	if err == nil {
+		reached, err = s.waitUntil(ctx, opts.Durability, stored, save)
 	}
 	if err != nil {
 		s.Log.Debug("trade not published; the dirty marks stay", "transfer_id", h.trade.ID, "err", err)
 	}
-	if err != nil || opts.Durability == DurabilityHot {
-		return DurabilityHot
-	}
-	if save != nil && s.waitFor(ctx, save) {
-		return DurabilityCold
-	}
-	return DurabilityStream
+	return reached
 }
 
 // publishTradeAgain is publishTrade where somebody else may have done it, or where
