@@ -120,6 +120,9 @@ func TestWhatIsCalledPublishedIsJoinedAfterALoss(t *testing.T) {
 		}
 	}
 	t.Logf("answers: %v", answers)
+	if answers[gateway.DurabilityStream] == 0 {
+		t.Error("nothing was answered stream: this test shows nothing")
+	}
 }
 
 // A gateway that slept between its commit and its publish, while the character

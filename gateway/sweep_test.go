@@ -47,17 +47,23 @@ func (s *system) settled(scope events.Scope) {
 	})
 }
 
+// unpublished gives vitals to the characters up to one, which only Redis knows.
+func (s *system) unpublished(last int) {
+	s.t.Helper()
+	s.stream.cut.Store(true)
+	defer s.stream.cut.Store(false)
+	for char := 1; char <= last; char++ {
+		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
+	}
+}
+
 // A row that somebody wrote past the game cannot be read, and must not keep the
 // other characters from their turn.
 func TestUnreadableCharacterDoesNotStopTheSweep(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.save()
-	s.stream.cut.Store(true)
-	for char := 1; char <= 3; char++ {
-		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
-	}
-	s.stream.cut.Store(false)
+	s.unpublished(3)
 	if err := s.redis.HSet(t.Context(), "{ac:1}:vitals", "hp", "many").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,11 +98,7 @@ func TestCharacterThatCannotBeAskedAboutDoesNotStopTheSweep(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.save()
-	s.stream.cut.Store(true)
-	for char := 1; char <= 5; char++ {
-		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
-	}
-	s.stream.cut.Store(false)
+	s.unpublished(5)
 	pipe := s.redis.Pipeline()
 	pipe.Del(t.Context(), "{ac:2}:dirty")
 	pipe.Set(t.Context(), "{ac:2}:dirty", "vitals", 0)
@@ -124,10 +126,8 @@ func TestSweepThatAServerIsAwayForDelaysNobody(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.save()
+	s.unpublished(3)
 	s.stream.cut.Store(true)
-	for char := 1; char <= 3; char++ {
-		s.want(200, "PUT", fmt.Sprint(char)+"/vitals", harbor)
-	}
 	hours := time.Now().Add(3 * time.Hour)
 	if err := s.cleanup(time.Nanosecond).Sweep(t.Context(), hours); err == nil {
 		t.Error("the stream is away, and no error")
