@@ -108,9 +108,9 @@ type CleanupStateSaver struct {
 	// Defaults to 8 s.
 	Budget time.Duration
 
-	nextLetter uint64 // where the next sweep goes on among the dead letters
-	fetched    fetched
-	mirror     mirrored
+	nextLetter   uint64 // where the next sweep goes on among the dead letters
+	sessionsRead sessionsRead
+	mirrorFilled mirrorFilled
 }
 
 const (
@@ -167,113 +167,4 @@ func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
 		s.until(0.83).resolveLetters(ctx),
 		s.until(0.93).complete(ctx),
 		s.until(1).evict(ctx))
-}
-
-// sweep is one round.
-type sweep struct {
-	*CleanupStateSaver
-	now      time.Time // what ages are told from
-	began    time.Time // by the clock, as is deadline
-	deadline time.Time // of the part in hand
-}
-
-// until gives the next part what is left of the budget up to share (0 to 1).
-func (s *sweep) until(share float64) *sweep {
-	s.deadline = s.began.Add(time.Duration(share * float64(s.Budget)))
-	return s
-}
-
-// over reports whether the part in hand has to stop.
-func (s *sweep) over(ctx context.Context) bool {
-	return ctx.Err() != nil || time.Now().After(s.deadline)
-}
-
-// goOn reports whether the sweep can go on after an error that one character
-// met: one that says that a server is away will meet the others, too. An error
-// of the character's own, as of a row that somebody else wrote or on a block that
-// cannot be read, must not keep all others from their turn.
-func goOn(ctx context.Context, err error) bool {
-	away, ok := errors.AsType[*events.UnavailableError](err)
-	return ctx.Err() == nil && (!ok || isAnswer(away))
-}
-
-// isAnswer reports whether a server was there, and said that it cannot do what it was
-// asked for: it may be able to do it for others.
-func isAnswer(away *events.UnavailableError) bool {
-	if away.What == events.PostgreSQL {
-		return KindOf(away) != KindTransient && !errors.Is(away, context.DeadlineExceeded)
-	}
-	return away.Answered
-}
-
-// endLost ends the sessions of characters that nobody has heard of.
-func (s *sweep) endLost(ctx context.Context) error {
-	since := s.now.Add(-s.SessionIdle)
-	chars, err := s.Hot.Lost(ctx, since, sweepList)
-	if err != nil {
-		return err
-	}
-	ended := 0
-	var later []events.CharID
-	for _, char := range chars {
-		if s.over(ctx) {
-			break
-		}
-		lost, err := s.Game.Abandon(ctx, char, since)
-		switch {
-		case err != nil && !goOn(ctx, err):
-			return err
-		case err != nil:
-			s.Log.Warn("sessions of a lost character not ended", "char_id", char, "err", err)
-			later = append(later, char)
-		case lost:
-			ended++
-		default:
-			later = append(later, char)
-		}
-	}
-	if ended > 0 {
-		s.Log.Info("ended the sessions of lost characters", "characters", ended)
-	}
-	return s.Hot.PostponeLost(ctx, later, s.now)
-}
-
-// evict forgets idle characters of which everything is saved. One that has to
-// stay is looked at again when a tenth of the idle time has passed, so that it
-// does not stand in the way of the others.
-func (s *sweep) evict(ctx context.Context) error {
-	since := s.now.Add(-s.EvictIdle)
-	for !s.over(ctx) {
-		chars, err := s.Hot.Idle(ctx, since, sweepChunk)
-		if err != nil || len(chars) == 0 {
-			return err
-		}
-		stay, err := s.forget(ctx, chars, since)
-		if err != nil {
-			return err
-		}
-		if err := s.Hot.PostponeIdle(ctx, stay, since.Add(s.EvictIdle/10+time.Microsecond)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// forget divides characters as settle does: one that cannot be forgotten stays.
-func (s *sweep) forget(ctx context.Context, chars []events.CharID, since time.Time) (stay []events.CharID, err error) {
-	stay, err = s.Hot.EvictMany(ctx, chars, since)
-	if err == nil || !goOn(ctx, err) {
-		return stay, err
-	}
-	if len(chars) == 1 {
-		s.Log.Warn("idle character not forgotten", "char_id", chars[0], "err", err)
-		return chars, nil
-	}
-	half := len(chars) / 2
-	first, err := s.forget(ctx, chars[:half], since)
-	if err != nil {
-		return nil, err
-	}
-	second, err := s.forget(ctx, chars[half:], since)
-	return append(first, second...), err
 }

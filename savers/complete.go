@@ -4,14 +4,12 @@ import (
 	"context"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// fetched is how far a sweeper has come, under one note, with those that the
+// sessionsRead is how far a sweeper has come, under one note, with those that the
 // mirror shows in a session.
-type fetched struct {
+type sessionsRead struct {
 	note string
 	next uint64
 }
@@ -67,18 +65,18 @@ func (s *sweep) joinInContext(ctx context.Context) error {
 // fetchSessions brings those into Redis that were in a session when it was
 // started or emptied. What one sweep does not manage the next goes on with.
 func (s *sweep) fetchSessions(ctx context.Context, note string) (finished bool, err error) {
-	if s.fetched.note != note {
-		s.fetched = fetched{note: note}
+	if s.sessionsRead.note != note {
+		s.sessionsRead = sessionsRead{note: note}
 	}
 	for !s.over(ctx) {
-		chars, next, err := s.Stream.InSessions(ctx, s.fetched.next, sweepChunk)
+		chars, next, err := s.Stream.InSessions(ctx, s.sessionsRead.next, sweepChunk)
 		if err != nil {
 			return false, err
 		}
 		if err := s.bringIn(ctx, chars); err != nil {
 			return false, err
 		}
-		if s.fetched.next = next; next == 0 {
+		if s.sessionsRead.next = next; next == 0 {
 			return true, nil
 		}
 	}
@@ -92,19 +90,8 @@ func (s *sweep) bringIn(ctx context.Context, chars []events.CharID) error {
 	if err != nil {
 		return err
 	}
-	var group errgroup.Group
-	group.SetLimit(sweepAtOnce)
-	for _, char := range missing {
-		group.Go(func() error {
-			err := s.Game.Rejoin(ctx, char)
-			if err != nil && goOn(ctx, err) {
-				s.Log.Warn("character not brought into Redis", "char_id", char, "err", err)
-				return nil // nor could a gateway
-			}
-			return err
-		})
-	}
-	return group.Wait()
+	return s.each(ctx, missing, "character not brought into Redis", // nor could a gateway
+		func(ctx context.Context, char events.CharID) error { return s.Game.Rejoin(ctx, char) })
 }
 
 // fetchEscrow brings those senders into Redis of whose trades only PostgreSQL

@@ -123,3 +123,21 @@ func isConnection(err error) bool {
 		errors.Is(err, context.Canceled) ||
 		pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")
 }
+
+// goOn reports whether the sweep can go on after an error that one character
+// met: one that says that a server is away will meet the others, too. An error
+// of the character's own, as of a row that somebody else wrote or on a block that
+// cannot be read, must not keep all others from their turn.
+func goOn(ctx context.Context, err error) bool {
+	away, ok := errors.AsType[*events.UnavailableError](err)
+	return ctx.Err() == nil && (!ok || isAnswer(away))
+}
+
+// isAnswer reports whether a server was there, and said that it cannot do what it was
+// asked for: it may be able to do it for others.
+func isAnswer(away *events.UnavailableError) bool {
+	if away.What == events.PostgreSQL {
+		return KindOf(away) != KindTransient && !errors.Is(away, context.DeadlineExceeded)
+	}
+	return away.Answered
+}

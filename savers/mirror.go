@@ -4,13 +4,11 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// mirrored is how far the sweeper is with a mirror that began empty.
-type mirrored struct {
+// mirrorFilled is how far the sweeper is with a mirror that began empty.
+type mirrorFilled struct {
 	made time.Time       // when the mirror was made that is looked after
 	left []events.CharID // who may not be shown in it yet
 }
@@ -23,34 +21,19 @@ func (s *sweep) fillMirror(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !made.Equal(s.mirror.made) {
+	if !made.Equal(s.mirrorFilled.made) {
 		chars, err := s.Hot.InContext(ctx)
 		if err != nil {
 			return err
 		}
-		s.mirror = mirrored{made: made, left: chars}
+		s.mirrorFilled = mirrorFilled{made: made, left: chars}
 	}
-	for len(s.mirror.left) > 0 && !s.over(ctx) {
-		chunk := s.mirror.left[:min(sweepChunk, len(s.mirror.left))]
-		var group errgroup.Group
-		group.SetLimit(sweepAtOnce)
-		for _, char := range chunk {
-			group.Go(func() error { return s.showAgain(ctx, char) })
-		}
-		if err := group.Wait(); err != nil {
+	for len(s.mirrorFilled.left) > 0 && !s.over(ctx) {
+		chunk := s.mirrorFilled.left[:min(sweepChunk, len(s.mirrorFilled.left))]
+		if err := s.each(ctx, chunk, "contexts not shown in the mirror", s.Game.RefreshMirror); err != nil {
 			return err // the chunk comes again
 		}
-		s.mirror.left = s.mirror.left[len(chunk):]
+		s.mirrorFilled.left = s.mirrorFilled.left[len(chunk):]
 	}
 	return nil
-}
-
-// showAgain passes over a character whose own error it is; see goOn.
-func (s *sweep) showAgain(ctx context.Context, char events.CharID) error {
-	err := s.Game.RefreshMirror(ctx, char)
-	if err != nil && goOn(ctx, err) {
-		s.Log.Warn("contexts not shown in the mirror", "char_id", char, "err", err)
-		return nil
-	}
-	return err
 }

@@ -20,8 +20,8 @@ type versions = map[events.RowKey]events.Version
 // never published or is lost, and is dispatched. Each character that is looked
 // at leaves the front of the list, saved or not, so all get their turn.
 func (s *sweep) dispatchOverdue(ctx context.Context) error {
-	settler := &settler{sweep: s, backlog: newBacklogs(s.Stream, s.Grace)}
-	defer settler.report()
+	o := &overdue{sweep: s, backlog: newBacklogs(s.Stream, s.Grace)}
+	defer o.report()
 	for !s.over(ctx) {
 		chars, err := s.Hot.Overdue(ctx, s.now.Add(-s.Grace), sweepList)
 		if err != nil || len(chars) == 0 {
@@ -30,7 +30,7 @@ func (s *sweep) dispatchOverdue(ctx context.Context) error {
 		for len(chars) > 0 && !s.over(ctx) {
 			chunk := chars[:min(sweepChunk, len(chars))]
 			chars = chars[len(chunk):]
-			if err := settler.settle(ctx, chunk); err != nil {
+			if err := o.handle(ctx, chunk); err != nil {
 				return err
 			}
 		}
@@ -38,8 +38,8 @@ func (s *sweep) dispatchOverdue(ctx context.Context) error {
 	return nil
 }
 
-// settler handles overdue characters, a chunk at a time.
-type settler struct {
+// overdue looks after characters with overdue marks, a chunk at a time.
+type overdue struct {
 	*sweep
 	backlog *backlogs
 
@@ -47,51 +47,42 @@ type settler struct {
 	characters, events int
 }
 
-// settle handles characters together. Where a question about them fails, and not
-// because a server is away, it handles half of them at a time, until the one that it
-// failed for is alone and goes to the back of the list.
-func (s *settler) settle(ctx context.Context, chars []events.CharID) error {
-	err := s.together(ctx, chars)
-	if err == nil || !goOn(ctx, err) {
-		return err
-	}
-	if len(chars) == 1 {
-		s.Log.Warn("unsaved rows not looked at", "char_id", chars[0], "err", err)
-		return s.Hot.PostponeOverdue(ctx, map[events.CharID]time.Time{chars[0]: s.now.Add(maxBackoff)})
-	}
-	// The first half has its turn in any case: so each sweep gets somewhere.
-	half := len(chars) / 2
-	if err := s.settle(ctx, chars[:half]); err != nil || s.over(ctx) {
-		return err
-	}
-	return s.settle(ctx, chars[half:])
+// handle handles characters together, as far as that goes; see apart.
+func (o *overdue) handle(ctx context.Context, chars []events.CharID) error {
+	return o.apart(ctx, chars, o.together, o.putOff)
 }
 
-func (s *settler) together(ctx context.Context, chars []events.CharID) error {
-	marks, err := s.Hot.Marks(ctx, chars)
+// putOff sends a character to the back of the list that a question failed for.
+func (o *overdue) putOff(ctx context.Context, char events.CharID, cause error) error {
+	o.Log.Warn("unsaved rows not looked at", "char_id", char, "err", cause)
+	return o.Hot.PostponeOverdue(ctx, map[events.CharID]time.Time{char: o.now.Add(maxBackoff)})
+}
+
+func (o *overdue) together(ctx context.Context, chars []events.CharID) error {
+	marks, err := o.Hot.Marks(ctx, chars)
 	if err != nil {
 		return err
 	}
-	saved, err := s.Cold.Rows(ctx, marks)
+	saved, err := o.Cold.Rows(ctx, marks)
 	if err != nil {
 		return err
 	}
-	if err := s.Hot.Clear(ctx, overtaken(marks, saved)); err != nil {
+	if err := o.Hot.Clear(ctx, overtaken(marks, saved)); err != nil {
 		return err
 	}
 	lost := make(map[events.CharID]versions, len(chars))
 	for _, char := range chars {
-		if lost[char], err = s.lost(ctx, marks[char], saved[char]); err != nil {
+		if lost[char], err = o.lost(ctx, marks[char], saved[char]); err != nil {
 			return err
 		}
 	}
-	return s.dispatchAll(ctx, lost)
+	return o.dispatchAll(ctx, lost)
 }
 
 // dispatchAll dispatches what is lost and moves the characters behind the others. One
 // that a server was away for is looked at again as soon as the grace is over: it may be
 // the only one, and after an outage nobody is to wait.
-func (s *settler) dispatchAll(ctx context.Context, lost map[events.CharID]versions) error {
+func (o *overdue) dispatchAll(ctx context.Context, lost map[events.CharID]versions) error {
 	var (
 		group errgroup.Group
 		mu    sync.Mutex // guards until
@@ -101,21 +92,21 @@ func (s *settler) dispatchAll(ctx context.Context, lost map[events.CharID]versio
 	for char, rows := range lost {
 		group.Go(func() (err error) {
 			if len(rows) > 0 {
-				err = s.dispatch(ctx, char, rows)
+				err = o.dispatch(ctx, char, rows)
 			}
-			wait := s.backoff(rows)
+			wait := o.backoff(rows)
 			if err != nil {
 				wait = 0
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			// At least a little, so that one sweep looks at nobody twice.
-			until[char] = s.now.Add(max(wait, time.Millisecond))
+			until[char] = o.now.Add(max(wait, time.Millisecond))
 			return err
 		})
 	}
 	err := group.Wait()
-	return errors.Join(err, s.Hot.PostponeOverdue(ctx, until))
+	return errors.Join(err, o.Hot.PostponeOverdue(ctx, until))
 }
 
 // overtaken is what is saved of the rows that are marked. A character of which
@@ -134,14 +125,14 @@ func overtaken(marks, saved map[events.CharID]versions) map[events.CharID]versio
 }
 
 // lost lists the marks that are neither saved nor in the backlog.
-func (s *settler) lost(ctx context.Context, marks, saved versions) (versions, error) {
+func (o *overdue) lost(ctx context.Context, marks, saved versions) (versions, error) {
 	lost := make(versions)
 	for row, version := range marks {
-		if saved[row] >= version || version.Time().After(s.now.Add(-s.Grace)) {
+		if saved[row] >= version || version.Time().After(o.now.Add(-o.Grace)) {
 			continue
 		}
 		if scope := row.Scope(); scope != "" {
-			waiting, err := s.backlog.mayHold(ctx, scope, version)
+			waiting, err := o.backlog.mayHold(ctx, scope, version)
 			if err != nil {
 				return nil, err
 			}
@@ -157,31 +148,31 @@ func (s *settler) lost(ctx context.Context, marks, saved versions) (versions, er
 // backoff is how long a character may wait beyond the grace until it is looked
 // at again. A row that was dispatched and is not saved then will most likely be
 // refused again, so the waits grow with the age of the oldest.
-func (s *settler) backoff(lost versions) (wait time.Duration) {
+func (o *overdue) backoff(lost versions) (wait time.Duration) {
 	for _, version := range lost {
-		wait = max(wait, s.now.Sub(version.Time()))
+		wait = max(wait, o.now.Sub(version.Time()))
 	}
 	return min(wait, maxBackoff)
 }
 
 // dispatch orders the saves of a character's lost rows. An error of the
 // character's own is logged: it comes back with the next turn.
-func (s *settler) dispatch(ctx context.Context, char events.CharID, lost versions) error {
+func (o *overdue) dispatch(ctx context.Context, char events.CharID, lost versions) error {
 	dispatched := 0
-	defer func() { s.count(dispatched) }()
+	defer func() { o.count(dispatched) }()
 	for scope := range scopesOf(lost) {
 		n, err := 0, error(nil)
 		if scope == "" {
-			err = s.Game.RefreshMirror(ctx, char) // the one row that no saver stores
+			err = o.Game.RefreshMirror(ctx, char) // the one row that no saver stores
 		} else {
-			n, err = s.Game.Dispatch(ctx, scope, char)
+			n, err = o.Game.Dispatch(ctx, scope, char)
 		}
 		dispatched += n
 		if err != nil && !goOn(ctx, err) {
 			return err
 		}
 		if err != nil {
-			s.Log.Warn("unsaved rows not dispatched", "char_id", char, "err", err)
+			o.Log.Warn("unsaved rows not dispatched", "char_id", char, "err", err)
 		}
 	}
 	return nil
@@ -195,19 +186,19 @@ func scopesOf(rows versions) map[events.Scope]bool {
 	return scopes
 }
 
-func (s *settler) count(events int) {
+func (o *overdue) count(events int) {
 	if events == 0 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.characters++
-	s.events += events
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.characters++
+	o.events += events
 }
 
-func (s *settler) report() {
-	if s.events > 0 {
-		s.Log.Info("dispatched what nobody had published", "characters", s.characters, "events", s.events)
+func (o *overdue) report() {
+	if o.events > 0 {
+		o.Log.Info("dispatched what nobody had published", "characters", o.characters, "events", o.events)
 	}
 }
 

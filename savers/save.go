@@ -48,7 +48,7 @@ func (w *Worker) save(ctx context.Context, stopping <-chan struct{}, b *batch, t
 	for try, unknown := 1, 0; ; try++ {
 		err := w.transact(ctx, b.events, timeout)
 		if err == nil {
-			w.settle(b, saved)
+			w.acknowledge(b, saved)
 			return nil
 		}
 		kind := KindOf(err)
@@ -129,9 +129,9 @@ func (w *Worker) saveIn(ctx context.Context, batch []events.StateChanged) error 
 	return nil
 }
 
-// settle acknowledges what is committed and passes it on to those who tell of it.
+// acknowledge settles what is committed, and passes it on to those who tell of it.
 // From here on nothing can be lost: an ack that is lost makes the event come again.
-func (w *Worker) settle(b *batch, saved chan<- *batch) {
+func (w *Worker) acknowledge(b *batch, saved chan<- *batch) {
 	b.ack(w.Log)
 	w.aside.drop(b.events)
 	saved <- b

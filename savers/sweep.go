@@ -1,0 +1,65 @@
+package savers
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/savepoint-games/savepoint/events"
+)
+
+// sweep is one round.
+type sweep struct {
+	*CleanupStateSaver
+	now      time.Time // what ages are told from
+	began    time.Time // by the clock, as is deadline
+	deadline time.Time // of the part in hand
+}
+
+// until gives the next part what is left of the budget up to share (0 to 1).
+func (s *sweep) until(share float64) *sweep {
+	s.deadline = s.began.Add(time.Duration(share * float64(s.Budget)))
+	return s
+}
+
+// over reports whether the part in hand has to stop.
+func (s *sweep) over(ctx context.Context) bool {
+	return ctx.Err() != nil || time.Now().After(s.deadline)
+}
+
+// each does something for characters, some at once. One whose own error it meets is
+// passed over, and failed says so in the log; see goOn.
+func (s *sweep) each(ctx context.Context, chars []events.CharID, failed string, do func(context.Context, events.CharID) error) error {
+	var group errgroup.Group
+	group.SetLimit(sweepAtOnce)
+	for _, char := range chars {
+		group.Go(func() error {
+			err := do(ctx, char)
+			if err != nil && goOn(ctx, err) {
+				s.Log.Warn(failed, "char_id", char, "err", err)
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// apart handles characters together. Where that fails, and not because a server is away,
+// it handles half of them at a time, until the one that it failed for is alone.
+func (s *sweep) apart(ctx context.Context, chars []events.CharID, together func(context.Context, []events.CharID) error, alone func(context.Context, events.CharID, error) error) error {
+	err := together(ctx, chars)
+	if err == nil || !goOn(ctx, err) {
+		return err
+	}
+	if len(chars) == 1 {
+		return alone(ctx, chars[0], err)
+	}
+	// The first half has its turn in any case: so each sweep gets somewhere.
+	half := len(chars) / 2
+	if err := s.apart(ctx, chars[:half], together, alone); err != nil || s.over(ctx) {
+		return err
+	}
+	return s.apart(ctx, chars[half:], together, alone)
+}
