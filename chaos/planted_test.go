@@ -50,9 +50,9 @@ func guard(file, table, statement string) []patch {
 // source moves on, this test says so.
 func patches() []patch {
 	all := []patch{
-		{"savers/save.go", "		err := w.transact(ctx, b.events, timeout)\n		if err == nil {\n			w.acknowledge(b, saved)\n",
-			"		if planted(\"ack-before-commit\") && try == 1 {\n			w.acknowledge(b, saved)\n		}\n" +
-				"		err := w.transact(ctx, b.events, timeout)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				w.acknowledge(b, saved)\n			}\n"},
+		{"savers/lane.go", "		err := l.transact(ctx, b.events, timeout)\n		if err == nil {\n			l.acknowledge(b)\n",
+			"		if planted(\"ack-before-commit\") && try == 1 {\n			l.acknowledge(b)\n		}\n" +
+				"		err := l.transact(ctx, b.events, timeout)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				l.acknowledge(b)\n			}\n"},
 		{"gateway/act.go", `case l.Record != "":`, `case l.Record != "" && !planted("idempotency-ignored"):`},
 		{"gateway/transfers.go", loadReceiver,
 			"		if planted(\"credit-again\") {\n" +

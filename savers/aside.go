@@ -1,10 +1,6 @@
 package savers
 
 import (
-	"context"
-	"math/rand/v2"
-	"slices"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +10,7 @@ import (
 
 // aside are the characters that hold up others: one whose row somebody has locked, or on
 // a block that cannot be read, would hold up every transaction that it is in. They are
-// saved in a lane of their own until they get through. A nil one has nobody.
+// saved in a lane of their own until they get through.
 type aside struct {
 	some atomic.Bool // whether there are any: it is asked for each event
 	mu   sync.Mutex
@@ -28,7 +24,7 @@ type aside struct {
 const firstAlone = leastTimeout / 10
 
 func (a *aside) has(char events.CharID) bool {
-	if a == nil || !a.some.Load() {
+	if !a.some.Load() {
 		return false
 	}
 	a.mu.Lock()
@@ -66,75 +62,4 @@ func (a *aside) drop(saved []events.StateChanged) {
 		delete(a.chars, saved[i].CharID)
 	}
 	a.some.Store(len(a.chars) > 0)
-}
-
-// setAside lets the events of one character wait, and those of it that come meanwhile be
-// saved where they hold up nobody.
-func (w *Worker) setAside(b *batch, cause error) {
-	char := b.events[0].CharID
-	w.Log.Warn("character set aside: its events do not get through, and are tried again", "char_id", char, "events", len(b.events), "err", cause)
-	w.aside.add(char, min(2*w.aside.alone(char), w.SaveTimeout))
-	b.giveBackLater()
-}
-
-// saveOneByOne saves each character of b alone, first those that have been stuck least.
-// When those that are stuck have taken so long together, the others are set aside untried:
-// however many are stuck, a batch is over soon.
-func (w *Worker) saveOneByOne(ctx context.Context, stopping <-chan struct{}, b *batch, most time.Duration, saved chan<- *batch) error {
-	var taken time.Duration
-	parts := w.byCharacter(b)
-	for i, part := range parts {
-		if taken >= most {
-			w.Log.Warn("characters set aside: they came with many that do not get through", "characters", len(parts)-i)
-			for _, rest := range parts[i:] {
-				w.aside.add(rest.events[0].CharID, w.aside.alone(rest.events[0].CharID))
-				rest.giveBackLater()
-			}
-			return nil
-		}
-		char := part.events[0].CharID
-		timeout := w.aside.alone(char)
-		if err := w.save(ctx, stopping, part, timeout, timeout, saved); err != nil {
-			return err
-		}
-		if w.aside.has(char) {
-			taken += timeout
-		}
-	}
-	return nil
-}
-
-// byCharacter is a batch for each character of b: first those that have been stuck least,
-// and in any order those that have been as often, so that each has its turn.
-func (w *Worker) byCharacter(b *batch) (parts []*batch) {
-	b = &batch{events: slices.Clone(b.events), msgs: slices.Clone(b.msgs)}
-	sort.Sort(byCharacter{b})
-	for from, i := 0, 1; i <= len(b.events); i++ {
-		if i == len(b.events) || b.events[i].CharID != b.events[from].CharID {
-			parts = append(parts, &batch{events: b.events[from:i], msgs: b.msgs[from:i]})
-			from = i
-		}
-	}
-	rand.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-	slices.SortStableFunc(parts, func(x, y *batch) int {
-		return int(w.aside.alone(x.events[0].CharID) - w.aside.alone(y.events[0].CharID))
-	})
-	return parts
-}
-
-// withoutAside gives back those of b that have been set aside since it began to wait.
-func (w *Worker) withoutAside(b *batch) *batch {
-	if !w.aside.some.Load() {
-		return b
-	}
-	others, back := new(batch), new(batch)
-	for i := range b.events {
-		part := others
-		if w.aside.has(b.events[i].CharID) {
-			part = back
-		}
-		part.add(&b.events[i], b.msgs[i], 0)
-	}
-	back.giveBackLater()
-	return others
 }

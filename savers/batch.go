@@ -35,8 +35,7 @@ func (b *batch) ofOne() bool {
 func (b *batch) split() (left, right *batch) {
 	half := len(b.events) / 2
 	if !b.ofOne() {
-		b = &batch{events: slices.Clone(b.events), msgs: slices.Clone(b.msgs)}
-		sort.Sort(byCharacter{b})
+		b = b.sorted()
 		half = b.nearestChange(half)
 	}
 	return &batch{events: b.events[:half], msgs: b.msgs[:half]}, &batch{events: b.events[half:], msgs: b.msgs[half:]}
@@ -54,12 +53,19 @@ func (b *batch) nearestChange(to int) int {
 	}
 }
 
-// byCharacter sorts a batch. The order of its events does not matter.
-type byCharacter struct{ *batch }
+// sorted is a copy of b, by character.
+func (b *batch) sorted() *batch {
+	b = &batch{events: slices.Clone(b.events), msgs: slices.Clone(b.msgs)}
+	sort.Sort(charOrder{b})
+	return b
+}
 
-func (b byCharacter) Len() int           { return len(b.events) }
-func (b byCharacter) Less(i, j int) bool { return b.events[i].CharID < b.events[j].CharID }
-func (b byCharacter) Swap(i, j int) {
+// charOrder sorts a batch by character. The order of its events does not matter.
+type charOrder struct{ *batch }
+
+func (b charOrder) Len() int           { return len(b.events) }
+func (b charOrder) Less(i, j int) bool { return b.events[i].CharID < b.events[j].CharID }
+func (b charOrder) Swap(i, j int) {
 	b.events[i], b.events[j] = b.events[j], b.events[i]
 	b.msgs[i], b.msgs[j] = b.msgs[j], b.msgs[i]
 }

@@ -37,7 +37,7 @@ type table struct {
 }
 
 func newTable(t *testing.T, lanes, batchSize int) *table {
-	w := &Worker{BatchSize: batchSize, Lanes: lanes}
+	w := &Worker{BatchSize: batchSize, Lanes: lanes, aside: new(aside)}
 	return &table{dealer: newDealer(w, newKeeper(time.Hour)), t: t, saved: map[events.Version]int{}}
 }
 
@@ -233,7 +233,7 @@ func (ticks) Scope() events.Scope { return "ticks" }
 // Others may have taken the rest of a backlog, so a batch does not wait for it
 // for ever.
 func TestBatchThatNothingMoreComesForBegins(t *testing.T) {
-	w := &Worker{Saver: ticks{}, BatchSize: 100, Lanes: 1}
+	w := &Worker{Saver: ticks{}, BatchSize: 100, Lanes: 1, aside: new(aside)}
 	d, fetched := newDealer(w, newKeeper(time.Hour)), make(chan *batch, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	var dealing sync.WaitGroup

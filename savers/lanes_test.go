@@ -26,7 +26,7 @@ func TestLanesShareCharactersOut(t *testing.T) {
 			origin[msg] = e.Version
 		}
 		in := make(map[events.CharID]int)
-		d := newDealer(&Worker{BatchSize: 1 + r.IntN(60), Lanes: lanes}, newKeeper(time.Hour))
+		d := newDealer(&Worker{BatchSize: 1 + r.IntN(60), Lanes: lanes, aside: new(aside)}, newKeeper(time.Hour))
 		d.deal(b, math.MaxInt32)
 		for lane, part := range d.all() {
 			if len(part.events) != len(part.msgs) {
@@ -70,7 +70,7 @@ func TestLanesAreEven(t *testing.T) {
 // A second transaction for a handful of events would cost more than they do, unless
 // they are a piece of many.
 func TestFewEventsAreOneTransaction(t *testing.T) {
-	w := &Worker{BatchSize: 320, Lanes: 2}
+	w := &Worker{BatchSize: 320, Lanes: 2, aside: new(aside)}
 	for _, c := range []struct {
 		events    int
 		following uint64

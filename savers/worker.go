@@ -141,12 +141,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	keeper := newKeeper(w.AckWait / 3)
 	dealer := newDealer(w, keeper)
 	var saving, group errgroup.Group
-	for lane := range w.Lanes + 1 {
+	for number := range w.Lanes + 1 {
 		saved := make(chan *batch)
+		lane := w.newLane(number, ctx.Done(), saved)
 		saving.Go(func() error {
 			defer close(saved)
-			for b := range dealer.batches(lane) {
-				w.saveInHand(hand, ctx.Done(), lane, b, saved)
+			for b := range dealer.batches(number) {
+				lane.saveInHand(hand, b)
 				keeper.drop(b)
 			}
 			return nil
