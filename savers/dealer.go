@@ -16,8 +16,8 @@ import (
 // one batch: however few events a fetch brings while a transaction is under way,
 // the next one saves them all.
 type dealer struct {
-	w      *Worker
-	keeper *keeper
+	w    *Worker
+	beat *heartbeat
 
 	asking chan int      // lanes that ask
 	lanes  []chan *batch // what a lane has asked for
@@ -31,10 +31,10 @@ type dealer struct {
 	patience <-chan time.Time
 }
 
-func newDealer(w *Worker, k *keeper) *dealer {
+func newDealer(w *Worker, beat *heartbeat) *dealer {
 	lanes := w.Lanes + 1
 	d := &dealer{
-		w: w, keeper: k,
+		w: w, beat: beat,
 		asking: make(chan int, lanes), lanes: make([]chan *batch, lanes),
 		asked: make([]bool, lanes), waiting: make([][]*batch, lanes),
 	}
@@ -113,7 +113,7 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 	d.w.decode(ctx, fetched.msgs, &d.decoded)
 	d.deal(&d.decoded, following)
 	d.decoded.clear()
-	d.keeper.drop(fetched)
+	d.beat.drop(fetched)
 }
 
 // deal puts the events of b, behind which so many wait at the stream, beside what
@@ -122,13 +122,13 @@ func (d *dealer) deal(b *batch, following int) {
 	d.fill(following >= d.w.fetchSize())
 	lanes := d.w.share(len(b.events), following)
 	for _, waiting := range d.all() {
-		d.keeper.drop(waiting) // nobody looks at a batch that grows
+		d.beat.drop(waiting) // nobody looks at a batch that grows
 	}
 	for i := range b.events {
 		d.put(d.laneOf(b.events[i].CharID, lanes), &b.events[i], b.msgs[i], (len(b.events)-i)/lanes)
 	}
 	for _, waiting := range d.all() {
-		d.keeper.add(waiting)
+		d.beat.add(waiting)
 	}
 }
 
@@ -208,7 +208,7 @@ func (d *dealer) end(fetched <-chan *batch) {
 }
 
 func (d *dealer) giveBack(b *batch) {
-	d.keeper.drop(b)
+	d.beat.drop(b)
 	b.giveBack()
 }
 

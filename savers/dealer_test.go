@@ -38,7 +38,7 @@ type table struct {
 
 func newTable(t *testing.T, lanes, batchSize int) *table {
 	w := &Worker{BatchSize: batchSize, Lanes: lanes, aside: new(aside)}
-	return &table{dealer: newDealer(w, newKeeper(time.Hour)), t: t, saved: map[events.Version]int{}}
+	return &table{dealer: newDealer(w, newHeartbeat(time.Hour)), t: t, saved: map[events.Version]int{}}
 }
 
 // next are the next events, one for each of the characters from 1 on.
@@ -76,7 +76,7 @@ func (t *table) save(lane int) int {
 	if len(b.events) != len(b.msgs) {
 		t.t.Fatalf("%d events with %d messages", len(b.events), len(b.msgs))
 	}
-	t.keeper.drop(b)
+	t.beat.drop(b)
 	for _, e := range b.events {
 		t.saved[e.Version]++
 	}
@@ -98,7 +98,7 @@ func (t *table) end() {
 			t.t.Fatalf("event %d of %d is saved %d times", v+1, t.dealt, n)
 		}
 	}
-	if n := len(t.keeper.batches); n != 0 {
+	if n := len(t.beat.batches); n != 0 {
 		t.t.Errorf("%d batches are kept alive when all are saved", n)
 	}
 }
@@ -234,7 +234,7 @@ func (ticks) Scope() events.Scope { return "ticks" }
 // for ever.
 func TestBatchThatNothingMoreComesForBegins(t *testing.T) {
 	w := &Worker{Saver: ticks{}, BatchSize: 100, Lanes: 1, aside: new(aside)}
-	d, fetched := newDealer(w, newKeeper(time.Hour)), make(chan *batch, 1)
+	d, fetched := newDealer(w, newHeartbeat(time.Hour)), make(chan *batch, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	var dealing sync.WaitGroup
 	dealing.Go(func() { d.run(ctx, fetched) })
@@ -255,7 +255,7 @@ func TestDealerEndsWithTheFetching(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	for range 100 {
-		d, fetched := newDealer(&Worker{Lanes: 2}, newKeeper(time.Hour)), make(chan *batch)
+		d, fetched := newDealer(&Worker{Lanes: 2}, newHeartbeat(time.Hour)), make(chan *batch)
 		close(fetched)
 		d.run(ctx, fetched)
 		for range d.batches(0) {
@@ -267,7 +267,7 @@ func TestDealerEndsWithTheFetching(t *testing.T) {
 // A fetch that brought nothing says that nothing more comes: the dealer hears of it.
 func TestEmptyFetchIsHandedOver(t *testing.T) {
 	next := make(chan *batch, 1)
-	handOver(t.Context(), new(batch), next, newKeeper(time.Hour))
+	handOver(t.Context(), new(batch), next, newHeartbeat(time.Hour))
 	if len(next) != 1 {
 		t.Error("nobody is told")
 	}

@@ -46,13 +46,13 @@ func TestFetchedMessagesAreNotReadOnceOthersHaveThem(t *testing.T) {
 	}).withDefaults()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out, keeper := make(chan *batch), newKeeper(time.Hour)
+	out, beat := make(chan *batch), newHeartbeat(time.Hour)
 	done := make(chan struct{})
-	go func() { w.fetch(ctx, out, keeper); close(done) }()
+	go func() { w.fetch(ctx, out, beat); close(done) }()
 	for range 2000 {
 		b := <-out
 		b.msgs[0].(*handed).over.Store(true)
-		keeper.drop(b)
+		beat.drop(b)
 	}
 	cancel()
 	for stopped := false; !stopped; {

@@ -92,8 +92,8 @@ func (l *lane) save(ctx context.Context, b *batch, timeout time.Duration) error 
 			l.bury(ctx, b.msgs[0], b.events[0].CharID, err)
 			return nil
 		}
-		if err := l.waitToRetry(ctx, l.stopping, try, err); err != nil {
-			return err
+		if !l.wait(ctx, l.stopping, try) {
+			return fmt.Errorf("stopped while retrying: %w", err)
 		}
 	}
 }
@@ -175,27 +175,3 @@ func (l *lane) withoutAside(b *batch) *batch {
 	back.giveBackLater()
 	return others
 }
-
-// waitToRetry waits before the next try. The error means that the worker stops.
-func (w *Worker) waitToRetry(ctx context.Context, stopping <-chan struct{}, try int, cause error) error {
-	timer := time.NewTimer(w.delay(try))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-stopping:
-	case <-ctx.Done():
-	}
-	return fmt.Errorf("stopped while retrying: %w", cause)
-}
-
-func (w *Worker) pause(ctx context.Context, try int) {
-	timer := time.NewTimer(w.delay(try))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-func (w *Worker) delay(try int) time.Duration { return w.Backoff << min(try-1, 6) }

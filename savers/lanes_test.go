@@ -26,7 +26,7 @@ func TestLanesShareCharactersOut(t *testing.T) {
 			origin[msg] = e.Version
 		}
 		in := make(map[events.CharID]int)
-		d := newDealer(&Worker{BatchSize: 1 + r.IntN(60), Lanes: lanes, aside: new(aside)}, newKeeper(time.Hour))
+		d := newDealer(&Worker{BatchSize: 1 + r.IntN(60), Lanes: lanes, aside: new(aside)}, newHeartbeat(time.Hour))
 		d.deal(b, math.MaxInt32)
 		for lane, part := range d.all() {
 			if len(part.events) != len(part.msgs) {
@@ -89,7 +89,7 @@ func TestFewEventsAreOneTransaction(t *testing.T) {
 			b.events = append(b.events, events.StateChanged{CharID: events.CharID(i + 1)})
 			b.msgs = append(b.msgs, followed{by: c.following})
 		}
-		d := newDealer(w, newKeeper(time.Hour))
+		d := newDealer(w, newHeartbeat(time.Hour))
 		d.deal(b, b.following())
 		transactions, total := 0, 0
 		for _, part := range d.all() {

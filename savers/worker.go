@@ -3,11 +3,11 @@ package savers
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
 )
@@ -138,44 +138,40 @@ func (w *Worker) Run(ctx context.Context) error {
 	hand, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(w.ShutdownTimeout, cancel) })()
-	keeper := newKeeper(w.AckWait / 3)
-	dealer := newDealer(w, keeper)
-	var saving, group errgroup.Group
+	beat := newHeartbeat(w.AckWait / 3)
+	dealer := newDealer(w, beat)
+	fetched := make(chan *batch)
+	var lanes, rest sync.WaitGroup
 	for number := range w.Lanes + 1 {
 		saved := make(chan *batch)
 		lane := w.newLane(number, ctx.Done(), saved)
-		saving.Go(func() error {
+		lanes.Go(func() {
 			defer close(saved)
 			for b := range dealer.batches(number) {
 				lane.saveInHand(hand, b)
-				keeper.drop(b)
+				beat.drop(b)
 			}
-			return nil
 		})
-		saving.Go(func() error {
+		lanes.Go(func() {
 			for b := range saved {
 				w.afterCommit(hand, b)
 			}
-			return nil
 		})
 	}
-	fetched := make(chan *batch)
-	group.Go(keeper.run)
-	group.Go(func() error {
+	rest.Go(beat.run)
+	rest.Go(func() {
 		defer close(fetched)
-		w.fetch(ctx, fetched, keeper)
-		return nil
+		w.fetch(ctx, fetched, beat)
 	})
-	group.Go(func() error {
-		defer keeper.stop()
-		dealer.run(ctx, fetched)
-		return saving.Wait()
-	})
-	return group.Wait()
+	dealer.run(ctx, fetched)
+	lanes.Wait()
+	beat.stop()
+	rest.Wait()
+	return nil
 }
 
 // fetch hands over what is waiting until ctx is done.
-func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
+func (w *Worker) fetch(ctx context.Context, out chan<- *batch, beat *heartbeat) {
 	for try := 1; ; {
 		msgs, err := w.Source.Fetch(ctx, w.fetchSize())
 		if ctx.Err() != nil {
@@ -187,17 +183,30 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, keeper *keeper) {
 		}
 		if err != nil {
 			w.Log.Warn("fetch", "attempt", try, "err", err)
-			w.pause(ctx, try)
+			w.wait(ctx, nil, try)
 			try++
 			continue
 		}
 		try = 1
 		last := w.paced(msgs)
-		handOver(ctx, &batch{msgs: msgs}, out, keeper)
+		handOver(ctx, &batch{msgs: msgs}, out, beat)
 		if last != nil {
 			w.Pace.slowDown(ctx, w.Saver.Scope(), last, w.fetchSize())
 		}
 	}
+}
+
+// wait waits before the next try, and reports whether it comes: not where the worker stops.
+func (w *Worker) wait(ctx context.Context, stopping <-chan struct{}, try int) bool {
+	timer := time.NewTimer(w.Backoff << min(try-1, 6))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-stopping:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // paced returns where the last of the messages was, for the pace; nil where there is none
@@ -215,12 +224,12 @@ func (w *Worker) paced(msgs []jetstream.Msg) *jetstream.MsgMetadata {
 
 // handOver waits until the next stage takes b, of which nothing but its end may be
 // there: then no batch waits to become full.
-func handOver(ctx context.Context, b *batch, next chan<- *batch, keeper *keeper) {
-	keeper.add(b)
+func handOver(ctx context.Context, b *batch, next chan<- *batch, beat *heartbeat) {
+	beat.add(b)
 	select {
 	case next <- b:
 	case <-ctx.Done():
-		keeper.drop(b)
+		beat.drop(b)
 		b.giveBack()
 	}
 }
