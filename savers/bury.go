@@ -3,6 +3,7 @@ package savers
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,15 +40,16 @@ func (w *Worker) giveUp(msg jetstream.Msg, char events.CharID, cause, err error)
 	_ = msg.TermWithReason("no room among the dead letters") // if it is lost, the event comes again
 }
 
-// isFull reports whether a stream has answered that it has no room. It may also not have
-// answered: then it is away, and everything waits.
+// isFull reports whether a server has answered that there is no room for a message. It
+// may also not have answered: then it is away, and everything waits.
 func isFull(err error) bool {
 	var refused *jetstream.APIError
-	return errors.As(err, &refused) && refused.ErrorCode == storeFailed
+	return errors.As(err, &refused) && slices.Contains(noRoom[:], refused.ErrorCode)
 }
 
-// storeFailed is the server's code for a stream that is full.
-const storeFailed jetstream.ErrorCode = 10077
+// noRoom are the server's codes, for what is published, of a stream, an account and a
+// server that have as much as they may.
+var noRoom = [...]jetstream.ErrorCode{10077, 10002, 10023}
 
 func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, buryTimeout)

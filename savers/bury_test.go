@@ -53,8 +53,11 @@ func TestOnlyWhereLettersAreFullManyAreGivenUp(t *testing.T) {
 		err     error
 		givenUp int
 	}{
-		"full": {fmt.Errorf("bury: %w", &jetstream.APIError{Code: 503, ErrorCode: 10077}), count - mostWait},
-		"away": {errors.New("no responders"), 0},
+		"full":                {fmt.Errorf("bury: %w", &jetstream.APIError{Code: 503, ErrorCode: 10077}), count - mostWait},
+		"the account is full": {fmt.Errorf("bury: %w", &jetstream.APIError{Code: 400, ErrorCode: 10002}), count - mostWait},
+		"the server is full":  {fmt.Errorf("bury: %w", &jetstream.APIError{Code: 503, ErrorCode: 10023}), count - mostWait},
+		"not there":           {fmt.Errorf("bury: %w", &jetstream.APIError{Code: 404, ErrorCode: jetstream.JSErrCodeStreamNotFound}), 0},
+		"away":                {errors.New("no responders"), 0},
 	} {
 		var (
 			waits, givenUp int
