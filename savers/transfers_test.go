@@ -216,3 +216,24 @@ func TestTradeThatWasMadeTwiceIsSavedAsItWasLast(t *testing.T) {
 		}
 	}
 }
+
+// An id that the same sender uses again, for another receiver, is another trade's: the
+// row stays as it was, and is never a mixture of both.
+func TestTradeOfAnotherReceiverLeavesTheRowAlone(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	first := events.Transfer{ID: uuid.New(), From: 1, To: 2, Version: 100, ToVersion: 110,
+		Items: []events.Moved{{ItemID: "rope", Quantity: 2, FromQuantity: 3, ToQuantity: 2}}}
+	other := first
+	other.To, other.Version, other.ToVersion = 3, 200, 210
+	for _, trade := range []events.Transfer{first, other} {
+		saveAll(t, pool, []events.StateChanged{game.TransferEvent(trade, trade.From, []events.Transfer{trade})})
+	}
+	var to, version, toVersion int64
+	if err := pool.QueryRow(t.Context(), "SELECT to_char, version, to_version FROM transfers").Scan(&to, &version, &toVersion); err != nil {
+		t.Fatal(err)
+	}
+	if to != 2 || version != 100 || toVersion != 110 {
+		t.Errorf("the trade with 2 at 100 and 110 is one with %d at %d and %d", to, version, toVersion)
+	}
+}

@@ -81,7 +81,7 @@ SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]),
 ON CONFLICT (transfer_id) DO UPDATE
 SET version = EXCLUDED.version, to_version = EXCLUDED.to_version, items = EXCLUDED.items
 WHERE (transfers.to_version, transfers.version) < (EXCLUDED.to_version, EXCLUDED.version)
-  AND transfers.from_char = EXCLUDED.from_char
+  AND transfers.from_char = EXCLUDED.from_char AND transfers.to_char = EXCLUDED.to_char
 `
 
 type SaveTransfersParams struct {
@@ -95,8 +95,9 @@ type SaveTransfersParams struct {
 
 // SaveTransfers keeps each trade in its newest form, whole: one that a Redis lost
 // before anybody was told of it, and that was made again, has other versions on
-// both sides, and the events of the first may come after all. The input names a
-// trade at most once, in ascending order.
+// both sides, and the events of the first may come after all. A trade between
+// others under the same id leaves the row alone. The input names a trade at most
+// once, in ascending order.
 func (q *Queries) SaveTransfers(ctx context.Context, arg SaveTransfersParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveTransfers,
 		arg.TransferIds,
