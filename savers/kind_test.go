@@ -2,15 +2,59 @@ package savers_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 )
+
+func TestKindOfErrors(t *testing.T) {
+	pool := newPool(t)
+	ask := func(sql string) error { _, err := pool.Exec(t.Context(), sql); return err }
+	closed, err := pgxpool.New(t.Context(), "postgres://127.0.0.1:1/none?connect_timeout=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed.Close()
+	for _, c := range []struct {
+		name string
+		err  error
+		want savers.Kind
+	}{
+		{"check", ask("INSERT INTO items VALUES (0, 'x', 1, 1)"), savers.KindBad},
+		{"not a number", ask("SELECT 'x'::integer"), savers.KindBad},
+		{"character that text cannot hold", ask(`SELECT ('"\u0000"'::jsonb)->>0`), savers.KindBad},
+		{"missing table", ask("SELECT * FROM none_such"), savers.KindTransient},
+		{"read-only", ask("BEGIN READ ONLY; INSERT INTO items VALUES (1, 'x', 1, 1); COMMIT"), savers.KindTransient},
+		{"deadlock", ask("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"), savers.KindTransient},
+		{"no server", closed.Ping(t.Context()), savers.KindTransient},
+		{"deadline", fmt.Errorf("save: %w", context.DeadlineExceeded), savers.KindStuck},
+		{"statement timeout", ask("SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)"), savers.KindStuck},
+		{"block that cannot be read", ask("DO $$ BEGIN RAISE SQLSTATE 'XX001'; END $$"), savers.KindStuck},
+		{"status of a transaction that cannot be read", ask("DO $$ BEGIN RAISE SQLSTATE '58P01'; END $$"), savers.KindStuck},
+		{"index that cannot be read", ask("DO $$ BEGIN RAISE SQLSTATE 'XX002'; END $$"), savers.KindStuck},
+		{"limit of a statement", ask("DO $$ BEGIN RAISE SQLSTATE '54000'; END $$"), savers.KindBad},
+		{"no numbers for transactions", &pgconn.PgError{Code: "54000", Routine: "GetNewTransactionId"}, savers.KindTransient},
+		{"internal error", ask("DO $$ BEGIN RAISE SQLSTATE 'XX000'; END $$"), savers.KindBug},
+		{"a trigger's refusal", ask("DO $$ BEGIN RAISE EXCEPTION 'cursed'; END $$"), savers.KindBad},
+		{"bad event", fmt.Errorf("save: %w", savers.BadEvent(errors.New("x"))), savers.KindBad},
+		{"field", &events.FieldError{Field: "hp", Err: events.ErrQuantity}, savers.KindBad},
+		{"anything else", errors.New("index out of range"), savers.KindBug},
+	} {
+		if got := savers.KindOf(c.err); got != c.want {
+			t.Errorf("%s: %v is a %v, want %v", c.name, c.err, got, c.want)
+		}
+	}
+}
 
 // A server that refuses a connection, as one with a full disk does, has seen no
 // event: whatever its code says, no event is bad.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -19,6 +20,64 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/savers"
 )
+
+// saverFunc is a saver of vitals with something wrong.
+type saverFunc func(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error
+
+func (saverFunc) Scope() events.Scope { return events.ScopeVitals }
+
+func (f saverFunc) Save(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+	return f(ctx, tx, batch)
+}
+
+// poisoned fails for one character in a given way, and saves the others.
+func poisoned(char events.CharID, fail func(tx pgx.Tx) error) saverFunc {
+	return func(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+		if slices.ContainsFunc(batch, func(e events.StateChanged) bool { return e.CharID == char }) {
+			if err := fail(tx); err != nil {
+				return err
+			}
+		}
+		return savers.VitalsStateSaver{}.Save(ctx, tx, batch)
+	}
+}
+
+// One event that cannot be saved among a batch of good ones is found, buried
+// with its reason, and the others are saved.
+func TestPoisonIsIsolatedAndTheRestSaved(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(tx pgx.Tx) error{
+		"says so itself": func(pgx.Tx) error { return savers.BadEvent(errors.New("poison")) },
+		"violates a constraint": func(tx pgx.Tx) error {
+			return exec(tx, "INSERT INTO character_vitals VALUES (-1, 1, 1, 1, 'poison', 0, 0)")
+		},
+		"violates a type": func(tx pgx.Tx) error { return exec(tx, "SELECT 'poison'::integer") },
+		"is unknown":      func(pgx.Tx) error { return errors.New("poison of an unknown kind") },
+		"panics":          func(pgx.Tx) error { panic("poison") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, newPool(t))
+			history := liveVitals(64, 1)
+			r.publishAll(history)
+			r.start(poisoned(42, fail), 64)
+			r.settled(events.ScopeVitals)
+
+			letters := r.letters()
+			if len(letters) != 1 || letters[string(encode(t, &history[41]))] == "" {
+				t.Errorf("dead letters: %v", letters)
+			}
+			if got := len(r.vitalsVersions()); got != 63 {
+				t.Errorf("%d characters saved, want 63", got)
+			}
+		})
+	}
+}
+
+func exec(tx pgx.Tx, sql string) error {
+	_, err := tx.Exec(context.Background(), sql)
+	return err
+}
 
 // Fifty thousand good events of all scopes, and one bad one of each kind and
 // scope at random places: two savers of each scope store all that is good and

@@ -19,14 +19,9 @@ import (
 // startImpatient runs a worker whose transactions may not take long.
 func (r *rig) startImpatient(timeout time.Duration) (stop func()) {
 	r.t.Helper()
-	source, err := r.bus.Source(r.t.Context(), events.ScopeVitals)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return r.run(&savers.Worker{
-		Saver: savers.VitalsStateSaver{}, Source: source, DB: r.pool, Dead: r.bus, Log: quiet,
-		AckWait: 2 * time.Second, Backoff: 5 * time.Millisecond, SaveTimeout: timeout, ShutdownTimeout: 5 * time.Second,
-	})
+	worker := r.worker(savers.VitalsStateSaver{})
+	worker.SaveTimeout = timeout
+	return r.run(worker)
 }
 
 // lock keeps a character's row from everybody until it is let go of.
@@ -58,22 +53,29 @@ func (r *rig) roomForLetters(bytes int64) {
 	}
 }
 
-// savedAll waits until a history is saved.
-func (r *rig) savedAll(what string, history []events.StateChanged) {
+// mostPending lets a saver of vitals have so many messages in hand.
+func (r *rig) mostPending(n int) {
 	r.t.Helper()
-	want := make(map[events.CharID]events.Version)
-	for _, e := range history {
-		want[e.CharID] = max(want[e.CharID], e.Version)
+	consumer, err := r.js.Consumer(r.t.Context(), bus.StreamChanges, "saver-vitals")
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	stacktest.Eventually(r.t, what, func() bool {
-		got := r.vitalsVersions()
-		for char, version := range want {
-			if got[char] != version {
-				return false
-			}
+	cfg := consumer.CachedInfo().Config
+	cfg.MaxAckPending = n
+	if _, err := r.js.UpdateConsumer(r.t.Context(), bus.StreamChanges, cfg); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// flood publishes the same body so many times.
+func (r *rig) flood(subject, body string, n int) {
+	r.t.Helper()
+	for range n {
+		if _, err := r.js.PublishAsync(subject, []byte(body)); err != nil {
+			r.t.Fatal(err)
 		}
-		return true
-	})
+	}
+	<-r.js.PublishAsyncComplete()
 }
 
 // A row that somebody has locked, as in a forgotten session, holds up its character and
@@ -185,22 +187,9 @@ func TestManyNewerEventsHoldUpNobody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newPool(t))
 	const most = 1200 // waiting, of one consumer
-	consumer, err := r.js.Consumer(t.Context(), bus.StreamChanges, "saver-vitals")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := consumer.CachedInfo().Config
-	cfg.MaxAckPending = most
-	if _, err := r.js.UpdateConsumer(t.Context(), bus.StreamChanges, cfg); err != nil {
-		t.Fatal(err)
-	}
+	r.mostPending(most)
 	history := liveVitals(50, 1)
-	for range most + 200 {
-		if _, err := r.js.PublishAsync("sync.vitals.9", []byte(`{"schema":9}`)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-r.js.PublishAsyncComplete()
+	r.flood("sync.vitals.9", `{"schema":9}`, most+200)
 	r.publishAll(history)
 	r.startFrom(func(s savers.Source) savers.Source {
 		s.(*bus.Source).AckEach = true
@@ -222,23 +211,10 @@ func TestManyBadEventsWithoutRoomHoldUpNobody(t *testing.T) {
 	for _, each := range []bool{true, false} {
 		r := newRig(t, newPool(t))
 		const most = 1200 // waiting, of one consumer
-		consumer, err := r.js.Consumer(t.Context(), bus.StreamChanges, "saver-vitals")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := consumer.CachedInfo().Config
-		cfg.MaxAckPending = most
-		if _, err := r.js.UpdateConsumer(t.Context(), bus.StreamChanges, cfg); err != nil {
-			t.Fatal(err)
-		}
+		r.mostPending(most)
 		r.roomForLetters(100)
 		history := liveVitals(50, 1)
-		for range most + 200 {
-			if _, err := r.js.PublishAsync("sync.vitals.9", []byte("no event")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		<-r.js.PublishAsyncComplete()
+		r.flood("sync.vitals.9", "no event", most+200)
 		r.publishAll(history)
 		r.startFrom(func(s savers.Source) savers.Source {
 			s.(*bus.Source).AckEach = each
