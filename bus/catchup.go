@@ -174,7 +174,7 @@ func (c *catchUp) readAgain(limit int) error {
 func (c *catchUp) drain() {
 	if !c.drained {
 		c.drained = true
-		c.reading.drain(func(msg jetstream.Msg) { c.ahead = append(c.ahead, msg) }, func() bool { return false })
+		c.reading.drain(func(msg jetstream.Msg) { c.ahead = append(c.ahead, msg) }, never)
 	}
 }
 
@@ -185,13 +185,13 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 	if err != nil || first.Sequence.Consumer <= c.last {
 		return nil
 	}
-	row := inARow(first, last, len(msgs))
-	if (!row || first.Sequence.Consumer != c.last+1) && !c.isShared() {
+	contiguous := areContiguous(first, last, len(msgs))
+	if (!contiguous || first.Sequence.Consumer != c.last+1) && !c.isShared() {
 		return nil
 	}
 	c.last = last.Sequence.Consumer
-	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.look, saved: c.b.tellSaved}
-	if err := p.spans(msgs, first, row); err != nil {
+	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.wake, saved: c.b.tellSaved}
+	if err := p.spans(msgs, first, contiguous); err != nil {
 		return nil
 	}
 	out := p.handOut(msgs)
@@ -205,8 +205,8 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 }
 
 // spans notes which messages of the reader the part has.
-func (p *part) spans(msgs []jetstream.Msg, first *jetstream.MsgMetadata, row bool) error {
-	if row {
+func (p *part) spans(msgs []jetstream.Msg, first *jetstream.MsgMetadata, contiguous bool) error {
+	if contiguous {
 		return p.of.add(first.Sequence.Consumer, p.consumer)
 	}
 	for _, msg := range msgs {
@@ -230,9 +230,9 @@ func ends(msgs []jetstream.Msg) (first, last *jetstream.MsgMetadata, err error) 
 	return first, last, err
 }
 
-// inARow reports whether the consumer handed out nothing else between the first
+// areContiguous reports whether the consumer handed out nothing else between the first
 // and the last of n messages.
-func inARow(first, last *jetstream.MsgMetadata, n int) bool {
+func areContiguous(first, last *jetstream.MsgMetadata, n int) bool {
 	return last.Sequence.Consumer-first.Sequence.Consumer == uint64(n-1)
 }
 
@@ -243,11 +243,11 @@ func (c *catchUp) end(all bool) {
 	c.mu.Lock()
 	c.ended, c.all = true, all
 	c.mu.Unlock()
-	c.look()
+	c.wake()
 }
 
-// look has the parts looked at.
-func (c *catchUp) look() {
+// wake has the parts looked at.
+func (c *catchUp) wake() {
 	select {
 	case c.changed <- struct{}{}:
 	default: // they will be

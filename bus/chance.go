@@ -45,7 +45,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	if last = s.readAhead(ctx, last); !backlog(last, limit) {
+	if last = s.drainAhead(ctx, last); !backlog(last, limit) {
 		return
 	}
 	var err error
@@ -74,10 +74,10 @@ func backlog(last *jetstream.MsgMetadata, limit int) bool {
 	return last.NumPending >= uint64(backlogFrom*limit)
 }
 
-// readAhead ends the reading and keeps what it has brought. It returns what the
+// drainAhead ends the reading and keeps what it has brought. It returns what the
 // server says of that message, of these and the last one, that is the last in the
 // stream.
-func (s *Source) readAhead(ctx context.Context, last *jetstream.MsgMetadata) *jetstream.MsgMetadata {
+func (s *Source) drainAhead(ctx context.Context, last *jetstream.MsgMetadata) *jetstream.MsgMetadata {
 	newest := last.Sequence.Consumer
 	s.reading.drain(func(msg jetstream.Msg) {
 		s.ahead = append(s.ahead, msg)

@@ -16,7 +16,7 @@ func subjectsOf(char events.CharID) string { return "sync.*." + char.String() }
 // newest is the newest event of a character, or nil. Most that are joined come back
 // after longer: that their tail has nothing takes this one question.
 func (b *Bus) newest(ctx context.Context, char events.CharID) (*jetstream.RawStreamMsg, error) {
-	return b.get(ctx, StreamChanges, last(subjectsOf(char)))
+	return b.get(ctx, StreamChanges, lastOf(subjectsOf(char)))
 }
 
 // Retained calls yield with each event of a character that the stream still has and
@@ -33,7 +33,7 @@ func (b *Bus) Retained(ctx context.Context, char events.CharID, since time.Time,
 			return err
 		}
 	}
-	err := b.eachEvent(ctx, char, begin{from: since}, func(msg *jetstream.RawStreamMsg) bool {
+	err := b.eachEvent(ctx, char, tailStart{from: since}, func(msg *jetstream.RawStreamMsg) bool {
 		if e, ok := readEvent(msg); ok && !dead[msg.Time.UnixNano()] {
 			yield(&e)
 		}
@@ -49,13 +49,13 @@ func (b *Bus) Retained(ctx context.Context, char events.CharID, since time.Time,
 // Each scope is read by itself: for a subject the server knows where to look, for a
 // wildcard it looks at every message (4 to 15 ms of it in a stream of 400,000, instead of
 // 0.1), while all who publish wait.
-func (b *Bus) eachEvent(ctx context.Context, char events.CharID, from begin, yield func(*jetstream.RawStreamMsg) bool) error {
+func (b *Bus) eachEvent(ctx context.Context, char events.CharID, from tailStart, yield func(*jetstream.RawStreamMsg) bool) error {
 	var scopes []*scopeReader
 	group, beginning := errgroup.WithContext(ctx)
 	for _, scope := range events.Scopes() {
 		r := &scopeReader{b: b, subject: events.Subject(scope, char)}
 		scopes = append(scopes, r)
-		group.Go(func() error { return r.begin(beginning, from) })
+		group.Go(func() error { return r.open(beginning, from) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -87,9 +87,9 @@ type scopeReader struct {
 	end     bool                     // there are no more
 }
 
-// begin asks the stream's leader how far to read, and reads the first page.
-func (r *scopeReader) begin(ctx context.Context, from begin) error {
-	newest, err := r.b.get(ctx, StreamChanges, last(r.subject))
+// open asks the stream's leader how far to read, and reads the first page.
+func (r *scopeReader) open(ctx context.Context, from tailStart) error {
+	newest, err := r.b.get(ctx, StreamChanges, lastOf(r.subject))
 	if err != nil {
 		return err
 	}

@@ -23,10 +23,10 @@ type Bus struct {
 	js  jetstream.JetStream
 	log *slog.Logger
 
-	acks  acks
-	saves saves
-	tail  tails
-	looks looks
+	acks         acks
+	saves        saves
+	tail         tails
+	allSettledAt allSettledAt
 	// suspect has a value when the topology may lack something. See Keep.
 	suspect chan struct{}
 
@@ -69,7 +69,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			log.Info("nats connected again", "url", nc.ConnectedUrlRedacted())
-			b.look() // the server may have lost its storage
+			b.suspectLoss() // the server may have lost its storage
 		}),
 		// A publish that the server's permissions forbid looks like a lost ack;
 		// only this handler is told why.

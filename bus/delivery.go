@@ -57,7 +57,7 @@ func (d *delivery) Release() bool {
 	if d.part.acked {
 		return false
 	}
-	d.Msg = placed{reply: d.Reply()}
+	d.Msg = released{reply: d.Reply()}
 	return true
 }
 

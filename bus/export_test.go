@@ -25,13 +25,13 @@ func (s *Source) Consumer() jetstream.Consumer { return s.consumer }
 // SetAnswerMemory changes how far back answers are looked up, from now on.
 func (b *Bus) SetAnswerMemory(d time.Duration) {
 	b.tail.memory = d
-	b.tail.set(begin{})
+	b.tail.set(tailStart{})
 }
 
 // SetTailBegin has tails begin at a time, with all settled up to floor, for a second.
 func (b *Bus) SetTailBegin(from time.Time, floor uint64) {
 	now := time.Now()
-	b.tail.set(begin{asked: now, from: from, floor: floor, last: now.Add(time.Hour)})
+	b.tail.set(tailStart{asked: now, from: from, floor: floor, last: now.Add(time.Hour)})
 }
 
 // Deaf makes a source read from where nothing comes: its consumer gets no request
@@ -105,7 +105,7 @@ func (s *Source) Reader() string {
 func (s *Source) Helps() bool { return s.catchUp != nil && s.catchUp.help != nil }
 
 // IsFull reports whether as many messages of a backlog lie ready as may.
-func (s *Source) IsFull() bool { return len(s.catchUp.reading.msgs) == readAhead }
+func (s *Source) IsFull() bool { return len(s.catchUp.reading.msgs) == mostReady }
 
 // HeardEnough reports whether a source that catches up knows that another one has read
 // the last of the backlog.

@@ -28,11 +28,11 @@ func (p place) next(subject string) question {
 	return q
 }
 
-// at asks for the message with a sequence.
-func at(sequence uint64) question { return question{"seq": sequence} }
+// atSequence asks for the message with a sequence.
+func atSequence(sequence uint64) question { return question{"seq": sequence} }
 
-// last asks for the newest message of a subject.
-func last(subject string) question { return question{"last_by_subj": subject} }
+// lastOf asks for the newest message of a subject.
+func lastOf(subject string) question { return question{"last_by_subj": subject} }
 
 // get answers a question for one message; nil for none. It asks the server that leads
 // the stream: a message that has been acknowledged is there (decision 16).

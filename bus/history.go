@@ -25,7 +25,7 @@ func (b *Bus) History(ctx context.Context, chars []events.CharID, yield func(eve
 		return fmt.Errorf("history of %d characters: %w", len(chars), err)
 	}
 	for _, char := range chars {
-		err := b.eachEvent(ctx, char, begin{}, func(msg *jetstream.RawStreamMsg) bool {
+		err := b.eachEvent(ctx, char, tailStart{}, func(msg *jetstream.RawStreamMsg) bool {
 			if e, ok := readEvent(msg); ok {
 				yield(events.Stored{StateChanged: e, Sequence: msg.Sequence, StoredAt: msg.Time, Settled: msg.Sequence < open[e.Scope]})
 			}

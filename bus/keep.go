@@ -115,13 +115,13 @@ func isGone(err error) bool {
 // noted has Keep look where err says that something is gone, and returns err.
 func (b *Bus) noted(err error) error {
 	if err != nil && isGone(err) {
-		b.look()
+		b.suspectLoss()
 	}
 	return err
 }
 
-// look has Keep look soon. A look that is due already is enough.
-func (b *Bus) look() {
+// suspectLoss has Keep look soon. A look that is due already is enough.
+func (b *Bus) suspectLoss() {
 	select {
 	case b.suspect <- struct{}{}:
 	default:

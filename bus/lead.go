@@ -197,7 +197,7 @@ func (c *catchUp) hear(msg *nats.Msg) {
 	if t.ended {
 		c.ask()
 	}
-	c.look()
+	c.wake()
 	_ = msg.Respond([]byte(answer)) // who gets no answer tells it again
 }
 
@@ -250,7 +250,7 @@ func (c *catchUp) called(msg *nats.Msg) {
 		h.gone = true
 	}
 	c.mu.Unlock()
-	c.look()
+	c.wake()
 }
 
 // others says how far the helpers are: whether all are done, and whether one of them

@@ -52,7 +52,7 @@ func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters 
 
 // Letter returns one dead letter, or ErrNoLetter.
 func (b *Bus) Letter(ctx context.Context, seq uint64) (events.DeadLetter, error) {
-	msg, err := b.get(ctx, StreamDead, at(seq))
+	msg, err := b.get(ctx, StreamDead, atSequence(seq))
 	if err != nil {
 		return events.DeadLetter{}, fmt.Errorf("dead letter %d: %w", seq, err)
 	}

@@ -83,7 +83,7 @@ func (m *Mirror) Recent(ctx context.Context, char events.CharID) (game.Contexts,
 
 func (m *Mirror) get(ctx context.Context, char events.CharID) (s shown, err error) {
 	s.contexts.Active = map[game.Context]uuid.UUID{}
-	entry, err := m.b.get(ctx, StreamMirror, last(mirrorPrefix+char.String()))
+	entry, err := m.b.get(ctx, StreamMirror, lastOf(mirrorPrefix+char.String()))
 	if err != nil {
 		return s, fmt.Errorf("mirror of character %d: %w", char, err)
 	}

@@ -41,10 +41,10 @@ const (
 	// aroundMessage is more than what the server counts beside a message and its headers:
 	// the subject that it has, and the one for its ack.
 	aroundMessage = 16 << 10
-	// readAhead is how many messages lie ready to be fetched, beside those that
+	// mostReady is how many messages lie ready to be fetched, beside those that
 	// the client has not handed over. The larger the pieces of a backlog, the fewer
 	// goroutines wake each other, and the larger a paced saver's transactions.
-	readAhead = 1024
+	mostReady = 1024
 	// readyBytes is how large these are together, where they are large; the last one may
 	// be more. As much again is on its way, or with the client.
 	readyBytes = usualRequest
@@ -78,7 +78,7 @@ func (b *Bus) read(consumer jetstream.Consumer, limit int) (*reading, error) {
 
 func newReading() *reading {
 	r := &reading{
-		msgs: make(chan ready, readAhead),
+		msgs: make(chan ready, mostReady),
 		room: make(chan struct{}, 1),
 		errs: make(chan error, 1),
 		left: make(chan struct{}),
@@ -153,17 +153,12 @@ func (r *reading) more(first ready, limit int) []jetstream.Msg {
 }
 
 const (
-	// giveUpTimeout is how long giveUp waits for what the server has sent already. A
+	// drainTimeout is how long drain waits for what the server has sent already. A
 	// server that is away has sent nothing, but the client waits for its answer.
-	giveUpTimeout = 2 * time.Second
+	drainTimeout = 2 * time.Second
 	// quiet is how long nothing comes before it is asked whether more will.
 	quiet = 2 * time.Millisecond
 )
-
-// giveUp ends the reading and gives back what nobody has fetched.
-func (r *reading) giveUp(back func(jetstream.Msg)) {
-	r.drain(back, func() bool { return false })
-}
 
 // drain ends the reading and lets keep have what it brings until then. It returns
 // sooner where nothing has come for a moment and that was all: the client
@@ -176,7 +171,7 @@ func (r *reading) drain(keep func(jetstream.Msg), all func() bool) {
 		keep(msg.Msg)
 	}
 	r.consume.Drain()
-	timeout := time.After(giveUpTimeout)
+	timeout := time.After(drainTimeout)
 	for ended := false; !ended; {
 		select {
 		case msg := <-r.msgs:
@@ -198,6 +193,9 @@ func (r *reading) drain(keep func(jetstream.Msg), all func() bool) {
 		}
 	}
 }
+
+// never is for a drain that takes all that may still come.
+func never() bool { return false }
 
 // stop ends the reading at once, however often it is called. What it has brought is
 // dropped.

@@ -46,7 +46,7 @@ func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield f
 func (b *Bus) ordered(ctx context.Context, subject string, from uint64) (jetstream.Consumer, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	newest, err := b.get(ctx, StreamChanges, last(subject))
+	newest, err := b.get(ctx, StreamChanges, lastOf(subject))
 	switch {
 	case err != nil || newest == nil:
 		return nil, 0, err

@@ -51,11 +51,10 @@ func streamOf(scope events.Scope) string {
 }
 
 // Fetch returns what has come, at most limit messages, and fewer where they are large
-// (readyBytes). When nothing has, it blocks
-// until something does, or ctx is done; it never waits for more than there is.
-// What it returns is the caller's to acknowledge. It returns nothing, once, where what
-// was waiting behind the last message does not come: others have taken it, or it
-// takes its time.
+// (readyBytes). When nothing has, it blocks until something does, or ctx is done; it
+// never waits for more than there is. What it returns is the caller's to acknowledge. It
+// returns nothing, once, where what was waiting behind the last message does not come:
+// others have taken it, or it takes its time.
 //
 // The server hands out up to limit messages ahead, as they come: a saver asks
 // for the next ones while it saves the last, and a single event costs no request
@@ -193,7 +192,7 @@ func usedUp(info *jetstream.ConsumerInfo, last uint64, inDoubt bool) (giveUp, do
 
 func (s *Source) giveUp() {
 	// If it is lost, the ack wait does the same.
-	s.reading.giveUp(func(msg jetstream.Msg) { _ = msg.Nak() })
+	s.reading.drain(func(msg jetstream.Msg) { _ = msg.Nak() }, never)
 	s.reading = nil
 }
 

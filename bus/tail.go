@@ -26,12 +26,12 @@ const answerMemory = time.Minute
 // All that savers had not settled when Tails returned is in the tails that are read
 // then; so what is saved may be read beside them.
 func (b *Bus) Tails(ctx context.Context) (of func(context.Context, events.CharID) (game.Tail, error), err error) {
-	begin, err := b.tailBegins(ctx)
+	start, err := b.tailBegins(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("where tails begin: %w", err)
 	}
 	return func(ctx context.Context, char events.CharID) (game.Tail, error) {
-		tail, err := b.tailSince(ctx, char, begin)
+		tail, err := b.tailSince(ctx, char, start)
 		if err != nil {
 			return game.Tail{}, fmt.Errorf("tail of character %d: %w", char, err)
 		}
@@ -39,25 +39,25 @@ func (b *Bus) Tails(ctx context.Context) (of func(context.Context, events.CharID
 	}, nil
 }
 
-func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (tail game.Tail, err error) {
+func (b *Bus) tailSince(ctx context.Context, char events.CharID, start tailStart) (tail game.Tail, err error) {
 	newest, err := b.newest(ctx, char)
 	if err != nil || newest == nil {
 		return tail, err
 	}
-	if e, ok := readEvent(newest); ok && begin.settled(newest) {
+	if e, ok := readEvent(newest); ok && start.settled(newest) {
 		tail.Settled = &e
 	}
-	if begin.isAfter(newest) {
+	if start.isAfter(newest) {
 		return tail, nil
 	}
-	err = b.eachEvent(ctx, char, begin, func(msg *jetstream.RawStreamMsg) bool {
-		if begin.isAfter(msg) {
+	err = b.eachEvent(ctx, char, start, func(msg *jetstream.RawStreamMsg) bool {
+		if start.isAfter(msg) {
 			return true
 		}
 		if e, ok := readEvent(msg); ok {
 			tail.Newest = max(tail.Newest, e.Version)
 			tail.AnsweredTrades(char, e.Transfers())
-			if begin.settled(msg) {
+			if start.settled(msg) {
 				tail.Settled = &e
 			} else {
 				tail.Events = append(tail.Events, e)
@@ -71,9 +71,9 @@ func (b *Bus) tailSince(ctx context.Context, char events.CharID, begin begin) (t
 	return tail, err
 }
 
-// begin is where tails begin, as it was at one moment. The times are of the
+// tailStart is where tails begin, as it was at one moment. The times are of the
 // server's clock.
-type begin struct {
+type tailStart struct {
 	asked time.Time // by our own clock
 	from  time.Time // when the first was stored that has to be read
 	floor uint64    // up to which all was settled
@@ -82,47 +82,47 @@ type begin struct {
 
 // settled reports whether a message was settled at that moment. In a stream that
 // was lost and made again sequences are small again, but times are not.
-func (b begin) settled(msg *jetstream.RawStreamMsg) bool {
-	return msg.Sequence <= b.floor && !msg.Time.After(b.last)
+func (t tailStart) settled(msg *jetstream.RawStreamMsg) bool {
+	return msg.Sequence <= t.floor && !msg.Time.After(t.last)
 }
 
 // isAfter reports whether a message, and so all before it, is left out: it is settled,
 // and too old for its answer to be asked for. The time alone does not tell: where another
 // server has come to lead the stream, it may have stored what is not settled at an earlier
 // time than what lies before it.
-func (b begin) isAfter(msg *jetstream.RawStreamMsg) bool {
-	return b.settled(msg) && msg.Time.Before(b.from)
+func (t tailStart) isAfter(msg *jetstream.RawStreamMsg) bool {
+	return t.settled(msg) && msg.Time.Before(t.from)
 }
 
 // mostSkew is more than the clocks of NATS servers differ.
 const mostSkew = 10 * time.Second
 
 // place is where to read from: what isAfter leaves out is read and dropped.
-func (b begin) place() place {
-	if b.from.IsZero() {
+func (t tailStart) place() place {
+	if t.from.IsZero() {
 		return place{}
 	}
-	return place{time: b.from.Add(-mostSkew)}
+	return place{time: t.from.Add(-mostSkew)}
 }
 
 // tails remembers where they begin.
 type tails struct {
 	asking singleflight.Group // one question at a time, for all who wait
 	mu     sync.Mutex
-	begin  begin
+	start  tailStart
 	memory time.Duration
 }
 
-func (t *tails) get() (begin, bool) {
+func (t *tails) get() (tailStart, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.begin, time.Since(t.begin.asked) < tailAge
+	return t.start, time.Since(t.start.asked) < tailAge
 }
 
-func (t *tails) set(b begin) {
+func (t *tails) set(start tailStart) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.begin = b
+	t.start = start
 }
 
 // tailAge is how long a beginning is taken for the present one. One that is too
@@ -131,7 +131,7 @@ const tailAge = time.Second
 
 // tailBegins returns where tails begin: at the oldest event that is not settled,
 // or at the beginning of the memory for answers where that is earlier.
-func (b *Bus) tailBegins(ctx context.Context) (begin, error) {
+func (b *Bus) tailBegins(ctx context.Context) (tailStart, error) {
 	if known, ok := b.tail.get(); ok {
 		return known, nil
 	}
@@ -142,25 +142,25 @@ func (b *Bus) tailBegins(ctx context.Context) (begin, error) {
 	})
 	select {
 	case a := <-answer:
-		found, _ := a.Val.(begin)
+		found, _ := a.Val.(tailStart)
 		return found, a.Err
 	case <-ctx.Done():
-		return begin{}, unavailable(ctx.Err())
+		return tailStart{}, unavailable(ctx.Err())
 	}
 }
 
-func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
+func (b *Bus) askWhereTailBegins(ctx context.Context) (tailStart, error) {
 	asked := time.Now()
 	stream, floor, err := b.floor(ctx)
 	if err != nil {
-		return begin{}, err
+		return tailStart{}, err
 	}
 	state := stream.CachedInfo().State
 	from := state.LastTime.Add(-b.tail.memory)
 	if floor < state.LastSeq {
 		oldest, err := b.get(ctx, StreamChanges, place{sequence: floor + 1}.next(anySubject))
 		if err != nil {
-			return begin{}, err
+			return tailStart{}, err
 		}
 		if oldest != nil && oldest.Time.Before(from) {
 			from = oldest.Time
@@ -169,7 +169,7 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (begin, error) {
 	if from.Before(state.FirstTime) {
 		from = state.FirstTime // an empty stream has none, and 1970 is as good
 	}
-	found := begin{asked: asked, from: from, floor: floor, last: state.LastTime}
+	found := tailStart{asked: asked, from: from, floor: floor, last: state.LastTime}
 	b.tail.set(found)
 	return found, nil
 }

@@ -21,12 +21,12 @@ var carries = []byte(`"transfers"`)
 // hundred thousand a second.
 func (b *Bus) Ties(ctx context.Context, before time.Time) (*game.Ties, error) {
 	ties := new(game.Ties)
-	begin, err := b.tailBegins(ctx)
+	start, err := b.tailBegins(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("trades on their way: %w", err)
 	}
 	for _, scope := range []events.Scope{events.ScopeInventory, events.ScopeCombat} {
-		err := b.scan(ctx, scope, begin.floor+1, func(msg *jetstream.RawStreamMsg) bool {
+		err := b.scan(ctx, scope, start.floor+1, func(msg *jetstream.RawStreamMsg) bool {
 			if msg.Time.After(before) {
 				return false
 			}

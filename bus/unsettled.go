@@ -29,7 +29,7 @@ func (b *Bus) unsettled(ctx context.Context, stream jetstream.Stream, name strin
 	}
 	oldest, err := b.firstPassing(ctx, from, consumer.Config.FilterSubject)
 	if err == nil && oldest == nil {
-		b.looks.put(consumer, look{
+		b.allSettledAt.put(consumer, allSettled{
 			made: known.Created, floor: consumer.AckFloor.Stream, last: known.State.LastSeq, time: known.State.LastTime,
 		})
 	}
@@ -57,9 +57,9 @@ func (b *Bus) firstPassing(ctx context.Context, from place, filter string) (*jet
 // since, or its end, has other messages there.
 func (b *Bus) firstToLookAt(ctx context.Context, stream *jetstream.StreamInfo, consumer *jetstream.ConsumerInfo) (place, error) {
 	floor := consumer.AckFloor.Stream
-	seen := b.looks.get(consumer)
+	seen := b.allSettledAt.get(consumer)
 	if seen.last > floor && seen.floor <= floor && seen.made.Equal(stream.Created) {
-		msg, err := b.get(ctx, StreamChanges, at(seen.last))
+		msg, err := b.get(ctx, StreamChanges, atSequence(seen.last))
 		if err != nil {
 			return place{}, err
 		}
@@ -70,18 +70,18 @@ func (b *Bus) firstToLookAt(ctx context.Context, stream *jetstream.StreamInfo, c
 	return place{sequence: floor + 1}, nil
 }
 
-// look is one look at a consumer that had settled all.
-type look struct {
+// allSettled is what was seen when a consumer had settled all.
+type allSettled struct {
 	made  time.Time // when the stream was created
 	floor uint64    // the consumer's, which goes back where it is told to read again
 	last  uint64    // newest sequence of the stream
 	time  time.Time // when that was stored
 }
 
-// looks remember the last of each consumer.
-type looks struct {
+// allSettledAt remembers when each consumer last had.
+type allSettledAt struct {
 	mu   sync.Mutex
-	last map[string]look
+	last map[string]allSettled
 }
 
 // lookKey tells consumers apart, and what they are told to read.
@@ -89,17 +89,17 @@ func lookKey(consumer *jetstream.ConsumerInfo) string {
 	return consumer.Name + " " + consumer.Config.FilterSubject
 }
 
-func (l *looks) get(consumer *jetstream.ConsumerInfo) look {
+func (l *allSettledAt) get(consumer *jetstream.ConsumerInfo) allSettled {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.last[lookKey(consumer)]
 }
 
-func (l *looks) put(consumer *jetstream.ConsumerInfo, seen look) {
+func (l *allSettledAt) put(consumer *jetstream.ConsumerInfo, seen allSettled) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == nil {
-		l.last = make(map[string]look)
+		l.last = make(map[string]allSettled)
 	}
 	l.last[lookKey(consumer)] = seen
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// A placed message is what is left of one whose bytes were let go of: where it is in the
+// A released message is what is left of one whose bytes were let go of: where it is in the
 // stream. Nothing is to be settled of it.
-type placed struct {
+type released struct {
 	jetstream.Msg
 	reply string
 }
 
-func (p placed) Metadata() (*jetstream.MsgMetadata, error) {
+func (r released) Metadata() (*jetstream.MsgMetadata, error) {
 	// The client reads metadata for messages of a subscription, whichever it is.
-	old, err := (&nats.Msg{Reply: p.reply, Sub: new(nats.Subscription)}).Metadata()
+	old, err := (&nats.Msg{Reply: r.reply, Sub: new(nats.Subscription)}).Metadata()
 	if err != nil {
 		return nil, err
 	}
@@ -30,22 +30,22 @@ func (p placed) Metadata() (*jetstream.MsgMetadata, error) {
 	}, nil
 }
 
-func (p placed) Reply() string      { return p.reply }
-func (placed) Subject() string      { return "" }
-func (placed) Headers() nats.Header { return nil }
-func (placed) Data() []byte         { return nil }
+func (r released) Reply() string      { return r.reply }
+func (released) Subject() string      { return "" }
+func (released) Headers() nats.Header { return nil }
+func (released) Data() []byte         { return nil }
 
 // original returns a message as the stream has it: from the stream, where its bytes
 // were let go of. The error is events.ErrGone where that has it no more.
 func (b *Bus) original(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (*jetstream.RawStreamMsg, error) {
 	d, ok := msg.(*delivery)
 	if ok {
-		_, ok = d.Msg.(placed)
+		_, ok = d.Msg.(released)
 	}
 	if !ok {
 		return &jetstream.RawStreamMsg{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}, nil
 	}
-	stored, err := b.get(ctx, meta.Stream, at(meta.Sequence.Stream))
+	stored, err := b.get(ctx, meta.Stream, atSequence(meta.Sequence.Stream))
 	if err != nil {
 		return nil, err
 	}
