@@ -18,7 +18,7 @@ import (
 type batch struct {
 	events []events.StateChanged
 	msgs   []jetstream.Msg
-	bytes  int // as how many all events that were added count; see held
+	weight int // bytes of JSON; an event whose message is kept counts twice
 }
 
 func newBatch(room int) *batch {
@@ -76,35 +76,35 @@ func (b charOrder) Swap(i, j int) {
 // times as much: such ones count twice.
 const (
 	batchBytes = 2 << 20
-	keptTimes  = 2
+	keptWeight = 2
 )
 
-// held lets go of the bytes of a message whose event is decoded, where they are not
-// needed to settle it, and returns as how many the event counts.
-func held(msg jetstream.Msg) int {
+// weigh lets go of the bytes of a message whose event is decoded, where they are not
+// needed to settle it, and returns the weight of the event.
+func weigh(msg jetstream.Msg) int {
 	n := len(msg.Data())
-	if m, ok := msg.(interface{ Release() bool }); ok && m.Release() {
+	if m, ok := msg.(releaser); ok && m.Release() {
 		return n
 	}
-	return keptTimes * n
+	return keptWeight * n
 }
 
-// hasRoom reports whether an event that counts as so many bytes makes b no more than most
-// events, and not too large to be in memory. One event always has room.
-func (b *batch) hasRoom(bytes, most int) bool {
-	return len(b.msgs) == 0 || len(b.msgs) < most && b.bytes+bytes <= batchBytes
+// hasRoom reports whether an event of such a weight makes b no more than most events, and
+// not too large to be in memory. One event always has room.
+func (b *batch) hasRoom(weight, most int) bool {
+	return len(b.msgs) == 0 || len(b.msgs) < most && b.weight+weight <= batchBytes
 }
 
-func (b *batch) add(e *events.StateChanged, msg jetstream.Msg, bytes int) {
+func (b *batch) add(e *events.StateChanged, msg jetstream.Msg, weight int) {
 	b.events, b.msgs = append(b.events, *e), append(b.msgs, msg)
-	b.bytes += bytes
+	b.weight += weight
 }
 
 // clear lets go of all that is in b, and keeps the room.
 func (b *batch) clear() {
 	clear(b.events)
 	clear(b.msgs)
-	b.events, b.msgs, b.bytes = b.events[:0], b.msgs[:0], 0
+	b.events, b.msgs, b.weight = b.events[:0], b.msgs[:0], 0
 }
 
 // following is how many events waited at the stream when it handed out the last of b.

@@ -68,8 +68,8 @@ func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.C
 
 const buryTimeout = 5 * time.Second
 
-// waiting counts the events that wait, of the last retryLater.
-type waiting struct {
+// A retryQuota bounds how many events are sent to wait within retryLater.
+type retryQuota struct {
 	mu    sync.Mutex
 	since time.Time
 	count int
@@ -80,12 +80,12 @@ type waiting struct {
 const mostWait = 1000
 
 // mayWait reports whether one more may wait.
-func (n *waiting) mayWait(now time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if now.Sub(n.since) > retryLater {
-		n.since, n.count = now, 0
+func (q *retryQuota) mayWait(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.Sub(q.since) > retryLater {
+		q.since, q.count = now, 0
 	}
-	n.count++
-	return n.count <= mostWait
+	q.count++
+	return q.count <= mostWait
 }

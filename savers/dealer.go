@@ -68,7 +68,7 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 		case lane := <-d.asking:
 			d.asked[lane] = true
 		case <-d.patience:
-			d.fill(false)
+			d.wantFull(false)
 		case <-ctx.Done():
 			return
 		}
@@ -76,18 +76,18 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 	}
 }
 
-// fill says whether a batch that begins now should be full.
-func (d *dealer) fill(filling bool) {
-	if !filling {
+// wantFull says whether a batch that begins now should be full.
+func (d *dealer) wantFull(want bool) {
+	if !want {
 		d.patience = nil
 	} else if d.patience == nil {
 		d.patience = time.After(fillWait)
 	}
 }
 
-// filling: the next fetch will be full, so a batch should be before a transaction
-// begins.
-func (d *dealer) filling() bool { return d.patience != nil }
+// wantsFull reports whether the next fetch will be full, so that a batch should be before
+// a transaction begins.
+func (d *dealer) wantsFull() bool { return d.patience != nil }
 
 // batches is what a lane saves, one after the other: each is asked for when the
 // one before is done.
@@ -119,7 +119,7 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 // deal puts the events of b, behind which so many wait at the stream, beside what
 // waits for the lanes.
 func (d *dealer) deal(b *batch, following int) {
-	d.fill(following >= d.w.fetchSize())
+	d.wantFull(following >= d.w.fetchSize())
 	lanes := d.w.share(len(b.events), following)
 	for _, waiting := range d.all() {
 		d.beat.drop(waiting) // nobody looks at a batch that grows
@@ -156,23 +156,23 @@ func (d *dealer) laneOf(char events.CharID, lanes int) int {
 // put lets an event wait for a lane. About so many more are coming for it. Of those set
 // aside no more wait than one batch: what is behind them must not wait for them.
 func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming int) {
-	batches, bytes := d.waiting[lane], held(msg)
-	if n := len(batches); n == 0 || !batches[n-1].hasRoom(bytes, d.w.BatchSize) {
+	batches, weight := d.waiting[lane], weigh(msg)
+	if n := len(batches); n == 0 || !batches[n-1].hasRoom(weight, d.w.BatchSize) {
 		if n > 0 && lane == d.w.asideLane() {
 			_ = msg.NakWithDelay(retryLater)
 			return
 		}
-		d.waiting[lane] = append(batches, newBatch(d.room(bytes, coming)))
+		d.waiting[lane] = append(batches, newBatch(d.room(weight, coming)))
 		batches = d.waiting[lane]
 	}
-	batches[len(batches)-1].add(e, msg, bytes)
+	batches[len(batches)-1].add(e, msg, weight)
 }
 
-// room is how many events a batch gets room for at once, if they are as large as its
+// room is how many events a batch gets room for at once, if they are as heavy as its
 // first and so many are coming.
-func (d *dealer) room(bytes, coming int) int {
-	if d.filling() {
-		return min(d.w.BatchSize, batchBytes/max(bytes, 1)+1)
+func (d *dealer) room(weight, coming int) int {
+	if d.wantsFull() {
+		return min(d.w.BatchSize, batchBytes/max(weight, 1)+1)
 	}
 	return coming + coming/8 + 1 // lanes are not quite even
 }
@@ -181,14 +181,14 @@ func (d *dealer) room(bytes, coming int) int {
 // full waits only while more can come, and not for longer than fillWait.
 func (d *dealer) handOut() {
 	for lane, batches := range d.waiting {
-		waits := d.filling() && !d.isFull() && lane != d.w.asideLane()
+		waits := d.wantsFull() && !d.isFull() && lane != d.w.asideLane()
 		if !d.asked[lane] || len(batches) == 0 || waits {
 			continue
 		}
 		d.lanes[lane] <- batches[0]
 		d.asked[lane] = false
 		d.waiting[lane] = slices.Delete(batches, 0, 1)
-		if d.filling() { // the next one has as long
+		if d.wantsFull() { // the next one has as long
 			d.patience = time.After(fillWait)
 		}
 	}
@@ -212,9 +212,9 @@ func (d *dealer) giveBack(b *batch) {
 	b.giveBack()
 }
 
-// fewOf a batch are not split: less than this part of one costs more by a second
-// transaction than it gains. Should they meet a row of another lane, one waits for
-// the other, as two savers do.
+// A batch smaller than 1/fewOf is not split: the second transaction costs more than it
+// gains. Should the one meet a row of another lane, one waits for the other, as two
+// savers do.
 const fewOf = 32
 
 // share is over how many lanes so many events are shared out. How much came with one

@@ -87,7 +87,7 @@ func (t *table) save(lane int) int {
 // is saved, once.
 func (t *table) end() {
 	t.t.Helper()
-	t.fill(false)
+	t.wantFull(false)
 	for range 3 {
 		for lane := range t.lanes {
 			t.ask(lane)
@@ -109,7 +109,7 @@ func TestWhatWaitsInALaneBecomesOneBatch(t *testing.T) {
 	for name, c := range map[string]struct{ size, bytes, want int }{
 		"all":           {size: 100, bytes: 100, want: 60},
 		"up to a batch": {size: 25, bytes: 100, want: 25},
-		"up to memory":  {size: 100, bytes: batchBytes / keptTimes / 10, want: 10},
+		"up to memory":  {size: 100, bytes: batchBytes / keptWeight / 10, want: 10},
 	} {
 		d := newTable(t, 1, c.size)
 		for d.dealt < 60 && !d.isFull() {
@@ -182,7 +182,7 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 // another lane has more than it can take.
 func TestFullLaneHoldsUpNoOther(t *testing.T) {
 	d := newTable(t, 2, 10)
-	d.fill(true)
+	d.wantFull(true)
 	for lane, count := range []int{11, 3} {
 		b := d.next(count, 1)
 		for i := range b.events {

@@ -51,7 +51,7 @@ func (w *Worker) read(msg jetstream.Msg, e *events.StateChanged) error {
 // checkDelivery checks e against where and when the stream got it: roughly where that
 // is enough.
 func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharID, msg jetstream.Msg) error {
-	if m, ok := msg.(interface{ StoredSince() time.Time }); ok {
+	if m, ok := msg.(storedSincer); ok {
 		if since := m.StoredSince(); !since.IsZero() && e.CheckDelivery(scope, char, since) == nil {
 			return nil
 		}

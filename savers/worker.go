@@ -20,6 +20,14 @@ type Source interface {
 	Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error)
 }
 
+// A releaser is a message of a Source that can let go of its bytes when its event is
+// decoded, and reports whether it has; what settles it works as before. See bus.delivery.
+type releaser interface{ Release() bool }
+
+// A storedSincer is a message of a Source that knows a time before which it was not
+// stored, or zero; its metadata cost more to read. See bus.delivery.
+type storedSincer interface{ StoredSince() time.Time }
+
 // DeadLetters keeps what cannot be saved; see bus.Bus.
 type DeadLetters interface {
 	// Bury returns when msg is stored among the dead letters.
@@ -100,12 +108,12 @@ type Worker struct {
 
 	aside *aside
 	// Events of a newer build, and those for which the dead letters have no room.
-	newer, unburied *waiting
+	newer, unburied *retryQuota
 }
 
 func (w *Worker) withDefaults() *Worker {
 	c := *w
-	c.aside, c.newer, c.unburied = new(aside), new(waiting), new(waiting)
+	c.aside, c.newer, c.unburied = new(aside), new(retryQuota), new(retryQuota)
 	if c.BatchSize < 1 {
 		c.BatchSize = 10_000
 	}
@@ -126,7 +134,7 @@ func (w *Worker) withDefaults() *Worker {
 }
 
 // fetchSize is how many messages are fetched at a time. With their bytes they take twice
-// as much memory as what is left of them in a batch (held), and as many again lie ready.
+// as much memory as what is left of them in a batch (weigh), and as many again lie ready.
 func (w *Worker) fetchSize() int { return (w.BatchSize + 1) / 2 }
 
 // Run saves until ctx is done. Then what the lanes have in hand commits and is

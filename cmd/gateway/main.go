@@ -67,7 +67,7 @@ func (healthcheckCmd) Run(ctx context.Context, c *cli) error {
 //	                        ├─ bus.Bus, bus.Mirror ─ NATS
 //	                        └─ cold.Store ─ PostgreSQL (reads only)
 func run(ctx context.Context, cfg config, stderr io.Writer) error {
-	program.TradeMemory(0)
+	program.TuneGC(0)
 	log := cfg.Logger(stderr)
 	store, err := hot.Open(cfg.RedisURL)
 	if err != nil {

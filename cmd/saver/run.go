@@ -42,7 +42,7 @@ type runCmd struct {
 //	                orders saves of a gateway.Service
 func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	log := c.Logger(out.Err)
-	program.TradeMemory(memoryLimit)
+	program.TuneGC(memoryLimit)
 	if r.GiveWay {
 		if err := program.GiveWay(); err != nil {
 			log.Warn("the saver competes with players for the processors", "err", err)

@@ -11,9 +11,9 @@ import (
 // time.
 const garbage = 400
 
-// TradeMemory lets garbage gather, up to limit bytes of memory in all; 0 for no
+// TuneGC lets garbage gather, up to limit bytes of memory in all; 0 for no
 // limit. GOGC and GOMEMLIMIT in the environment have the last word.
-func TradeMemory(limit int64) {
+func TuneGC(limit int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
 	}
