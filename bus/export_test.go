@@ -126,3 +126,8 @@ var DecodeAck = decodeAck
 
 // DecodeGot reads the answer to a question for one message.
 var DecodeGot = decodeGot
+
+// TrimAbove is Trim for another share.
+func (b *Bus) TrimAbove(ctx context.Context, share float64) (uint64, error) {
+	return b.trim(ctx, share)
+}

@@ -64,12 +64,18 @@ func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {
 	return stream.CachedInfo().State.LastSeq, settled, nil
 }
 
+// TrimShare is how full the stream of changes may become, as a share of its byte limit,
+// before Trim drops what is saved.
+const TrimShare = 0.6
+
 // Trim drops events that every saver has settled, when the stream of changes is
-// fuller than share (0 to 1) of its byte limit: a stream that refuses when it is
+// fuller than TrimShare: a stream that refuses when it is
 // full would refuse because of what is saved already. It drops the oldest, until half
 // of that is left: a join reads the answers of the last minute from those that were
 // stored last, and a replay whatever PostgreSQL has lost. It returns how many went.
-func (b *Bus) Trim(ctx context.Context, share float64) (dropped uint64, err error) {
+func (b *Bus) Trim(ctx context.Context) (dropped uint64, err error) { return b.trim(ctx, TrimShare) }
+
+func (b *Bus) trim(ctx context.Context, share float64) (dropped uint64, err error) {
 	stream, floor, err := b.floor(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("trim: %w", err)

@@ -16,13 +16,13 @@ func TestTrimKeepsWhatWasJustAcknowledged(t *testing.T) {
 	lost := uint64(0)
 	for range 300 {
 		r.publish(r.vitals(42))
-		dropped, err := r.bus.Trim(t.Context(), 0)
+		dropped, err := r.bus.TrimAbove(t.Context(), 0)
 		r.must(err)
 		lost += dropped
 		if dropped == 0 {
 			r.ack(r.take(r.source(events.ScopeVitals), 1)...)
 		}
-		if _, err := r.bus.Trim(t.Context(), 0); err != nil {
+		if _, err := r.bus.TrimAbove(t.Context(), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,7 +39,7 @@ func TestFloorNeedsEveryConsumer(t *testing.T) {
 	if _, err := r.bus.Tail(t.Context(), 42); err == nil {
 		t.Error("the tail is known without the savers' consumer")
 	}
-	if n, err := r.bus.Trim(t.Context(), 0); err == nil || n != 0 {
+	if n, err := r.bus.TrimAbove(t.Context(), 0); err == nil || n != 0 {
 		t.Errorf("%d events dropped, %v", n, err)
 	}
 }
@@ -71,7 +71,7 @@ func TestFloorCountsTheSaversOfEveryBuild(t *testing.T) {
 	})
 
 	r.tail(42, sent...)
-	if dropped, err := r.bus.Trim(t.Context(), 0); err != nil || dropped != 0 {
+	if dropped, err := r.bus.TrimAbove(t.Context(), 0); err != nil || dropped != 0 {
 		t.Errorf("%d dropped (%v), and the other build has saved nothing", dropped, err)
 	}
 
@@ -79,7 +79,7 @@ func TestFloorCountsTheSaversOfEveryBuild(t *testing.T) {
 	r.must(err)
 	r.ack(msg)
 	r.tail(42)
-	if dropped, err := r.bus.Trim(t.Context(), 0); err != nil || dropped != 2 {
+	if dropped, err := r.bus.TrimAbove(t.Context(), 0); err != nil || dropped != 2 {
 		t.Errorf("%d dropped (%v), want 2", dropped, err)
 	}
 }
@@ -116,7 +116,7 @@ func TestTrimDropsOnlyWhatIsSettled(t *testing.T) {
 func (r *rig) trim(share float64, want uint64) {
 	r.t.Helper()
 	left := r.stream("SYNC").State.Msgs - want
-	dropped, err := r.bus.Trim(r.t.Context(), share)
+	dropped, err := r.bus.TrimAbove(r.t.Context(), share)
 	r.must(err)
 	if dropped != want {
 		r.t.Errorf("%d events dropped, want %d", dropped, want)
@@ -145,7 +145,7 @@ func TestTrimKeepsAllWhileThereIsRoom(t *testing.T) {
 
 	fill(0.6)
 	last := r.stream("SYNC").State
-	dropped, err := r.bus.Trim(t.Context(), 0.6)
+	dropped, err := r.bus.Trim(t.Context())
 	r.must(err)
 	left := r.stream("SYNC").State
 	if dropped == 0 || left.Msgs < last.Msgs/3 || left.LastSeq != last.LastSeq {

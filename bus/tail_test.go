@@ -122,7 +122,7 @@ func TestQuestionsWithoutAStreamAreUnavailable(t *testing.T) {
 	isUnavailable(t, err)
 	_, err = r.bus.Backlog(t.Context(), events.ScopeVitals)
 	isUnavailable(t, err)
-	_, err = r.bus.Trim(t.Context(), 0)
+	_, err = r.bus.TrimAbove(t.Context(), 0)
 	isUnavailable(t, err)
 	_, err = r.bus.DeadLetters(t.Context(), events.ScopeVitals)
 	isUnavailable(t, err)

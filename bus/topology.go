@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,20 +44,11 @@ type Topology struct {
 }
 
 func (t Topology) withDefaults() Topology {
-	def := func(v *time.Duration, d time.Duration) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	def(&t.MaxAge, 7*24*time.Hour)
-	def(&t.AckWait, 10*time.Second)
-	def(&t.CleanupEvery, 10*time.Second)
-	if t.Replicas < 1 {
-		t.Replicas = 1
-	}
-	if t.MaxBytes < 1 {
-		t.MaxBytes = 8 << 30
-	}
+	t.MaxAge = cmp.Or(max(t.MaxAge, 0), 7*24*time.Hour)
+	t.AckWait = cmp.Or(max(t.AckWait, 0), 10*time.Second)
+	t.CleanupEvery = cmp.Or(max(t.CleanupEvery, 0), 10*time.Second)
+	t.Replicas = max(t.Replicas, 1)
+	t.MaxBytes = cmp.Or(max(t.MaxBytes, 0), 8<<30)
 	return t
 }
 
@@ -182,23 +174,38 @@ func (b *Bus) larger(ctx context.Context, name string, maxBytes int64, replicas 
 }
 
 func unsafeSettings(have jetstream.StreamConfig) (problems []string) {
-	for _, check := range []struct {
-		bad  bool
-		text string
-	}{
-		{have.Retention != jetstream.LimitsPolicy, fmt.Sprintf("retention %q (must be limits: replay is the recovery)", have.Retention)},
-		{have.Storage != jetstream.FileStorage, fmt.Sprintf("storage %q (must be file)", have.Storage)},
-		{have.Discard != jetstream.DiscardNew, "discard old (must be new: a full stream would drop acknowledged events)"},
-		{have.MaxMsgs > 0, fmt.Sprintf("max_msgs %d (must be unlimited)", have.MaxMsgs)},
-		{have.MaxMsgsPerSubject > 0, fmt.Sprintf("max_msgs_per_subject %d (must be unlimited)", have.MaxMsgsPerSubject)},
-		{have.AllowRollup, "rollup allowed (any publisher could empty it)"},
-		{have.NoAck, "no_ack (publishers could not know what is stored)"},
-	} {
-		if check.bad {
-			problems = append(problems, check.text)
-		}
+	if have.Retention != jetstream.LimitsPolicy {
+		problems = append(problems, fmt.Sprintf("retention %q (must be limits: replay is the recovery)", have.Retention))
+	}
+	if have.Storage != jetstream.FileStorage {
+		problems = append(problems, fmt.Sprintf("storage %q (must be file)", have.Storage))
+	}
+	for _, s := range Dropping(have) {
+		problems = append(problems, s.Have+" ("+s.Why+")")
 	}
 	return problems
+}
+
+// A Setting is one that a stream of changes may not have.
+type Setting struct{ Have, Why string }
+
+// Dropping lists the settings by which a stream of changes loses unsaved events by itself.
+func Dropping(c jetstream.StreamConfig) (settings []Setting) {
+	for _, check := range []struct {
+		bad bool
+		Setting
+	}{
+		{c.Discard != jetstream.DiscardNew, Setting{"discard old", "must be new: a full stream would drop acknowledged events"}},
+		{c.MaxMsgs > 0, Setting{fmt.Sprintf("max_msgs %d", c.MaxMsgs), "must be unlimited"}},
+		{c.MaxMsgsPerSubject > 0, Setting{fmt.Sprintf("max_msgs_per_subject %d", c.MaxMsgsPerSubject), "must be unlimited"}},
+		{c.AllowRollup, Setting{"rollup allowed", "any publisher could empty it"}},
+		{c.NoAck, Setting{"no_ack", "publishers could not know what is stored"}},
+	} {
+		if check.bad {
+			settings = append(settings, check.Setting)
+		}
+	}
+	return settings
 }
 
 func (b *Bus) ensureClock(ctx context.Context, t Topology) error {

@@ -12,7 +12,6 @@ import (
 
 const (
 	defaultSync = 2 * time.Minute // NATS's own default of sync_interval
-	trimShare   = 0.6             // the sweeper drops what is saved above this
 	fullShare   = 0.9             // nearly full
 	mirrorShare = 0.8             // the bucket AC, which nobody trims: it grows with each character
 	lateAfter   = time.Minute     // as the alarm on the oldest unsaved event
@@ -75,19 +74,8 @@ func (f *findings) known(s Stream) bool {
 
 // drops lists the settings by which the stream loses unsaved events by itself.
 func drops(c jetstream.StreamConfig) (settings []string) {
-	for _, check := range []struct {
-		bad  bool
-		text string
-	}{
-		{c.Discard != jetstream.DiscardNew, "discard old"},
-		{c.MaxMsgs > 0, fmt.Sprintf("max_msgs %d", c.MaxMsgs)},
-		{c.MaxMsgsPerSubject > 0, fmt.Sprintf("max_msgs_per_subject %d", c.MaxMsgsPerSubject)},
-		{c.AllowRollup, "rollup allowed"},
-		{c.NoAck, "no_ack"},
-	} {
-		if check.bad {
-			settings = append(settings, check.text)
-		}
+	for _, s := range bus.Dropping(c) {
+		settings = append(settings, s.Have)
 	}
 	return settings
 }
@@ -126,8 +114,8 @@ func judgeFill(f *findings, s Stream) {
 		f.add(Note, "stream "+s.Name+": no byte limit", "it grows until the disk is full", "SYNC_MAX_BYTES below the size of the disk")
 	case used >= share(limit, fullShare):
 		f.add(Warning, fmt.Sprintf("stream %s is nearly full: %s of %s", s.Name, size(used), size(limit)), "it refuses events when it is full: answers say hot, and only Redis has the change", "get the savers going, or raise SYNC_MAX_BYTES")
-	case used >= share(limit, trimShare) && s.Name == bus.StreamChanges:
-		f.add(Note, fmt.Sprintf("stream SYNC holds %s of %s", size(used), size(limit)), "above 60 % the sweeper drops what is saved: a replay reaches less far back than max age says", "raise SYNC_MAX_BYTES")
+	case used >= share(limit, bus.TrimShare) && s.Name == bus.StreamChanges:
+		f.add(Note, fmt.Sprintf("stream SYNC holds %s of %s", size(used), size(limit)), fmt.Sprintf("above %.0f %% the sweeper drops what is saved: a replay reaches less far back than max age says", 100*bus.TrimShare), "raise SYNC_MAX_BYTES")
 	}
 }
 

@@ -1,6 +1,7 @@
 package savers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -47,8 +48,9 @@ type CleanupStream interface {
 	InSessions(ctx context.Context, from uint64, limit int) ([]events.CharID, uint64, error)
 	// Settled is the newest sequence, and the one up to which all is settled.
 	Settled(ctx context.Context) (last, settled uint64, err error)
-	// Trim drops settled events where the stream is fuller than share.
-	Trim(ctx context.Context, share float64) (uint64, error)
+	// Trim drops the oldest settled events of a stream that is rather full: when it is full
+	// it refuses new events, saved or not.
+	Trim(ctx context.Context) (uint64, error)
 	// MirrorMade is when the mirror of the active contexts was created.
 	MirrorMade(ctx context.Context) (time.Time, error)
 	// LettersFrom returns up to limit dead letters from a sequence on, and the
@@ -125,21 +127,13 @@ const (
 	// maxBackoff is the longest time until a row is looked at again that was
 	// dispatched and still is not saved.
 	maxBackoff = 5 * time.Minute
-	// trimShare is how full the stream of changes may become before cleanup
-	// drops the oldest of what is saved: it refuses new events when it is full, saved or not.
-	trimShare = 0.6
 )
 
 func (c *CleanupStateSaver) setDefaults() {
-	def := func(v *time.Duration, fallback time.Duration) {
-		if *v <= 0 {
-			*v = fallback
-		}
-	}
-	def(&c.Grace, 15*time.Second)
-	def(&c.SessionIdle, 15*time.Minute)
-	def(&c.EvictIdle, time.Hour)
-	def(&c.Budget, 8*time.Second)
+	c.Grace = cmp.Or(max(c.Grace, 0), 15*time.Second)
+	c.SessionIdle = cmp.Or(max(c.SessionIdle, 0), 15*time.Minute)
+	c.EvictIdle = cmp.Or(max(c.EvictIdle, 0), time.Hour)
+	c.Budget = cmp.Or(max(c.Budget, 0), 8*time.Second)
 }
 
 // Scope implements Saver.
@@ -158,7 +152,7 @@ func (c *CleanupStateSaver) AfterCommit(ctx context.Context, _ []events.StateCha
 func (c *CleanupStateSaver) Sweep(ctx context.Context, now time.Time) error {
 	c.setDefaults()
 	s := &sweep{CleanupStateSaver: c, now: now, began: time.Now()}
-	_, trimErr := c.Stream.Trim(ctx, trimShare)
+	_, trimErr := c.Stream.Trim(ctx)
 	return errors.Join(trimErr,
 		s.until(0.25).endLost(ctx),
 		s.fetchEscrow(ctx),

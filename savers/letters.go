@@ -2,6 +2,7 @@ package savers
 
 import (
 	"context"
+	"maps"
 
 	"github.com/savepoint-games/savepoint/events"
 )
@@ -38,15 +39,20 @@ func letterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey
 // set, as new or newer.
 func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter) ([]bool, error) {
 	wanted := make(map[events.CharID]versions)
-	for _, l := range letters {
-		if char, rows, ok := letterRows(l); ok {
-			if wanted[char] == nil {
-				wanted[char] = make(versions)
-			}
-			for row, version := range rows {
-				wanted[char][row] = version
-			}
+	needs := make([]struct {
+		char events.CharID
+		rows versions
+		ok   bool
+	}, len(letters))
+	for i, l := range letters {
+		n := &needs[i]
+		if n.char, n.rows, n.ok = letterRows(l); !n.ok {
+			continue
 		}
+		if wanted[n.char] == nil {
+			wanted[n.char] = make(versions)
+		}
+		maps.Copy(wanted[n.char], n.rows)
 	}
 	resolved := make([]bool, len(letters))
 	if len(wanted) == 0 {
@@ -56,9 +62,8 @@ func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter
 	if err != nil {
 		return nil, err
 	}
-	for i, l := range letters {
-		char, rows, ok := letterRows(l)
-		resolved[i] = ok && allSaved(rows, saved[char])
+	for i, n := range needs {
+		resolved[i] = n.ok && allSaved(n.rows, saved[n.char])
 	}
 	return resolved, nil
 }

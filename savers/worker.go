@@ -1,6 +1,7 @@
 package savers
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -114,21 +115,12 @@ type Worker struct {
 func (w *Worker) withDefaults() *Worker {
 	c := *w
 	c.aside, c.newer, c.unburied = new(aside), new(retryQuota), new(retryQuota)
-	if c.BatchSize < 1 {
-		c.BatchSize = 10_000
-	}
-	if c.Lanes < 1 {
-		c.Lanes = 2
-	}
-	def := func(v *time.Duration, d time.Duration) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	def(&c.AckWait, 10*time.Second)
-	def(&c.SaveTimeout, 10*time.Second)
-	def(&c.ShutdownTimeout, 10*time.Second)
-	def(&c.Backoff, 100*time.Millisecond)
+	c.BatchSize = cmp.Or(max(c.BatchSize, 0), 10_000)
+	c.Lanes = cmp.Or(max(c.Lanes, 0), 2)
+	c.AckWait = cmp.Or(max(c.AckWait, 0), 10*time.Second)
+	c.SaveTimeout = cmp.Or(max(c.SaveTimeout, 0), 10*time.Second)
+	c.ShutdownTimeout = cmp.Or(max(c.ShutdownTimeout, 0), 10*time.Second)
+	c.Backoff = cmp.Or(max(c.Backoff, 0), 100*time.Millisecond)
 	c.Log = c.Log.With("scope", c.Saver.Scope())
 	return &c
 }
