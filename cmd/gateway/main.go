@@ -139,13 +139,10 @@ func public(players fasthttp.RequestHandler, checks []program.Check) fasthttp.Re
 // are gone, until ctx is done. The gateway answers meanwhile, at durability hot.
 func ensureTopology(ctx context.Context, log *slog.Logger, stream *bus.Bus, t bus.Topology) error {
 	err := program.Retry(ctx, log, "the streams", bus.ErrUnsafe, func(ctx context.Context) error { return stream.Ensure(ctx, t) })
-	if ctx.Err() != nil {
-		return nil
-	}
 	if err == nil {
 		stream.Keep(ctx, t)
 	}
-	return err
+	return program.UnlessDone(ctx, err)
 }
 
 func closeQuietly(log *slog.Logger, what string, c io.Closer) {

@@ -111,19 +111,12 @@ func (r *runCmd) runPrograms(ctx context.Context, out io.Writer, servers *stack.
 	}
 	group.Go(func() error {
 		if err := r.awaitReady(ctx); err != nil {
-			return ignoreDone(ctx, err)
+			return program.UnlessDone(ctx, err)
 		}
 		printHelp(out, r, servers)
 		return nil
 	})
-	return ignoreDone(ctx, group.Wait())
-}
-
-func ignoreDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		return nil
-	}
-	return err
+	return program.UnlessDone(ctx, group.Wait())
 }
 
 const (

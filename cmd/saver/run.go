@@ -68,7 +68,7 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 	group.Go(func() error { return program.Serve(ctx, r.AdminAddr, program.Admin(reg, checks)) })
 	group.Go(func() error {
 		if err := r.prepare(ctx, c, conns, log); err != nil {
-			return ignoreStop(ctx, err)
+			return program.UnlessDone(ctx, err)
 		}
 		group.Go(func() error {
 			conns.bus.Keep(ctx, r.Topology())
@@ -139,7 +139,7 @@ func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	err := ignoreStop(ctx, r.begin(ctx, group, conns, registry, metrics, log))
+	err := program.UnlessDone(ctx, r.begin(ctx, group, conns, registry, metrics, log))
 	if err != nil {
 		stop()
 	}
@@ -185,11 +185,4 @@ func (r *runCmd) awaitSource(ctx context.Context, conns *connections, scope even
 		return err
 	})
 	return source, err
-}
-
-func ignoreStop(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }

@@ -44,3 +44,12 @@ func Retry(ctx context.Context, log *slog.Logger, what string, fatal error, try 
 		}
 	}
 }
+
+// UnlessDone is err, unless it says no more than that ctx is done: whoever was told to
+// stop has not failed.
+func UnlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return nil
+	}
+	return err
+}
