@@ -116,6 +116,18 @@ func explained(err error) error {
 	return err
 }
 
+// isCutOff reports whether the connection ended while a transaction was under way: the
+// process of the server may have ended because of it, as one that runs out of memory.
+func isCutOff(err error) bool {
+	if _, dial := errors.AsType[*pgconn.ConnectError](err); dial {
+		return false
+	}
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return server.Code == "57P01" || server.Code == "57P02" // shutdown, crash
+	}
+	return isConnection(err) && !errors.Is(err, context.Canceled)
+}
+
 func isConnection(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) ||

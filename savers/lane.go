@@ -56,20 +56,26 @@ func (l *lane) saveInHand(ctx context.Context, b *batch) {
 	}
 }
 
-// maxTries with an unknown error, of one event alone, before it is taken for a bad one.
+// maxTries with an unknown error, of one event alone, before it is taken for a bad one;
+// and of a batch in a row that end the connection, before it is taken for stuck.
 const maxTries = 5
 
 // save stores b, or the parts of it that can be stored now: a batch with an event
 // that cannot is cut in half until that event is alone, and one that is stuck until a
 // part of it may take no more than least. The error means that the worker stops.
 func (l *lane) save(ctx context.Context, b *batch, timeout time.Duration) error {
-	for try, unknown := 1, 0; ; try++ {
+	for try, unknown, cutOff := 1, 0, 0; ; try++ {
 		err := l.transact(ctx, b.events, timeout)
 		if err == nil {
 			l.acknowledge(b)
 			return nil
 		}
 		kind := KindOf(err)
+		if cutOff++; !isCutOff(err) {
+			cutOff = 0
+		} else if cutOff == maxTries {
+			kind = KindStuck
+		}
 		l.Metrics.failed(l.Saver.Scope(), kind)
 		if kind == KindBug {
 			unknown++

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
@@ -22,6 +23,15 @@ func (r *rig) startImpatient(timeout time.Duration) (stop func()) {
 	worker := r.worker(savers.VitalsStateSaver{})
 	worker.SaveTimeout = timeout
 	return r.run(worker)
+}
+
+// execAll executes statements, once more where the pool gives a connection that has ended.
+func execAll(t *testing.T, pool *pgxpool.Pool, sql string) {
+	t.Helper()
+	stacktest.Eventually(t, "the statements are executed", func() bool {
+		_, err := pool.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		return err == nil
+	})
 }
 
 // lock keeps a character's row from everybody until it is let go of.
@@ -129,6 +139,30 @@ func TestBacklogOfALockedRowHoldsUpNobodyElse(t *testing.T) {
 	release()
 	r.savedAll("the character is saved when its row is let go of", own)
 	r.settled(events.ScopeVitals)
+}
+
+// Events that end the process of the server that stores them, as where it runs out of
+// memory, hold up nobody else, and are saved when the server can.
+func TestEventThatEndsItsBackendHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	execAll(t, r.pool, `
+		CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW;
+		END $$;
+		CREATE TRIGGER die BEFORE INSERT OR UPDATE ON character_vitals
+			FOR EACH ROW WHEN (NEW.char_id = 7) EXECUTE FUNCTION die();`)
+	history := liveVitals(100, 2)
+	r.publishAll(history)
+	r.startImpatient(time.Second)
+
+	r.savedAll("all others are saved", slices.DeleteFunc(slices.Clone(history), func(e events.StateChanged) bool { return e.CharID == 7 }))
+	execAll(t, r.pool, `DROP TRIGGER die ON character_vitals`)
+	r.savedAll("the character is saved when the server can", history)
+	r.settled(events.ScopeVitals)
+	if letters := r.letters(); len(letters) > 0 {
+		t.Errorf("dead letters %v", letters)
+	}
 }
 
 // Where a transaction of all that waits takes longer than the server allows, smaller
