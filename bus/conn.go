@@ -29,6 +29,8 @@ type Bus struct {
 	allSettledAt allSettledAt
 	// suspect has a value when the topology may lack something. See Keep.
 	suspect chan struct{}
+	// replayRest is for how long a replay may hand out nothing and still goes on.
+	replayRest time.Duration
 
 	// What catch-ups need to know of the connection.
 	closing     chan struct{} // closed by Close
@@ -51,7 +53,7 @@ const (
 // instead of filling a buffer, because the dirty mark is the buffer.
 func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
-		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory},
+		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory}, replayRest: replayRest,
 		closing: make(chan struct{}), settleEvery: settleEvery, silentAfter: silentAfter,
 	}
 	b.close = sync.OnceFunc(func() { close(b.closing) })

@@ -61,6 +61,9 @@ func (b *Bus) SetSettleEvery(d time.Duration) { b.settleEvery = d }
 // for gone.
 func (b *Bus) SetSilentAfter(d time.Duration) { b.silentAfter = d }
 
+// SetReplayRest changes for how long a replay may hand out nothing and still goes on.
+func (b *Bus) SetReplayRest(d time.Duration) { b.replayRest = d }
+
 // CatchesUp reports whether the source reads a backlog without acks, and has handed
 // out all that it had read before.
 func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.ahead) == 0 }

@@ -168,3 +168,35 @@ func TestTrimOfAStreamWithoutALimitDropsNothing(t *testing.T) {
 
 	r.trim(0, 0)
 }
+
+// What a replay has not come to may be in the stream alone: the database has lost it. One
+// that was left long ago holds nobody up.
+func TestTrimKeepsWhatAReplayHasNotComeTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for range 5 {
+		r.publish(r.vitals(42))
+	}
+	r.ack(r.take(r.source(events.ScopeVitals), 5)...)
+	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{})
+	r.must(err)
+	r.trim(0, 0)
+
+	left := func(n uint64) {
+		t.Helper()
+		stacktest.Eventually(t, "the server knows what is replayed", func() bool {
+			left, _, err := source.Left(t.Context())
+			return err == nil && left == n
+		})
+	}
+	r.ack(r.take(source, 2)...)
+	left(3)
+	r.trim(0, 2)
+
+	r.bus.SetReplayRest(0)
+	hand := r.take(source, 1)
+	r.trim(0, 0)
+	r.ack(hand...)
+	left(2)
+	r.trim(0, 3)
+}
