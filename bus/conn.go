@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
 // Bus is a connection to NATS. It is safe for concurrent use.
@@ -78,7 +79,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats error", "err", err) }),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("nats url: %w", err)
+		return nil, fmt.Errorf("nats url: %w", secret.Err(err))
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(2*time.Second))
 	if err == nil {

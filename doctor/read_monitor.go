@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
 // varz is what we need of a NATS server's monitoring.
@@ -30,12 +32,12 @@ type varz struct {
 const maxVarz = 4 << 20
 
 func readMonitor(ctx context.Context, base string) Monitor {
-	m := Monitor{URL: base}
+	m := Monitor{URL: secret.URLs(base)}
 	var v varz
 	m.Clock = readClock(func() (time.Time, error) {
 		err := fetchVarz(ctx, strings.TrimRight(base, "/")+"/varz", &v)
 		if err != nil {
-			m.Err = err.Error()
+			m.Err = secret.Err(err).Error()
 		}
 		return v.Now, err
 	})
@@ -70,7 +72,7 @@ func fetchVarz(ctx context.Context, url string, v *varz) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, resp.Status)
+		return fmt.Errorf("GET %s: %s", secret.URLs(url), resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxVarz)).Decode(v); err != nil {
 		return fmt.Errorf("GET %s: %w", url, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
 func readNATS(ctx context.Context, cfg Config) NATS {
@@ -20,7 +21,7 @@ func readNATS(ctx context.Context, cfg Config) NATS {
 	}
 	nc, err := dialNATS(ctx, cfg.NATSURL)
 	if err != nil {
-		n.Err = err.Error()
+		n.Err = secret.Err(err).Error()
 		return n
 	}
 	defer nc.Close()

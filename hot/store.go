@@ -14,6 +14,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/internal/gather"
+	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
 // Store is the hot state. It is safe for concurrent use.
@@ -29,7 +30,7 @@ type Store struct {
 func Open(url string) (*Store, error) {
 	rdb, cluster, err := newClient(url)
 	if err != nil {
-		return nil, fmt.Errorf("redis url: %w", err)
+		return nil, fmt.Errorf("redis url: %w", secret.Err(err))
 	}
 	s := &Store{rdb: rdb, indexes: indexer{cluster: cluster}}
 	if one, ok := rdb.(*redis.Client); ok {

@@ -14,6 +14,7 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
 // connections are the three servers, for a command's lifetime.
@@ -76,7 +77,7 @@ func connected(ctx context.Context, c *cli, out *output, do func(context.Context
 	}
 	defer conns.close(ctx)
 	if err := conns.await(ctx); err != nil {
-		return fmt.Errorf("%w (NATS_URL is %s)", err, c.NATSURL)
+		return fmt.Errorf("%w (NATS_URL is %s)", err, secret.URLs(c.NATSURL))
 	}
 	return do(ctx, conns)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/internal/program"
+	"github.com/savepoint-games/savepoint/internal/secret"
 	"github.com/savepoint-games/savepoint/verify"
 )
 
@@ -41,7 +42,7 @@ func (v verifyCmd) Run(ctx context.Context, c *cli, out *output) error {
 	defer conns.close(ctx)
 	run := &verification{cmd: v, conns: conns, out: out, log: log, stream: conns.bus}
 	if err := run.await(ctx); err != nil {
-		return fmt.Errorf("%w (NATS_URL is %s)", err, c.NATSURL)
+		return fmt.Errorf("%w (NATS_URL is %s)", err, secret.URLs(c.NATSURL))
 	}
 	if run.selection, err = v.selection(ctx, conns); err != nil {
 		return err
