@@ -83,8 +83,12 @@ func (c *call) readOptions() error {
 		return badParameter("durability", errDurability)
 	}
 	c.opts.Trace = c.header("traceparent")
-	if key := c.header("Idempotency-Key"); key != "" {
-		id, err := strictjson.ParseUUID(key)
+	if keys := c.request.Request.Header.PeekAll("Idempotency-Key"); len(keys) > 0 {
+		if len(keys) > 1 {
+			return badParameter("Idempotency-Key", events.ErrRepeated)
+		}
+		// An empty one is none that its caller meant.
+		id, err := strictjson.ParseUUID(string(keys[0]))
 		if err != nil {
 			return badParameter("Idempotency-Key", err)
 		}

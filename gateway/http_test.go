@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -208,6 +209,27 @@ func TestRepeatReturnsTheFirstAnswer(t *testing.T) {
 	}
 	if r := s.do(0, "PUT", "8/vitals", harbor, "Idempotency-Key", "not-a-uuid"); r.Status != 400 {
 		t.Errorf("bad key: %d %s", r.Status, r.Body)
+	}
+}
+
+// Whoever says a key counts on it: without one, or with another one than meant, the repeat
+// would be carried out again.
+func TestKeyThatIsEmptyOrSaidTwiceIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	key, gem := uuid.NewString(), `{"changes":[{"item_id":"gem","delta":5}]}`
+	for name, keys := range map[string][]string{
+		"empty": {""}, "empty-first": {"", key}, "empty-last": {key, ""}, "two": {key, uuid.NewString()}, "twice": {key, key},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), "POST", s.gateways[0].URL+"/v1/characters/8/inventory", strings.NewReader(gem))
+		s.must(err)
+		request.Header["Idempotency-Key"] = keys
+		answer, err := http.DefaultClient.Do(request)
+		s.must(err)
+		s.must(answer.Body.Close())
+		if answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d, want 400", name, answer.StatusCode)
+		}
 	}
 }
 
