@@ -84,8 +84,18 @@ var bodies = sync.Pool{New: func() any {
 	return &room
 }}
 
-// headerOf is nil for nothing; most events have none.
+// largestRequest is less than the 64 KiB of headers that the server takes with a message.
+const largestRequest = 63 << 10
+
+// headerOf is nil for nothing; most events have none. What is too long is left out: with
+// it the event would not be stored.
 func headerOf(origin game.Origin) nats.Header {
+	if len(origin.Trace) > longestTrace {
+		origin.Trace = ""
+	}
+	if len(origin.Request.Record) > largestRequest {
+		origin.Request = game.Request{}
+	}
 	if origin.Trace == "" && origin.Request.Key == "" && origin.Saved == nil {
 		return nil
 	}

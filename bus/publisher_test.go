@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
@@ -56,6 +57,36 @@ func TestTraceTravelsWithTheEvent(t *testing.T) {
 
 	msgs := r.take(r.source(events.ScopeVitals), 2)
 	equal(t, "headers", []nats.Header{msgs[0].Headers(), msgs[1].Headers()}, []nats.Header{{"traceparent": {trace}}, nil})
+}
+
+// The server takes 64 KiB of headers with a message. An event is worth more than they.
+func TestEventIsStoredWithoutHeadersThatAreTooLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	key := uuid.NewString()
+	for name, c := range map[string]struct {
+		origin game.Origin
+		want   nats.Header
+	}{
+		"request": {
+			game.Origin{Trace: "00-1", Request: game.Request{Key: key, Record: strings.Repeat("r", 64<<10)}},
+			nats.Header{bus.HeaderTrace: {"00-1"}},
+		},
+		"trace": {
+			game.Origin{Trace: strings.Repeat("t", 8<<10), Request: game.Request{Key: key, Record: strings.Repeat("r", 60<<10)}},
+			nats.Header{bus.HeaderRequest: {key + " " + strings.Repeat("r", 60<<10)}},
+		},
+	} {
+		wait, err := r.bus.Send(c.origin, r.vitals(42))
+		r.must(err)
+		if err := wait(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		msgs := r.take(r.source(events.ScopeVitals), 1)
+		r.ack(msgs...)
+		equal(t, name, msgs[0].Headers(), c.want)
+	}
 }
 
 func TestPublishOfNothingSucceeds(t *testing.T) {

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -230,6 +231,20 @@ func TestKeyThatIsEmptyOrSaidTwiceIsRefused(t *testing.T) {
 		if answer.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d, want 400", name, answer.StatusCode)
 		}
+	}
+}
+
+// The answer goes into a header of the event, which has room for 64 KiB.
+func TestLongestAnswerIsPublished(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	var items []string
+	for i := range 200 {
+		items = append(items, fmt.Sprintf(`{"item_id":"%d%s","delta":%d}`, i, strings.Repeat("<", 124), math.MaxInt64))
+	}
+	body := `{"changes":[` + strings.Join(items, ",") + `]}`
+	if a := s.want(200, "POST", "8/inventory", body, "Idempotency-Key", uuid.NewString()); a.Durability != "stream" {
+		t.Errorf("durability %s", a.Durability)
 	}
 }
 

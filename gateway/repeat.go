@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/savepoint-games/savepoint/game"
 )
@@ -48,8 +49,11 @@ func (a *action) request(answer *Answer) (game.Request, error) {
 
 func (a *action) keep(r record) (game.Request, error) {
 	r.Fingerprint = a.opts.Fingerprint
-	text, err := json.Marshal(r)
-	return game.Request{Key: a.opts.Key, Record: string(text)}, err
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // an event has room for 64 KiB
+	err := enc.Encode(r)
+	return game.Request{Key: a.opts.Key, Record: strings.TrimSuffix(text.String(), "\n")}, err
 }
 
 // kept reads the first answer of a repeated request.
