@@ -224,15 +224,32 @@ func (s *Service) wanted(a action) func(context.Context) (*game.Loaded, error) {
 // be done now, a blind write is committed all the same: it depends on nothing,
 // and the copy is joined with the rest when it next can be.
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
-	err := s.joinUnverified(ctx, a.char, true)
-	if a.isBlind() && events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
+	if !a.isBlind() {
+		return s.joinUnverified(ctx, a.char, true)
+	}
+	joining, cancel := leaving(ctx, s.ActionTimeout/2)
+	defer cancel()
+	err := s.joinUnverified(joining, a.char, true)
+	if events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
 		// The copy may have lost its version, and clocks differ.
-		if newest := s.newestPublished(ctx, a.char); newest >= change.Version {
+		asking, cancel := leaving(ctx, s.ActionTimeout/4)
+		defer cancel()
+		if newest := s.newestPublished(asking, a.char); newest >= change.Version {
 			return &game.MovedError{Version: newest}
 		}
 		return s.Hot.CommitBlind(ctx, change, request)
 	}
 	return err
+}
+
+// leaving returns a context that ends so long before ctx does: a server that hangs leaves
+// time for what does not need it.
+func leaving(ctx context.Context, rest time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-rest))
 }
 
 // newestPublished is the highest version of a character that its recent events say; 0
