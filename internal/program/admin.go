@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +25,12 @@ type Check struct {
 	Ping     func(ctx context.Context) error
 }
 
-const checkTimeout = time.Second
+const (
+	checkTimeout = time.Second
+	// toldTimeout is for those that are not required: who asks gives up after a second, as
+	// a rule, and must not take their silence for the program's.
+	toldTimeout = checkTimeout / 2
+)
 
 // Health answers /healthz (the program runs) and /readyz (what it lacks).
 func Health(checks []Check) http.Handler {
@@ -51,12 +57,25 @@ type readiness struct {
 	Checks  map[string]string `json:"checks"`  // each dependency: ok, or what is wrong
 }
 
+// ask asks all dependencies at once.
 func ask(ctx context.Context, checks []Check) readiness {
+	answers := make([]error, len(checks))
+	var group sync.WaitGroup
+	for i, check := range checks {
+		group.Go(func() {
+			timeout := toldTimeout
+			if check.Required {
+				timeout = checkTimeout
+			}
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			defer cancel()
+			answers[i] = check.Ping(ctx)
+		})
+	}
+	group.Wait()
 	out := readiness{Ready: true, Missing: []string{}, Checks: map[string]string{}}
-	for _, check := range checks {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := check.Ping(ctx)
-		cancel()
+	for i, check := range checks {
+		err := answers[i]
 		if err == nil {
 			out.Checks[check.Name] = "ok"
 			continue
