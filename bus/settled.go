@@ -56,6 +56,15 @@ func (b *Bus) LastSequence(ctx context.Context) (uint64, error) {
 	return stream.CachedInfo().State.LastSeq, nil
 }
 
+// Begins is when the oldest event of the stream of changes was stored.
+func (b *Bus) Begins(ctx context.Context) (time.Time, error) {
+	stream, err := b.stream(ctx, StreamChanges)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("where the stream begins: %w", err)
+	}
+	return stream.CachedInfo().State.FirstTime, nil
+}
+
 // Settled returns the newest sequence of the stream of changes, and the one up to
 // which every saver has settled all events.
 func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {

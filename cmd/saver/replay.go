@@ -47,8 +47,12 @@ func (r replayCmd) replay(ctx context.Context, c *cli, conns *connections, out *
 	if err != nil {
 		return err
 	}
+	begins, err := conns.bus.Begins(ctx)
+	if err != nil {
+		return err
+	}
 	log := c.Logger(out.Err)
-	rep := &replay{cmd: r, name: cmp.Or(r.Name, "once-"+rand.Text()), conns: conns, target: target, registry: stateSavers(), log: log, progress: program.NewProgress(out.Err)}
+	rep := &replay{cmd: r, name: cmp.Or(r.Name, "once-"+rand.Text()), conns: conns, target: target, begins: begins, registry: stateSavers(), log: log, progress: program.NewProgress(out.Err)}
 	rep.unsaved.log = log
 	err = rep.run(ctx)
 	fmt.Fprintln(out.Out, rep.summary(err == nil && ctx.Err() == nil))
@@ -75,6 +79,7 @@ type replay struct {
 	name     string // under which the stream knows it
 	conns    *connections
 	target   uint64
+	begins   time.Time // what is older is in no replay
 	registry *savers.Registry
 	log      *slog.Logger
 	progress *program.Progress

@@ -83,6 +83,9 @@ func (r *replay) summary(complete bool) string {
 	if n := r.unsaved.refused.Load(); n > 0 {
 		text += fmt.Sprintf("; %d could not be saved", n)
 	}
+	if !r.begins.IsZero() && !r.begins.Before(r.cmd.Since) {
+		text += "; the stream begins at " + r.begins.Format(time.RFC3339)
+	}
 	switch {
 	case complete:
 	case r.cmd.Name != "":

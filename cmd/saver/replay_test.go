@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
@@ -88,6 +89,30 @@ func TestReplayFailsWhereTheDatabaseRefusesAnEvent(t *testing.T) {
 	}
 	if left := r.replays(); len(left) > 0 {
 		t.Errorf("left are %v", left)
+	}
+}
+
+// Who restores a copy that is older than the stream has to know what is lost.
+func TestReplaySaysWhereTheStreamBegins(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.vitals("harbor", "harbor")
+	stream, err := r.js.Stream(t.Context(), bus.StreamChanges)
+	r.must(err)
+	r.must(stream.Purge(t.Context(), jetstream.WithPurgeSequence(2)))
+	second, err := stream.GetMsg(t.Context(), 2)
+	r.must(err)
+
+	said, _, err := r.replay(replayCmd{})
+	r.must(err)
+	if want := "the stream begins at " + second.Time.Format(time.RFC3339); !strings.Contains(said, want) {
+		t.Errorf("%q is not in %q", want, said)
+	}
+
+	said, _, err = r.replay(replayCmd{Since: time.Now()})
+	r.must(err)
+	if strings.Contains(said, "begins") {
+		t.Errorf("what is asked for is all there: %q", said)
 	}
 }
 
