@@ -30,7 +30,8 @@ type which struct {
 
 var errWhich = errors.New("name sequences, or --all (with --scope and --char, all of these)")
 
-// letters reads the letters that w names.
+// letters reads the letters that w names. The error wraps bus.ErrNoLetter where no more is
+// wrong than that some are gone.
 func (w which) letters(ctx context.Context, b *bus.Bus) (letters []events.DeadLetter, err error) {
 	if w.All == (len(w.Sequence) > 0) {
 		return nil, errWhich
@@ -42,14 +43,19 @@ func (w which) letters(ctx context.Context, b *bus.Bus) (letters []events.DeadLe
 		})
 		return letters, err
 	}
+	var gone []error
 	for _, seq := range w.Sequence {
 		l, err := b.Letter(ctx, seq)
-		if err != nil {
+		switch {
+		case errors.Is(err, bus.ErrNoLetter):
+			gone = append(gone, err)
+		case err != nil:
 			return nil, err
+		default:
+			letters = append(letters, l)
 		}
-		letters = append(letters, l)
 	}
-	return letters, nil
+	return letters, errors.Join(gone...)
 }
 
 type dlqListCmd struct {
@@ -156,10 +162,10 @@ func (d dlqDropCmd) Run(ctx context.Context, c *cli, out *output) error {
 func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, events.DeadLetter) error) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
 		letters, err := w.letters(ctx, conns.bus)
-		if err != nil {
+		if err != nil && !errors.Is(err, bus.ErrNoLetter) {
 			return err
 		}
-		var failed []error
+		failed := []error{err}
 		n := 0
 		for _, l := range letters {
 			if ctx.Err() != nil {

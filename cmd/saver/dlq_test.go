@@ -91,3 +91,22 @@ func TestRetryGoesOnAfterALetterThatFails(t *testing.T) {
 		t.Errorf("left are %v, want the one that failed", left)
 	}
 }
+
+// A list grows old: savers drop what is resolved, and put a newer letter in the place of an
+// older.
+func TestRetryPassesOverLettersThatAreGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.buried(1, "garbage")
+	r.buried(2, "garbage")
+
+	out := new(bytes.Buffer)
+	err := dlqRetryCmd{which{Sequence: []uint64{1, 9, 2}}}.Run(t.Context(), r.cli, &output{Out: out, Err: io.Discard})
+
+	if !errors.Is(err, bus.ErrNoLetter) {
+		t.Errorf("got %v, want ErrNoLetter", err)
+	}
+	if !strings.Contains(out.String(), "2 dead letters published again") {
+		t.Errorf("it says %q", out)
+	}
+}
