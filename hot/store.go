@@ -52,12 +52,13 @@ func (s *Store) Close() error {
 // themselves. It stays the store's.
 func (s *Store) Client() redis.UniversalClient { return s.rdb }
 
-// Ping returns nil when Redis answers and takes writes.
+// Ping returns nil when Redis answers and takes writes: one that follows another, or is
+// full, refuses a function. Of a cluster any server will do.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.rdb.Ping(ctx).Err(); err != nil {
-		return unavailable(err)
+	if s.indexes.cluster {
+		return unavailable(s.rdb.Ping(ctx).Err())
 	}
-	return nil
+	return unavailable(s.call(ctx, fnRun, []string{keyComplete}).Err())
 }
 
 const (
