@@ -10,6 +10,7 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
 // heldCold is the real PostgreSQL, whose answers come when the test says so.
@@ -86,5 +87,44 @@ func TestLongFightGoesOnAfterRedisWasEmptied(t *testing.T) {
 	s.sweep(0)
 	s.must(s.service().Rejoin(t.Context(), 1))
 	s.sweep(10 * time.Second)
+	s.want(200, "POST", "1/contexts/combat/finish", sessionBody(fight.SessionID, `,"outcome":"victory","xp":50`))
+}
+
+// While Redis is away it sees nobody. Those whom it had in a fight have as long as ever
+// when it is back.
+func TestFightGoesOnAfterRedisWasLongAway(t *testing.T) {
+	t.Parallel()
+	server := stacktest.OwnRedis(t)
+	s := newSystemOn(t, server.URL())
+	s.save()
+	before, longAgo := s.service(), time.Now().Add(-20*time.Minute)
+	before.Now = func() time.Time { return longAgo }
+	fight, err := before.Enter(t.Context(), 1, game.Entry{Context: game.ContextCombat}, gateway.Options{})
+	s.must(err)
+	s.must(s.redis.HSet(t.Context(), "ac:1", "last_seen", longAgo.UnixMicro()).Err())
+	all := s.dump("ac:1", "{ac:1}:session:"+fight.SessionID.String(), "open", "idle")
+	s.must(server.Kill())
+	stacktest.RestartRedis(t, server.Config())
+	s.flush()
+	s.restore(all)
+
+	s.sweep(0)
+	s.sweep(10 * time.Second)
+	s.want(200, "POST", "1/contexts/combat/finish", sessionBody(fight.SessionID, `,"outcome":"victory","xp":50`))
+}
+
+// A version says what the clock of the gateway says, which may be behind: no player is
+// taken for silent because of it.
+func TestFightGoesOnWhereTheClockOfItsGatewayIsBehind(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	behind := s.service()
+	behind.Now = func() time.Time { return time.Now().Add(-20 * time.Minute) }
+	s.gateways = []served{s.serve(behind)}
+	fight := s.want(201, "POST", "1/contexts/combat", "")
+	s.want(200, "PATCH", "1/contexts/combat", sessionBody(fight.SessionID, `,"round":7`))
+
+	s.sweep(0)
 	s.want(200, "POST", "1/contexts/combat/finish", sessionBody(fight.SessionID, `,"outcome":"victory","xp":50`))
 }

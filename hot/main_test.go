@@ -91,7 +91,7 @@ func openRig(t testing.TB, url string, raw redis.UniversalClient, nodes ...*redi
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	r := &rig{t: t, ctx: t.Context(), store: store, raw: raw, nodes: nodes, clock: new(atomic.Int64)}
-	r.clock.Store(time.Now().Add(-time.Hour).UnixMicro())
+	r.clock.Store(time.Now().Add(-20 * time.Second).UnixMicro())
 	return r
 }
 
@@ -102,7 +102,7 @@ func (r *rig) in(t tb) *rig {
 	return &inner
 }
 
-// next is a version above all before, an hour behind the clock.
+// next is a version above all before, some seconds behind the clock.
 func (r *rig) next() events.Version { return events.Version(r.clock.Add(1)) }
 
 var chars atomic.Int64

@@ -69,7 +69,7 @@ if fenced == yes then
   key, at = key + 1, at + 1
 end
 
-local have = redis.call('HMGET', KEYS[1], 'version', 'run', 'last_seen', unpack(ARGV, at, at + expected - 1))
+local have = redis.call('HMGET', KEYS[1], 'version', 'run', unpack(ARGV, at, at + expected - 1))
 local current = have[1] or '0'
 if mode == 99 and have[2] ~= run(now) then return {'unverified'} end
 
@@ -77,7 +77,7 @@ if born and redis.call('GET', born) ~= beginning then return {'conflict', curren
 
 at = at + expected
 for i = 0, expected - 1 do
-  local value = have[4 + i] or ''
+  local value = have[3 + i] or ''
   if value == '0' then value = '' end -- joined when nobody knew the character yet
   if value ~= ARGV[at + i] then return {'conflict', current} end
 end
@@ -120,9 +120,10 @@ if idle then
   if mode == join or math.floor(current / 6e7) ~= math.floor(time / 6e7) then
     redis.call('ZADD', idle, version, char)
   end
-  -- When Redis has forgotten when the player was last seen, it may have been just now.
+  -- Who is joined is seen now: while Redis was away it could see nobody. So is who acts
+  -- through a gateway whose clock is behind.
   local last_seen = version
-  if mode == join then last_seen = math.max(time, tonumber(have[3] or now)) end
+  if mode == join or time < now - 6e7 then last_seen = math.max(time, now) end
   redis.call('HSET', KEYS[1], 'version', version, 'last_seen', last_seen, unpack(ARGV, first, last))
 else
   redis.call('HSET', KEYS[1], 'version', version, unpack(ARGV, first, last))
