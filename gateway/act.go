@@ -21,6 +21,8 @@ type action struct {
 	want *game.Want
 	// likely returns the sessions that are probably open, where want does not tell.
 	likely func(ctx context.Context) []uuid.UUID
+	// enters is the context that the action enters, or "".
+	enters game.Context
 	// load is there where want cannot say it all. What it returns is not remembered.
 	load func(ctx context.Context) (*game.Loaded, error)
 	// decide makes a change at version v, and its answer. A nil change means

@@ -20,7 +20,7 @@ import (
 func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, opts Options) (*Answer, error) {
 	in.SessionID = s.sessionID(char, opts.Key)
 	return s.act(ctx, action{
-		char: char, opts: opts,
+		char: char, opts: opts, enters: in.Context,
 		// The trades are for the end of a fight, which is then decided on what is
 		// remembered.
 		want:   &game.Want{Sessions: true, Scenarios: true, Progress: true, Transfers: true},

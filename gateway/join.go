@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -65,6 +67,9 @@ func (s *Service) joinAll(ctx context.Context, hot *game.State, beginning time.T
 	game.Join(joined, o.saved)
 	game.Join(joined, o.tied)
 	game.Join(joined, &game.State{Version: o.shown.Version, Contexts: o.shown})
+	for _, contexts := range entered(o.tail.Answers) {
+		game.Join(joined, &game.State{Version: contexts.Version, Contexts: contexts})
+	}
 	for i := range o.tail.Events {
 		game.Join(joined, game.FromEvent(&o.tail.Events[i]))
 	}
@@ -96,6 +101,20 @@ func (s *Service) joinLost(ctx context.Context, joined, saved *game.State, settl
 	}
 	s.Log.Debug("PostgreSQL lacks what was saved; all that the stream has is joined", "char_id", joined.Char)
 	return s.Stream.Retained(ctx, joined.Char, time.Time{}, func(e *events.StateChanged) { game.Join(joined, game.FromEvent(e)) })
+}
+
+// entered are the contexts that answered requests have led to. The events of a switch say
+// what it has ended, and the mirror may not show yet what it has begun.
+func entered(all []game.Answered) (contexts []game.Contexts) {
+	for _, a := range all {
+		var kept record
+		if json.Unmarshal([]byte(a.Request.Record), &kept) == nil && kept.Answer != nil && kept.Context != "" {
+			contexts = append(contexts, game.Contexts{
+				Version: kept.Answer.Version, Active: map[game.Context]uuid.UUID{kept.Context: kept.Answer.SessionID},
+			})
+		}
+	}
+	return contexts
 }
 
 // answered are the requests to remember. A trade is one, by its id, of both sides.

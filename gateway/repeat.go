@@ -15,6 +15,8 @@ type record struct {
 	Fingerprint string   `json:"fingerprint"`
 	Answer      *Answer  `json:"answer,omitempty"`
 	Refusal     *Problem `json:"refusal,omitempty"`
+	// Context is the one that Answer is in, where the request has entered one.
+	Context game.Context `json:"context,omitempty"`
 }
 
 // A RefusedError is the repeat of a request that the rules had refused.
@@ -44,7 +46,7 @@ func (a *action) request(answer *Answer) (game.Request, error) {
 	if a.opts.Key == "" {
 		return game.Request{}, nil
 	}
-	return a.keep(record{Answer: answer})
+	return a.keep(record{Answer: answer, Context: a.enters})
 }
 
 func (a *action) keep(r record) (game.Request, error) {
