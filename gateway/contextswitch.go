@@ -19,6 +19,7 @@ import (
 // and nothing else.
 func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, opts Options) (*Answer, error) {
 	in.SessionID = s.sessionID(char, opts.Key)
+	fought := in.Context == game.ContextCombat && opts.Key != "" && s.isFought(ctx, in.SessionID)
 	return s.act(ctx, action{
 		char: char, opts: opts, enters: in.Context,
 		// The trades are for the end of a fight, which is then decided on what is
@@ -26,6 +27,9 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 		want:   &game.Want{Sessions: true, Scenarios: true, Progress: true, Transfers: true},
 		likely: func(ctx context.Context) []uuid.UUID { return s.shown(ctx, char) },
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
+			if fought {
+				return nil, nil, &game.NotOpenError{Context: in.Context, SessionID: in.SessionID, Open: l.Contexts.Active[in.Context]}
+			}
 			change, preempted, err := game.Enter(&l.State, v, in)
 			answer := &Answer{CharID: char, SessionID: in.SessionID, Preempted: preempted}
 			if err == nil && change == nil {
@@ -34,6 +38,19 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 			return change, answer, err
 		},
 	})
+}
+
+// isFought reports whether the history has a fight: then its begin is repeated, long after
+// everybody has forgotten the request, and its end would be, too. Where PostgreSQL does not
+// answer it is taken for a new one, as a trade is.
+func (s *Service) isFought(ctx context.Context, fight uuid.UUID) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	defer cancel()
+	saved, err := s.Cold.SavedFights(ctx, []uuid.UUID{fight})
+	if err != nil {
+		s.Log.Debug("fight not looked up", "session_id", fight, "err", err)
+	}
+	return len(saved) > 0
 }
 
 // sessionID makes the id of a session. A request that may be repeated always
