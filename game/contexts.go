@@ -27,10 +27,14 @@ var noData = json.RawMessage("{}")
 // Enter switches the character to a context: every other open session is ended
 // and its progress goes into the change's events, then the new one opens. A
 // fight is not pre-empted unless the entry forces it. The change is nil where
-// the session is the open one already.
+// the session is the open one already, and refused where it has ended.
 func Enter(s *State, v events.Version, in Entry) (*Change, []Preempted, error) {
 	if s.Contexts.Is(in.Context, in.SessionID) {
 		return nil, []Preempted{}, nil // a repeat: the answer of the first was lost with Redis
+	}
+	if was := s.Scenarios[in.ScenarioID]; was.SessionID == in.SessionID && was.Status != StatusActive {
+		// A late repeat would begin a completed scenario anew.
+		return nil, nil, &NotOpenError{Context: in.Context, SessionID: in.SessionID, Open: s.Contexts.Active[in.Context]}
 	}
 	if fight := s.Contexts.Active[ContextCombat]; fight != uuid.Nil && !in.Force {
 		return nil, nil, &InCombatError{SessionID: fight}

@@ -2,6 +2,7 @@ package game_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -53,6 +54,19 @@ func TestScenarioIsResumedWhereItWasLeft(t *testing.T) {
 		s := &game.State{Char: 42, Scenarios: map[string]game.Scenario{"old-road": left}}
 		c, _ := enter(t, s, game.Entry{Context: game.ContextScenario, SessionID: trip, ScenarioID: "old-road"})
 		wantDiff(t, status, want, c.Scenarios["old-road"])
+	}
+}
+
+// The session of a request is made from its key: one that has ended begins again only
+// where the request is repeated, long after everybody has forgotten it.
+func TestScenarioIsNotBegunAgainByASessionThatHasEnded(t *testing.T) {
+	for status, begins := range map[string]bool{"completed": false, "paused": false, "abandoned": false, "active": true} {
+		left := game.Scenario{Step: 3, Status: status, Data: json.RawMessage(`{}`), SessionID: trip, Version: 50}
+		s := &game.State{Char: 42, Scenarios: map[string]game.Scenario{"old-road": left}}
+		c, _, err := game.Enter(s, 101, game.Entry{Context: game.ContextScenario, SessionID: trip, ScenarioID: "old-road"})
+		if begins != (err == nil) || begins != (c != nil) || !begins && !errors.Is(err, game.ErrConflict) {
+			t.Errorf("%s: %+v, %v", status, c, err)
+		}
 	}
 }
 
