@@ -36,6 +36,11 @@ func (s *Service) refuse(ctx context.Context, a action, refusal error) error {
 	if err == nil {
 		err = s.Hot.Refuse(ctx, a.char, request)
 	}
+	for errors.Is(err, game.ErrUnverified) { // the stream may know what Redis has answered
+		if err = s.joinUnverified(ctx, a.char, true); errors.Is(err, errJoined) {
+			err = s.Hot.Refuse(ctx, a.char, request)
+		}
+	}
 	if err != nil {
 		return err // perhaps a *game.ReplayError: it was answered meanwhile
 	}

@@ -19,7 +19,8 @@ const requestMemory = 48 * time.Hour
 
 // Refuse keeps the answer of a request that changes nothing, so that the same
 // request, late on its way, is not decided anew when the state has changed. It
-// returns a *game.ReplayError where the key is known already.
+// returns a *game.ReplayError where the key is known already, and game.ErrUnverified as
+// Commit does: others may know the answer.
 func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) error {
 	return s.run(ctx, newArgs(s, modeRefuse, &game.Change{Char: char, Unseen: true}, r, ""))
 }

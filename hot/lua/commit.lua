@@ -9,7 +9,7 @@
 -- ARGV  1 seven letters. The mode: "c" commit; "b" blind (the copy need not be
 --         verified); "j" join (copies are brought together: verifies, and no
 --         version has to rise); "r" refuse (nothing changes, only the answer is
---         kept). Then "+" or "-" for: the player was seen; there is an idempotency
+--         kept, of a copy that is verified). Then "+" or "-" for: the player was seen; there is an idempotency
 --         key; contexts change; the beginning of what is kept must be a given one.
 --         Then two counts, from "0" on: of the fields of the ac hash that must have
 --         some value, and of those that get one
@@ -54,6 +54,8 @@ if keyed == yes then
   began = newest[2]
 end
 if mode == 114 then -- "r"
+  -- Redis may have lost the answer that others know.
+  if redis.call('HGET', KEYS[1], 'run') ~= run(now) then return {'unverified'} end
   keep(requests, before, began, now, request, record)
   return 1
 end
