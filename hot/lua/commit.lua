@@ -9,10 +9,10 @@
 -- ARGV  1 seven letters. The mode: "c" commit; "b" blind (the copy need not be
 --         verified); "j" join (copies are brought together: verifies, and no
 --         version has to rise); "r" refuse (nothing changes, only the answer is
---         kept, of a copy that is verified). Then "+" or "-" for: the player was seen; there is an idempotency
---         key; contexts change; the beginning of what is kept must be a given one.
---         Then two counts, from "0" on: of the fields of the ac hash that must have
---         some value, and of those that get one
+--         kept, of a copy that is verified). Then "+" or "-" for: the player was
+--         seen; there is an idempotency key; contexts change; the beginning of what is
+--         kept must be a given one. Then two counts, from "0" on: of the fields of the
+--         ac hash that must have some value, and of those that get one
 --       2 new version   3 char_id
 --       then, where they are: the idempotency key and the record to keep for it;
 --       the beginning
