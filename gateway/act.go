@@ -229,12 +229,16 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	if !a.isBlind() {
 		return s.joinUnverified(ctx, a.char, true)
 	}
-	joining, cancel := leaving(ctx, s.ActionTimeout/2)
+	loaded, err := s.loadFenced(ctx, a.char) // of Redis, which the commit needs, too
+	if err != nil {
+		return err
+	}
+	joining, cancel := leavingHalf(ctx)
 	defer cancel()
-	err := s.joinUnverified(joining, a.char, true)
+	err = s.joinLoaded(joining, loaded, true)
 	if events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
 		// The copy may have lost its version, and clocks differ.
-		asking, cancel := leaving(ctx, s.ActionTimeout/4)
+		asking, cancel := leavingHalf(ctx)
 		defer cancel()
 		if newest := s.newestPublished(asking, a.char); newest >= change.Version {
 			return &game.MovedError{Version: newest}
@@ -244,14 +248,14 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	return err
 }
 
-// leaving returns a context that ends so long before ctx does: a server that hangs leaves
-// time for what does not need it.
-func leaving(ctx context.Context, rest time.Duration) (context.Context, context.CancelFunc) {
+// leavingHalf returns a context that ends half way from now to the end of ctx: a server that
+// hangs leaves time for what does not need it.
+func leavingHalf(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return ctx, func() {}
 	}
-	return context.WithDeadline(ctx, deadline.Add(-rest))
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // newestPublished is the highest version of a character that its recent events say; 0

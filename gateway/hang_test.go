@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,5 +48,43 @@ func TestVitalsAreTakenWhileAServerHangs(t *testing.T) {
 		if _, err := at.SetVitals(t.Context(), 8, events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
 			t.Errorf("%s hangs: %v", name, err)
 		}
+	}
+}
+
+// lateHot is the real hot state, whose first commit takes its time.
+type lateHot struct {
+	gateway.Hot
+	wait func()
+}
+
+func (h lateHot) Commit(ctx context.Context, c *game.Change, r game.Request) error {
+	h.wait()
+	return h.Hot.Commit(ctx, c, r)
+}
+
+// A Redis that comes back answers late, and has the character to be joined: vitals have
+// the rest of their time for it.
+func TestVitalsAreTakenWhereRedisAnswersLate(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	late := s.service()
+	late.ActionTimeout = 2 * time.Second
+	late = late.WithDefaults()
+	late.Hot = lateHot{s.hot, sync.OnceFunc(func() { time.Sleep(late.ActionTimeout * 6 / 10) })}
+	if _, err := late.SetVitals(t.Context(), 8, events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Nor does the fence count as time for the join, where it is long.
+func TestVitalsWaitForALongFence(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	at := s.service()
+	at.ActionTimeout, at.Fence = 2*time.Second, 1200*time.Millisecond // of a publish timeout of 600 ms
+	at = at.WithDefaults()
+	s.flush()
+	if _, err := at.SetVitals(t.Context(), 8, events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
+		t.Error(err)
 	}
 }

@@ -20,9 +20,15 @@ func (s *Service) joinUnverified(ctx context.Context, char events.CharID, create
 	if err != nil {
 		return err
 	}
+	return s.joinLoaded(ctx, loaded, create)
+}
+
+// joinLoaded is joinUnverified from where the fence has let it through.
+func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded, create bool) error {
 	if loaded.Verified {
 		return errJoined // another gateway was faster
 	}
+	char := loaded.Char
 	joined, with, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
 	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
 		joined, with, err = s.newcomer(ctx, char, err)
