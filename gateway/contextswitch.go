@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -19,7 +20,13 @@ import (
 // and nothing else.
 func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, opts Options) (*Answer, error) {
 	in.SessionID = s.sessionID(char, opts.Key)
-	fought := in.Context == game.ContextCombat && opts.Key != "" && s.isFought(ctx, in.SessionID)
+	fought := false
+	if in.Context == game.ContextCombat && opts.Key != "" {
+		var err error
+		if fought, err = s.isFought(context.WithoutCancel(ctx), char, in.SessionID, opts.Key); err != nil {
+			return nil, err
+		}
+	}
 	return s.act(ctx, action{
 		char: char, opts: opts, enters: in.Context,
 		// The trades are for the end of a fight, which is then decided on what is
@@ -40,17 +47,39 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 	})
 }
 
-// isFought reports whether the history has a fight: then its begin is repeated, long after
-// everybody has forgotten the request, and its end would be, too. Where PostgreSQL does not
-// answer it is taken for a new one, as a trade is.
-func (s *Service) isFought(ctx context.Context, fight uuid.UUID) bool {
+// isFought reports whether a fight has ended: then its begin is repeated, long after
+// everybody has forgotten the request, and its end would be, too. Its mark tells until the
+// history has it. Where PostgreSQL does not answer it is taken for a new one, as a trade is.
+func (s *Service) isFought(ctx context.Context, char events.CharID, fight uuid.UUID, key string) (bool, error) {
+	l, err := s.marked(ctx, char, key)
+	if err != nil || l.Record != "" { // the request is not forgotten
+		return false, err
+	}
+	if _, unsaved := l.Dirty[events.RowFight(fight)]; unsaved {
+		return true, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()
 	saved, err := s.Cold.SavedFights(ctx, []uuid.UUID{fight})
 	if err != nil {
 		s.Log.Debug("fight not looked up", "session_id", fight, "err", err)
 	}
-	return len(saved) > 0
+	return len(saved) > 0, nil
+}
+
+// marked loads the marks of a copy that is verified, unless the answer to a request is known.
+func (s *Service) marked(ctx context.Context, char events.CharID, key string) (*game.Loaded, error) {
+	ctx, cancel := s.acting.within(ctx)
+	defer cancel()
+	for {
+		l, err := s.Hot.Load(ctx, char, game.Want{Dirty: true, Request: key})
+		if err != nil || l.Verified || l.Record != "" {
+			return l, err
+		}
+		if err := s.joinUnverified(ctx, char, true); !errors.Is(err, errJoined) {
+			return nil, err
+		}
+	}
 }
 
 // sessionID makes the id of a session. A request that may be repeated always

@@ -38,3 +38,30 @@ func TestFightOfTheHistoryIsNotFoughtAgain(t *testing.T) {
 		t.Errorf("%d experience, %+v, of %d fights in the history", view.Progress.XP, view.Items, len(fights))
 	}
 }
+
+// So it is while no saver has it yet: Redis, or the stream, knows how it ended.
+func TestFightThatNoSaverHasIsNotFoughtAgain(t *testing.T) {
+	t.Parallel()
+	for name, forget := range map[string]func(*system){
+		"answers": func(s *system) { s.forgetAnswers(1) },
+		"all":     func(s *system) { s.flush() },
+	} {
+		s := newSystem(t)
+		begin, end := []string{"Idempotency-Key", uuid.NewString()}, []string{"Idempotency-Key", uuid.NewString()}
+		fight := s.want(201, "POST", "1/contexts/combat", "", begin...).SessionID
+		won := sessionBody(fight, `,"outcome":"victory","xp":50`)
+		s.want(200, "POST", "1/contexts/combat/finish", won, end...)
+		forget(s)
+		for n := range s.gateways {
+			if r := s.do(n, "POST", "1/contexts/combat", "", begin...); r.Status != 409 {
+				t.Errorf("%s forgotten, gateway %d: %d %s", name, n, r.Status, r.Body)
+			}
+		}
+		if r := s.do(0, "POST", "1/contexts/combat/finish", won, end...); name == "answers" && r.Status != 409 {
+			t.Errorf("%s forgotten, end: %d %s", name, r.Status, r.Body)
+		}
+		if view := s.look(1, "hot"); view.Progress.XP != 50 {
+			t.Errorf("%s forgotten: %d experience", name, view.Progress.XP)
+		}
+	}
+}
