@@ -83,6 +83,9 @@ func (c *call) readOptions() error {
 		return badParameter("durability", errDurability)
 	}
 	c.opts.Trace = c.header("traceparent")
+	if c.request.IsGet() { // who reads may do it again without a key
+		return nil
+	}
 	if keys := c.request.Request.Header.PeekAll("Idempotency-Key"); len(keys) > 0 {
 		if len(keys) > 1 {
 			return badParameter("Idempotency-Key", events.ErrRepeated)

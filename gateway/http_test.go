@@ -234,6 +234,22 @@ func TestKeyThatIsEmptyOrSaidTwiceIsRefused(t *testing.T) {
 	}
 }
 
+// Clients that say a header with all that they send have no key for what they read.
+func TestReadNeedsNoKey(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.want(200, "PUT", "8/vitals", harbor)
+	request, err := http.NewRequestWithContext(t.Context(), "GET", s.gateways[0].URL+"/v1/characters/8", http.NoBody)
+	s.must(err)
+	request.Header["Idempotency-Key"] = []string{""}
+	answer, err := http.DefaultClient.Do(request)
+	s.must(err)
+	s.must(answer.Body.Close())
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("%d, want 200", answer.StatusCode)
+	}
+}
+
 // The answer goes into a header of the event, which has room for 64 KiB.
 func TestLongestAnswerIsPublished(t *testing.T) {
 	t.Parallel()
