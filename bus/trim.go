@@ -75,13 +75,15 @@ func (b *Bus) replayed(ctx context.Context, stream jetstream.Stream) (uint64, er
 	return floor, nil
 }
 
-// isUnderWay reports whether a replay is read, or was until a moment ago.
+// isUnderWay reports whether a replay is read, or was until a moment ago. What it has in
+// hand does not tell: the server counts as such also what one that was stopped, or killed,
+// has left, for as long as nobody goes on with it.
 func (b *Bus) isUnderWay(replay *jetstream.ConsumerInfo) bool {
 	last := replay.Created
 	if handedOut := replay.Delivered.Last; handedOut != nil { // since its leader leads, and it was last moved
 		last = *handedOut
 	}
-	return replay.NumWaiting > 0 || replay.NumAckPending > 0 || time.Since(last) < b.replayRest
+	return replay.NumWaiting > 0 || time.Since(last) < b.replayRest
 }
 
 // dropTo is the sequence behind which messages take share of the stream's limit, as far

@@ -138,10 +138,31 @@ func TestTrimKeepsWhatAReplayHasNotComeTo(t *testing.T) {
 	left(3)
 	r.trim(0, 2)
 
-	r.bus.SetReplayRest(0)
 	hand := r.take(source, 1)
 	r.trim(0, 0)
 	r.ack(hand...)
 	left(2)
-	r.trim(0, 3)
+	r.trim(0, 1)
+
+	r.bus.SetReplayRest(0)
+	r.trim(0, 2)
+}
+
+// What a replay that was stopped gave back the server counts as handed out until somebody
+// goes on with it, and so what one had in hand that was killed.
+func TestTrimDropsWhatAStoppedReplayHadInHand(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	for range 5 {
+		r.publish(r.vitals(42))
+	}
+	r.ack(r.take(r.source(events.ScopeVitals), 5)...)
+	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: "stopped"})
+	r.must(err)
+	r.take(source, 1)
+	r.must(r.take(source, 1)[0].Nak())
+	r.trim(0, 0)
+
+	r.bus.SetReplayRest(0)
+	r.trim(0, 5)
 }
