@@ -75,7 +75,7 @@ func fetchVarz(ctx context.Context, url string, v *varz) error {
 		return fmt.Errorf("GET %s: %s", secret.URLs(url), resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxVarz)).Decode(v); err != nil {
-		return fmt.Errorf("GET %s: %w", url, err)
+		return fmt.Errorf("GET %s: %w", secret.URLs(url), err)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -233,6 +235,14 @@ func TestSyncIntervalComesFromTheMonitoringEndpoint(t *testing.T) {
 			}
 		})
 	}
+	t.Run("something else", func(t *testing.T) {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }))
+		defer other.Close()
+		m := readMonitor(t.Context(), strings.Replace(other.URL, "http://", "http://watcher:hush@", 1))
+		if m.Err == "" || strings.Contains(m.Err, "hush") {
+			t.Errorf("read %+v from what is no server", m)
+		}
+	})
 	t.Run("nobody there", func(t *testing.T) {
 		if m := readMonitor(t.Context(), "http://"+refusing(t)); m.Err == "" {
 			t.Errorf("read %+v from nobody", m)
