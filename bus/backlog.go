@@ -41,13 +41,18 @@ func (b *Bus) Backlog(ctx context.Context, scope events.Scope) (out Backlog, err
 	return out, nil
 }
 
-// inHand is for how long savers have an event in hand that they have no backlog of.
-const inHand = 10 * time.Second
+const (
+	// inHand is for how long savers have an event in hand that they have no backlog of.
+	inHand = 10 * time.Second
+	// fewInHand may be those of some characters that do not get through.
+	fewInHand = 1000
+)
 
 // WaitsSince is the time from which on events of a scope may wait for a saver: that of
 // the oldest that is not settled. But where all have been handed out, apart from what was
 // stored just now, there is no backlog, and what is not settled does not get through, as
-// of a locked row: it says nothing of what lies behind it.
+// of a locked row: it says nothing of what lies behind it. Where many are in hand and none
+// gets through, the database takes nothing, and all of them wait.
 func (b *Bus) WaitsSince(ctx context.Context, scope events.Scope) (time.Time, error) {
 	asked := time.Now()
 	since, err := b.waitsSince(ctx, scope, asked)
@@ -62,6 +67,9 @@ func (b *Bus) waitsSince(ctx context.Context, scope events.Scope, asked time.Tim
 	oldest, consumer, err := b.unsettled(ctx, stream, ConsumerName(scope))
 	if err != nil || oldest == nil {
 		return asked, err
+	}
+	if saved := consumer.AckFloor.Last; consumer.NumAckPending > fewInHand && (saved == nil || asked.Sub(*saved) > inHand) {
+		return oldest.Time, nil
 	}
 	handedOut := max(consumer.Delivered.Stream, consumer.AckFloor.Stream)
 	next, err := b.firstPassing(ctx, place{sequence: handedOut + 1}, consumer.Config.FilterSubject)

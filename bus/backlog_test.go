@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -95,5 +96,30 @@ func TestWhatWaitsIsNotWhatIsStuck(t *testing.T) {
 	r.publish(r.vitals(3))
 	if got := since(); !got.After(meta.Timestamp) || got.After(time.Now()) {
 		t.Errorf("only the newest waits, since %s", got)
+	}
+}
+
+// Many that are in hand, and none of which gets through, are what a database leaves that
+// takes nothing: all of them wait.
+func TestWhatIsInHandWaitsWhereNothingGetsThrough(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	const many = 1100
+	r.publish(slices.Repeat([]events.StateChanged{r.vitals(42)}, many)...)
+	hand := r.take(r.source(events.ScopeVitals), many)
+	oldest, err := hand[0].Metadata()
+	r.must(err)
+	got, err := r.bus.WaitsSince(t.Context(), events.ScopeVitals)
+	r.must(err)
+	if !got.Equal(oldest.Timestamp) {
+		t.Errorf("nothing gets through, and waits since %s, want %s", got, oldest.Timestamp)
+	}
+
+	r.ack(hand[1])
+	before := time.Now()
+	got, err = r.bus.WaitsSince(t.Context(), events.ScopeVitals)
+	r.must(err)
+	if got.Before(before) {
+		t.Errorf("one got through, and waits since %s", got)
 	}
 }

@@ -122,6 +122,42 @@ func TestCleanupLeavesTheBacklogAlone(t *testing.T) {
 	s.wantEqual()
 }
 
+// A PostgreSQL that answers and takes no writes leaves savers with all in hand that there
+// is: cleanup publishes none of it a second time.
+func TestCleanupLeavesAloneWhatIsInHandWhileNothingIsSaved(t *testing.T) {
+	t.Parallel()
+	const chars = 1100
+	s := newSystem(t)
+	s.save()
+	tx, err := s.pool.Begin(t.Context())
+	if err == nil {
+		_, err = tx.Exec(t.Context(), "LOCK TABLE character_vitals IN SHARE MODE")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	for char := 1; char <= chars; char++ {
+		s.want(200, "PUT", strconv.Itoa(char)+"/vitals", harbor)
+	}
+	stacktest.Eventually(t, "savers have all in hand", func() bool {
+		backlog, err := s.bus.Backlog(t.Context(), events.ScopeVitals)
+		return err == nil && backlog.InFlight == chars
+	})
+	const grace = time.Second
+	time.Sleep(grace)
+	if err := s.cleanup(grace).Sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.published()); n != chars {
+		t.Errorf("%d events in the stream, want the %d of the actions", n, chars)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wantEqual()
+}
+
 // A row that somebody has locked keeps an event from being settled, for as long as it
 // lasts: what was never published of others is not taken to wait behind it.
 func TestLockedRowDoesNotStopTheSweep(t *testing.T) {
