@@ -57,7 +57,8 @@ func (l *lane) saveInHand(ctx context.Context, b *batch) {
 }
 
 // maxTries with an unknown error, of one event alone, before it is taken for a bad one;
-// and of a batch in a row that end the connection, before it is taken for stuck.
+// and of a batch that end the server's connection, before it is taken for stuck. Of a part
+// of what is stuck one suffices: it may end the whole server each time.
 const maxTries = 5
 
 // save stores b, or the parts of it that can be stored now: a batch with an event
@@ -71,10 +72,10 @@ func (l *lane) save(ctx context.Context, b *batch, timeout time.Duration) error 
 			return nil
 		}
 		kind := KindOf(err)
-		if cutOff++; !isCutOff(err) {
-			cutOff = 0
-		} else if cutOff == maxTries {
-			kind = KindStuck
+		if isCutOff(err) {
+			if cutOff++; cutOff == maxTries || timeout < l.SaveTimeout {
+				kind = KindStuck
+			}
 		}
 		l.Metrics.failed(l.Saver.Scope(), kind)
 		if kind == KindBug {
