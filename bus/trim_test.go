@@ -1,7 +1,6 @@
 package bus_test
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -71,6 +70,15 @@ func (r *rig) trim(share float64, want uint64) {
 	}
 }
 
+// settle publishes so many events and acknowledges them.
+func (r *rig) settle(n int) {
+	r.t.Helper()
+	for range n {
+		r.publish(r.vitals(42))
+	}
+	r.ack(r.take(r.source(events.ScopeVitals), n)...)
+}
+
 // What is saved is kept for replays as long as there is room, and what was saved last
 // also then: joins read it.
 func TestTrimKeepsAllWhileThereIsRoom(t *testing.T) {
@@ -80,8 +88,7 @@ func TestTrimKeepsAllWhileThereIsRoom(t *testing.T) {
 	r := newRig(t, topology)
 	fill := func(share float64) {
 		for float64(r.stream("SYNC").State.Bytes) < share*float64(topology.MaxBytes) {
-			r.publish(slices.Repeat([]events.StateChanged{r.vitals(42)}, 10)...)
-			r.ack(r.take(r.source(events.ScopeVitals), 10)...)
+			r.settle(10)
 		}
 	}
 
@@ -108,8 +115,7 @@ func TestTrimOfAStreamWithoutALimitDropsNothing(t *testing.T) {
 	_, err := r.js.CreateStream(t.Context(), cfg)
 	r.must(err)
 	r.must(r.bus.Ensure(t.Context(), seldom))
-	r.publish(r.vitals(42))
-	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+	r.settle(1)
 
 	r.trim(0, 0)
 }
@@ -119,10 +125,7 @@ func TestTrimOfAStreamWithoutALimitDropsNothing(t *testing.T) {
 func TestTrimKeepsWhatAReplayHasNotComeTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	for range 5 {
-		r.publish(r.vitals(42))
-	}
-	r.ack(r.take(r.source(events.ScopeVitals), 5)...)
+	r.settle(5)
 	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{})
 	r.must(err)
 	r.trim(0, 0)
@@ -148,15 +151,12 @@ func TestTrimKeepsWhatAReplayHasNotComeTo(t *testing.T) {
 	r.trim(0, 2)
 }
 
-// What a replay that was stopped gave back the server counts as handed out until somebody
-// goes on with it, and so what one had in hand that was killed.
+// Of a replay that was stopped or killed the server counts what it had in hand as handed
+// out until somebody goes on with it.
 func TestTrimDropsWhatAStoppedReplayHadInHand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	for range 5 {
-		r.publish(r.vitals(42))
-	}
-	r.ack(r.take(r.source(events.ScopeVitals), 5)...)
+	r.settle(5)
 	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: "stopped"})
 	r.must(err)
 	r.take(source, 1)
