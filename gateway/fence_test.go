@@ -239,6 +239,7 @@ func TestRepeatedTradeOlderThanTheFenceIsNotPublished(t *testing.T) {
 	sleeper.Cold = &slowCold{s.cold, sync.OnceFunc(func() {
 		s.flush()
 		other := s.fenced(fence)
+		other.PublishBy = time.Minute // also where the machine is slow
 		give(other, game.Trade{ID: uuid.New(), From: 1, To: 3, Items: trade.Items})
 		if _, err := other.Look(t.Context(), 2); err != nil {
 			t.Error(err)
