@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -51,35 +50,22 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 // everybody has forgotten the request, and its end would be, too. Its mark tells until the
 // history has it. Where PostgreSQL does not answer it is taken for a new one, as a trade is.
 func (s *Service) isFought(ctx context.Context, char events.CharID, fight uuid.UUID, key string) (bool, error) {
-	l, err := s.marked(ctx, char, key)
+	loading, cancel := s.acting.within(ctx)
+	defer cancel()
+	l, err := s.load(loading, char, game.Want{Dirty: true, Request: key})
 	if err != nil || l.Record != "" { // the request is not forgotten
 		return false, err
 	}
 	if _, unsaved := l.Dirty[events.RowFight(fight)]; unsaved {
 		return true, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
+	asking, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()
-	saved, err := s.Cold.SavedFights(ctx, []uuid.UUID{fight})
+	saved, err := s.Cold.SavedFights(asking, []uuid.UUID{fight})
 	if err != nil {
 		s.Log.Debug("fight not looked up", "session_id", fight, "err", err)
 	}
 	return len(saved) > 0, nil
-}
-
-// marked loads the marks of a copy that is verified, unless the answer to a request is known.
-func (s *Service) marked(ctx context.Context, char events.CharID, key string) (*game.Loaded, error) {
-	ctx, cancel := s.acting.within(ctx)
-	defer cancel()
-	for {
-		l, err := s.Hot.Load(ctx, char, game.Want{Dirty: true, Request: key})
-		if err != nil || l.Verified || l.Record != "" {
-			return l, err
-		}
-		if err := s.joinUnverified(ctx, char, true); !errors.Is(err, errJoined) {
-			return nil, err
-		}
-	}
 }
 
 // sessionID makes the id of a session. A request that may be repeated always

@@ -100,11 +100,11 @@ func (s *Service) commitJoin(ctx context.Context, loaded *game.Loaded, joined *g
 }
 
 // load is Hot.Load of a copy that is verified; a character that nobody knows
-// yet comes back as it is. Both for reading.
+// yet, or that knows the answer to the request, comes back as it is. All for reading.
 func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
 	for {
 		loaded, err := s.Hot.Load(ctx, char, want)
-		if err != nil || loaded.Verified {
+		if err != nil || loaded.Verified || loaded.Record != "" {
 			return loaded, err
 		}
 		if err := s.joinUnverified(ctx, char, false); !errors.Is(err, errJoined) {
