@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-faster/jx"
 	"github.com/google/uuid"
@@ -25,6 +27,7 @@ var (
 	errPositive = errors.New("must be at least 1")
 	errMany     = fmt.Errorf("must name at most %d items", maxDeltas)
 	errNil      = errors.New("must not be the nil UUID")
+	errHalf     = errors.New("must not contain U+FFFD or half of a surrogate pair")
 )
 
 var (
@@ -83,12 +86,23 @@ func readDelta(d *jx.Decoder, fields strictjson.Fields) (delta game.ItemDelta, e
 			delta.Delta, err = strictjson.Int64(d)
 			return err
 		}
-		if delta.ItemID, err = strictjson.String(d); err == nil {
-			err = events.CheckText(delta.ItemID)
-		}
+		delta.ItemID, err = readName(d)
 		return err
 	})
 	return delta, err
+}
+
+// readName reads the name of a row. U+FFFD is refused: JSON decoders put it where half
+// of a surrogate pair was, so two names of which each has such a half would be one.
+func readName(d *jx.Decoder) (string, error) {
+	name, err := strictjson.String(d)
+	if err != nil {
+		return "", err
+	}
+	if strings.ContainsRune(name, utf8.RuneError) {
+		return "", errHalf
+	}
+	return name, events.CheckText(name)
 }
 
 func decodeEntry(context game.Context, body []byte) (game.Entry, error) {
@@ -104,9 +118,7 @@ func decodeEntry(context game.Context, body []byte) (game.Entry, error) {
 	}
 	err := strictjson.Document(body, func(d *jx.Decoder) error {
 		return fields.Read(d, func(int) (err error) {
-			if entry.ScenarioID, err = strictjson.String(d); err == nil {
-				err = events.CheckText(entry.ScenarioID)
-			}
+			entry.ScenarioID, err = readName(d)
 			return err
 		})
 	})
