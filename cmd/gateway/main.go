@@ -69,6 +69,7 @@ func (healthcheckCmd) Run(ctx context.Context, c *cli) error {
 func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	program.TuneGC(0)
 	log := cfg.Logger(stderr)
+	hot.LogTo(log)
 	store, err := hot.Open(cfg.RedisURL)
 	if err != nil {
 		return err

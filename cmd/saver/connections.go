@@ -28,6 +28,7 @@ type connections struct {
 }
 
 func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connections, error) {
+	hot.LogTo(log)
 	store, err := hot.Open(c.RedisURL)
 	if err != nil {
 		return nil, err
