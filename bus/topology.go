@@ -39,14 +39,15 @@ type Topology struct {
 	// AckWait is how long a saver may hold an event without a sign of life
 	// before another gets it. Defaults to 10 s.
 	AckWait time.Duration
-	// CleanupEvery is the time between two sweeps, whole seconds. Defaults to 10 s.
+	// CleanupEvery is the time between two sweeps, in whole seconds, at least one: that is
+	// what the server's schedules can do. Defaults to 10 s.
 	CleanupEvery time.Duration
 }
 
 func (t Topology) withDefaults() Topology {
 	t.MaxAge = cmp.Or(max(t.MaxAge, 0), 7*24*time.Hour)
 	t.AckWait = cmp.Or(max(t.AckWait, 0), 10*time.Second)
-	t.CleanupEvery = cmp.Or(max(t.CleanupEvery, 0), 10*time.Second)
+	t.CleanupEvery = max(cmp.Or(max(t.CleanupEvery, 0), 10*time.Second).Round(time.Second), time.Second)
 	t.Replicas = max(t.Replicas, 1)
 	t.MaxBytes = cmp.Or(max(t.MaxBytes, 0), 8<<30)
 	return t
@@ -293,7 +294,7 @@ func (b *Bus) ensureSchedule(ctx context.Context, t Topology) error {
 	if err != nil {
 		return named(StreamClock, unavailable(err))
 	}
-	every := "@every " + t.CleanupEvery.Round(time.Second).String()
+	every := "@every " + t.CleanupEvery.String()
 	armed, err := stream.GetLastMsgForSubject(ctx, SubjectSchedule)
 	if err == nil && armed.Header.Get("Nats-Schedule") == every {
 		return nil

@@ -93,6 +93,12 @@ func TestEnsureArmsTheSweepersTick(t *testing.T) {
 	r := newRig(t, bus.Topology{CleanupEvery: 90 * time.Minute})
 
 	equal(t, "schedule", r.schedule(), []string{"@every 1h30m0s", "sync.cleanup"})
+
+	// The server takes whole seconds, and not none.
+	for asked, armed := range map[time.Duration]string{time.Millisecond: "@every 1s", 1700 * time.Millisecond: "@every 2s"} {
+		r.must(r.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: asked}))
+		equal(t, "schedule", r.schedule(), []string{armed, "sync.cleanup"})
+	}
 }
 
 // schedule is how often the tick comes, and where.

@@ -39,7 +39,7 @@ type Streams struct {
 	MaxAge       time.Duration `name:"sync-max-age" env:"SYNC_MAX_AGE" default:"168h" help:"How long events are kept for replays."`
 	MaxBytes     int64         `name:"sync-max-bytes" env:"SYNC_MAX_BYTES" default:"8589934592" help:"Size of the stream of changes, in bytes. When it is full, answers say hot."`
 	AckWait      time.Duration `name:"ack-wait" env:"ACK_WAIT" default:"10s" help:"How soon another saver takes over the events of one that died."`
-	CleanupEvery time.Duration `name:"cleanup-every" env:"CLEANUP_EVERY" default:"10s" help:"Time between two sweeps, whole seconds."`
+	CleanupEvery time.Duration `name:"cleanup-every" env:"CLEANUP_EVERY" default:"10s" help:"Time between two sweeps, whole seconds, at least one."`
 }
 
 // Topology is the same for the bus.
