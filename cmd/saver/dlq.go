@@ -10,6 +10,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/savers"
 )
 
@@ -30,32 +31,19 @@ type which struct {
 
 var errWhich = errors.New("name sequences, or --all (with --scope and --char, all of these)")
 
-// letters reads the letters that w names. The error wraps bus.ErrNoLetter where no more is
-// wrong than that some are gone.
-func (w which) letters(ctx context.Context, b *bus.Bus) (letters []events.DeadLetter, err error) {
+// sequences lists the letters that w names; their bodies may be more than memory holds.
+func (w which) sequences(ctx context.Context, b *bus.Bus) (all []uint64, err error) {
 	if w.All == (len(w.Sequence) > 0) {
 		return nil, errWhich
 	}
-	if w.All {
-		err = b.Letters(ctx, w.Scope.scope(), w.Char.id(), func(l events.DeadLetter) bool {
-			letters = append(letters, l)
-			return true
-		})
-		return letters, err
+	if !w.All {
+		return w.Sequence, nil
 	}
-	var gone []error
-	for _, seq := range w.Sequence {
-		l, err := b.Letter(ctx, seq)
-		switch {
-		case errors.Is(err, bus.ErrNoLetter):
-			gone = append(gone, err)
-		case err != nil:
-			return nil, err
-		default:
-			letters = append(letters, l)
-		}
-	}
-	return letters, errors.Join(gone...)
+	err = b.Letters(ctx, w.Scope.scope(), w.Char.id(), func(l events.DeadLetter) bool {
+		all = append(all, l.Sequence)
+		return true
+	})
+	return all, err
 }
 
 type dlqListCmd struct {
@@ -158,26 +146,34 @@ func (d dlqDropCmd) Run(ctx context.Context, c *cli, out *output) error {
 }
 
 // each does something to the letters that w names, and says to how many. One that fails
-// stops no other.
+// stops no other; one of all that is gone meanwhile does not fail.
 func (w which) each(ctx context.Context, c *cli, out *output, done string, do func(context.Context, *bus.Bus, events.DeadLetter) error) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
-		letters, err := w.letters(ctx, conns.bus)
-		if err != nil && !errors.Is(err, bus.ErrNoLetter) {
+		sequences, err := w.sequences(ctx, conns.bus)
+		if err != nil {
 			return err
 		}
-		failed := []error{err}
+		progress := program.NewProgress(out.Err)
+		var failed []error
 		n := 0
-		for _, l := range letters {
+		for i, seq := range sequences {
 			if ctx.Err() != nil {
 				failed = append(failed, ctx.Err())
 				break
 			}
-			if err := do(ctx, conns.bus, l); err != nil {
-				failed = append(failed, err)
-				continue
+			l, err := conns.bus.Letter(ctx, seq)
+			if err == nil {
+				err = do(ctx, conns.bus, l)
 			}
-			n++
+			switch {
+			case err == nil:
+				n++
+			case !w.All || !errors.Is(err, bus.ErrNoLetter):
+				failed = append(failed, err)
+			}
+			progress.Show(fmt.Sprintf("%d of %d dead letters", i+1, len(sequences)))
 		}
+		progress.Done()
 		_, err = fmt.Fprintf(out.Out, "%d dead letters %s\n", n, done)
 		return errors.Join(append(failed, err)...)
 	})
