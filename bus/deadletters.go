@@ -123,14 +123,7 @@ func covers(newer *events.StateChanged, older []byte) bool {
 	if err != nil || e.CharID != newer.CharID {
 		return false
 	}
-	said := make(map[events.RowKey]events.Version)
-	for _, row := range newer.Rows() {
-		said[row.Key] = max(said[row.Key], row.Version)
-	}
-	for _, row := range e.Rows() {
-		if said[row.Key] < row.Version {
-			return false
-		}
-	}
-	return true
+	said := make(events.RowVersions)
+	said.Add(newer.Rows()...)
+	return said.Has(e.Rows()...)
 }

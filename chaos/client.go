@@ -236,7 +236,7 @@ func (m *model) seen(at time.Time, v *view) {
 // isFirm reports whether a row with these marks beside it outlives Redis. A scenario
 // that is lost is not open, whatever the mirror shows, so what is open is as firm as
 // the scenarios are.
-func isFirm(key events.RowKey, dirty map[events.RowKey]events.Version) bool {
+func isFirm(key events.RowKey, dirty events.RowVersions) bool {
 	for marked := range dirty {
 		if marked == key || key == rowContexts && marked.Scope() == events.ScopeScenario {
 			return false

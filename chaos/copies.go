@@ -128,8 +128,8 @@ func (v *view) cells() map[events.RowKey]cell {
 	return copied
 }
 
-func (v *view) dirty() map[events.RowKey]events.Version {
-	marks := make(map[events.RowKey]events.Version)
+func (v *view) dirty() events.RowVersions {
+	marks := make(events.RowVersions)
 	for _, d := range v.Dirty {
 		marks[d.Row] = d.Version
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // versions are rows, by character.
-type versions map[events.CharID]map[events.RowKey]events.Version
+type versions map[events.CharID]events.RowVersions
 
 func (v versions) set(char int64, row events.RowKey, version int64) {
 	v[events.CharID(char)][row] = events.Version(version)
@@ -22,11 +22,11 @@ func (v versions) set(char int64, row events.RowKey, version int64) {
 // Rows returns at which versions the rows that wanted names are saved. Each
 // character of wanted is in the answer. It reads nothing else, in one round trip:
 // a bag may be large, and is often not what is asked for.
-func (s *Store) Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (s *Store) Rows(ctx context.Context, wanted map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error) {
 	saved := make(versions, len(wanted))
 	of := rowsOf{fights: make(map[uuid.UUID]events.CharID), transfers: make(map[uuid.UUID][]events.CharID)}
 	for char, rows := range wanted {
-		saved[char] = make(map[events.RowKey]events.Version, len(rows))
+		saved[char] = make(events.RowVersions, len(rows))
 		for row := range rows {
 			of.add(char, row)
 		}

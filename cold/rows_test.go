@@ -28,7 +28,7 @@ func TestRowsAreThoseThatAreNamed(t *testing.T) {
 		}
 	}
 	completed := events.Transfer{ID: done, From: 1, To: 2, Version: 20, ToVersion: 21}
-	saved := map[events.CharID]map[events.RowKey]events.Version{
+	saved := map[events.CharID]events.RowVersions{
 		1: {
 			events.RowVitals: 11, events.RowProgress: 13, events.RowItem("potion"): 15, events.RowItem("a:b"): 16,
 			events.RowScenario("old:road"): 18, events.RowFight(fight): 19, events.RowTransfer(done): completed.Row().Version,
@@ -36,11 +36,11 @@ func TestRowsAreThoseThatAreNamed(t *testing.T) {
 		2: {events.RowVitals: 12, events.RowProgress: 14, events.RowItem("potion"): 17, events.RowTransfer(done): completed.Row().Version, events.RowTransfer(escrow): 22},
 		3: {},
 	}
-	check := func(wanted map[events.CharID]map[events.RowKey]events.Version) {
+	check := func(wanted map[events.CharID]events.RowVersions) {
 		t.Helper()
-		want := make(map[events.CharID]map[events.RowKey]events.Version)
+		want := make(map[events.CharID]events.RowVersions)
 		for char, rows := range wanted {
-			want[char] = make(map[events.RowKey]events.Version)
+			want[char] = make(events.RowVersions)
 			for row := range rows {
 				if version, ok := saved[char][row]; ok {
 					want[char][row] = version
@@ -53,9 +53,9 @@ func TestRowsAreThoseThatAreNamed(t *testing.T) {
 		}
 	}
 	check(nil)
-	all := make(map[events.CharID]map[events.RowKey]events.Version)
+	all := make(map[events.CharID]events.RowVersions)
 	for char := range saved {
-		all[char] = map[events.RowKey]events.Version{
+		all[char] = events.RowVersions{
 			events.RowItem("rope"): 1, events.RowItem("b"): 1, events.RowScenario("road"): 1, events.RowFight(uuid.New()): 1,
 			events.RowTransfer(uuid.New()): 1, "contexts": 1,
 		}
@@ -63,7 +63,7 @@ func TestRowsAreThoseThatAreNamed(t *testing.T) {
 			all[char][row] = 1
 		}
 		for row := range all[char] {
-			check(map[events.CharID]map[events.RowKey]events.Version{char: {row: 1}})
+			check(map[events.CharID]events.RowVersions{char: {row: 1}})
 		}
 	}
 	all[1][events.RowTransfer(escrow)] = 1 // its sender is not done with it

@@ -12,6 +12,27 @@ type Row struct {
 	Version Version
 }
 
+// RowVersions are rows of one character, each at a version: what is dirty, what
+// is saved, what somebody asks for.
+type RowVersions map[RowKey]Version
+
+// Add takes in rows; where one is there already the higher version stays.
+func (v RowVersions) Add(rows ...Row) {
+	for _, row := range rows {
+		v[row.Key] = max(v[row.Key], row.Version)
+	}
+}
+
+// Has reports whether each of some rows is there, at its version or above.
+func (v RowVersions) Has(rows ...Row) bool {
+	for _, row := range rows {
+		if v[row.Key] < row.Version {
+			return false
+		}
+	}
+	return true
+}
+
 // A RowKey names a row among those of one character, as in "item:potion".
 type RowKey string
 

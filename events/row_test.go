@@ -85,3 +85,19 @@ func TestIsUnavailableTellsWhat(t *testing.T) {
 		t.Error("something else is told to be")
 	}
 }
+
+func TestRowVersionsKeepTheHighestAndHaveWhatIsNoNewer(t *testing.T) {
+	potion := events.RowItem("potion")
+	var none events.RowVersions
+	if none.Has(events.Row{Key: potion, Version: 1}) || !none.Has() {
+		t.Error("no rows must have nothing but nothing")
+	}
+	rows := make(events.RowVersions)
+	rows.Add(events.Row{Key: potion, Version: 7}, events.Row{Key: potion, Version: 5})
+	if !rows.Has(events.Row{Key: potion, Version: 7}) {
+		t.Errorf("an older row has taken the place of a newer one: %v", rows)
+	}
+	if rows.Has(events.Row{Key: potion, Version: 7}, events.Row{Key: potion, Version: 8}) {
+		t.Error("a newer row is not there, and was found")
+	}
+}

@@ -119,8 +119,8 @@ func itemsFrom(changes []events.ItemChange, v events.Version) map[string]Item {
 
 // Rows lists each row of the state with its version: what PostgreSQL has to
 // hold for the state to be saved.
-func (s *State) Rows() map[events.RowKey]events.Version {
-	rows := make(map[events.RowKey]events.Version)
+func (s *State) Rows() events.RowVersions {
+	rows := make(events.RowVersions)
 	if s.Vitals != nil {
 		rows[events.RowVitals] = s.Vitals.Version
 	}

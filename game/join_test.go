@@ -20,12 +20,11 @@ func same(a, b *game.State) string {
 }
 
 func known(s *game.State) any {
-	type row map[events.RowKey]events.Version
 	said := saidRows(s)
 	said.Version, said.Contexts = s.Version, s.Contexts
 	return struct {
 		State game.State
-		Rows  row
+		Rows  events.RowVersions
 	}{said, s.Rows()}
 }
 
@@ -139,7 +138,7 @@ func TestLateCopyDoesNotOverwrite(t *testing.T) {
 func TestCopiesFillEachOther(t *testing.T) {
 	a := &game.State{Version: 9, Progress: game.Progress{XP: 5, Version: 9}, Items: map[string]game.Item{"coin": {Quantity: 1, Version: 9}, "sword": {Quantity: 1, Version: 2}}}
 	b := &game.State{Version: 8, Vitals: &game.Vitals{Version: 8}, Items: map[string]game.Item{"potion": {Quantity: 4, Version: 8}, "sword": {Quantity: 0, Version: 3}}}
-	want := map[events.RowKey]events.Version{
+	want := events.RowVersions{
 		events.RowVitals: 8, events.RowProgress: 9, events.RowItem("coin"): 9, events.RowItem("potion"): 8, events.RowItem("sword"): 3,
 	}
 	got := join(a, b)

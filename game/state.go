@@ -32,7 +32,7 @@ type State struct {
 	// Transfers are the trades that are not saved yet: those of the character
 	// itself, and those that the items it got by them come from.
 	Transfers map[uuid.UUID]events.Transfer
-	Dirty     map[events.RowKey]events.Version
+	Dirty     events.RowVersions
 }
 
 // A Part is what a decision may depend on and a commit may expect.

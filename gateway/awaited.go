@@ -125,28 +125,24 @@ func (s *Service) saved(ctx context.Context, waiting []*awaitedSave) ([]*awaited
 }
 
 // in reports whether all rows are saved.
-func (a *awaitedSave) in(saved map[events.CharID]map[events.RowKey]events.Version) bool {
+func (a *awaitedSave) in(saved map[events.CharID]events.RowVersions) bool {
 	for char, rows := range a.rows {
-		for _, row := range rows {
-			if saved[char][row.Key] < row.Version {
-				return false
-			}
+		if !saved[char].Has(rows...) {
+			return false
 		}
 	}
 	return true
 }
 
 // wantedBy are the rows of all who wait.
-func wantedBy(waiting []*awaitedSave) map[events.CharID]map[events.RowKey]events.Version {
-	wanted := make(map[events.CharID]map[events.RowKey]events.Version)
+func wantedBy(waiting []*awaitedSave) map[events.CharID]events.RowVersions {
+	wanted := make(map[events.CharID]events.RowVersions)
 	for _, one := range waiting {
 		for char, rows := range one.rows {
 			if wanted[char] == nil {
-				wanted[char] = make(map[events.RowKey]events.Version)
+				wanted[char] = make(events.RowVersions)
 			}
-			for _, row := range rows {
-				wanted[char][row.Key] = row.Version
-			}
+			wanted[char].Add(rows...)
 		}
 	}
 	return wanted

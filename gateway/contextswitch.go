@@ -118,5 +118,5 @@ func (s *Service) RefreshMirror(ctx context.Context, char events.CharID) error {
 	if err := s.Mirror.Put(ctx, char, l.Contexts); err != nil {
 		return err
 	}
-	return s.Hot.Clear(ctx, map[events.CharID]map[events.RowKey]events.Version{char: {game.RowContexts: l.Contexts.Version}})
+	return s.Hot.Clear(ctx, map[events.CharID]events.RowVersions{char: {game.RowContexts: l.Contexts.Version}})
 }

@@ -43,7 +43,7 @@ func (s *Service) SavedUpTo(ctx context.Context, char events.CharID) (*SavedView
 }
 
 // marksOf returns the newest version of a character, and what of it is not saved.
-func (s *Service) marksOf(ctx context.Context, char events.CharID) (events.Version, map[events.RowKey]events.Version, error) {
+func (s *Service) marksOf(ctx context.Context, char events.CharID) (events.Version, events.RowVersions, error) {
 	// The copy has to be verified: one that Redis brought back older may lack
 	// marks.
 	loaded, err := s.load(ctx, char, game.Want{Dirty: true})
@@ -57,13 +57,13 @@ func (s *Service) marksOf(ctx context.Context, char events.CharID) (events.Versi
 }
 
 // savedOf asks PostgreSQL at which versions it has the rows that are marked.
-func (s *Service) savedOf(ctx context.Context, char events.CharID, marks map[events.RowKey]events.Version) map[events.RowKey]events.Version {
+func (s *Service) savedOf(ctx context.Context, char events.CharID, marks events.RowVersions) events.RowVersions {
 	if len(marks) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
-	saved, err := s.Cold.Rows(ctx, map[events.CharID]map[events.RowKey]events.Version{char: marks})
+	saved, err := s.Cold.Rows(ctx, map[events.CharID]events.RowVersions{char: marks})
 	if err != nil {
 		s.Log.Debug("saves not looked for", "char_id", char, "err", err)
 	}
@@ -72,7 +72,7 @@ func (s *Service) savedOf(ctx context.Context, char events.CharID, marks map[eve
 
 // newSavedView does not go by the marks alone: a row has one, for its newest change, and
 // nobody knows what of the changes before that is saved but PostgreSQL.
-func newSavedView(char events.CharID, version events.Version, marks, saved map[events.RowKey]events.Version) *SavedView {
+func newSavedView(char events.CharID, version events.Version, marks, saved events.RowVersions) *SavedView {
 	view := &SavedView{CharID: char, Version: version, UpTo: make(map[events.Scope]events.Version)}
 	for _, scope := range events.Scopes() {
 		view.UpTo[scope] = version
@@ -110,7 +110,7 @@ func (s *Service) AwaitSaved(ctx context.Context, char events.CharID, v events.V
 			rows = append(rows, events.Row{Key: row, Version: min(mark, v)})
 		}
 	}
-	reached := make(map[events.RowKey]events.Version)
+	reached := make(events.RowVersions)
 	if s.waitFor(ctx, newAwaitedSave(map[events.CharID][]events.Row{char: rows})) {
 		for _, row := range rows {
 			reached[row.Key] = row.Version

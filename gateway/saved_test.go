@@ -116,7 +116,7 @@ func TestLaterChangeDoesNotHideThatAnEarlierIsNotSaved(t *testing.T) {
 // awayCold is PostgreSQL that cannot be asked what it has.
 type awayCold struct{ gateway.Cold }
 
-func (awayCold) Rows(context.Context, map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (awayCold) Rows(context.Context, map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error) {
 	return nil, events.Unavailable(events.PostgreSQL, errors.New("cut off by the test"))
 }
 
@@ -172,7 +172,7 @@ type lookedFor struct {
 	most atomic.Int64
 }
 
-func (l *lookedFor) Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (l *lookedFor) Rows(ctx context.Context, wanted map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error) {
 	l.most.Store(max(l.most.Load(), int64(len(wanted))))
 	return l.Cold.Rows(ctx, wanted)
 }
@@ -216,7 +216,7 @@ func TestAllWhoWaitForTheirSaveAreLookedForTogether(t *testing.T) {
 // blindCold is PostgreSQL that tells nobody what it has.
 type blindCold struct{ gateway.Cold }
 
-func (blindCold) Rows(context.Context, map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (blindCold) Rows(context.Context, map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error) {
 	return nil, nil
 }
 

@@ -31,7 +31,7 @@ type Hot interface {
 	// Complete reports whether a character that Redis does not have has nothing
 	// left to save.
 	Complete(ctx context.Context) (bool, error)
-	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
+	Clear(ctx context.Context, saved map[events.CharID]events.RowVersions) error
 }
 
 // Stream is the way to the savers; see bus.Bus.
@@ -64,7 +64,7 @@ type Cold interface {
 	Load(ctx context.Context, char events.CharID) (*game.State, error)
 	Fights(ctx context.Context, char events.CharID, before events.Version, limit int32) ([]game.FightRecord, error)
 	SavedFights(ctx context.Context, sessions []uuid.UUID) (map[uuid.UUID]events.Version, error)
-	Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error)
+	Rows(ctx context.Context, wanted map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error)
 	Transfer(ctx context.Context, id uuid.UUID) (t events.Transfer, ok bool, err error)
 	Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error)
 }
@@ -136,7 +136,7 @@ func (s Service) WithDefaults() *Service {
 	s.copies, s.ties = newCopies(), newTies()
 	s.noting = new(sync.Mutex)
 	s.awaited = &awaitedSaves{waiting: make(map[*awaitedSave]struct{})}
-	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]map[events.RowKey]events.Version)}
+	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]events.RowVersions)}
 	def(&s.PublishTimeout, 50*time.Millisecond)
 	def(&s.ActionTimeout, 2*time.Second)
 	s.acting, s.publishing = &deadlines{timeout: s.ActionTimeout}, &deadlines{timeout: s.PublishTimeout}

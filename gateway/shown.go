@@ -17,7 +17,7 @@ type shownMarks struct {
 
 	mu      sync.Mutex // guards the rest
 	busy    bool
-	waiting map[events.CharID]map[events.RowKey]events.Version
+	waiting map[events.CharID]events.RowVersions
 }
 
 // gatherMarks is how long marks gather: one by one, each costs a round trip of
@@ -46,7 +46,7 @@ func (s *Service) clearLater(char events.CharID, v events.Version) {
 	if len(m.waiting) >= maxWaiting {
 		return
 	}
-	m.waiting[char] = map[events.RowKey]events.Version{game.RowContexts: max(v, m.waiting[char][game.RowContexts])}
+	m.waiting[char] = events.RowVersions{game.RowContexts: max(v, m.waiting[char][game.RowContexts])}
 	if !m.busy {
 		m.busy = true
 		m.running.Go(s.clearShown)
@@ -70,11 +70,11 @@ func (s *Service) clearShown() {
 }
 
 // take returns what waits. Where that is nothing, the next has to begin anew.
-func (m *shownMarks) take() map[events.CharID]map[events.RowKey]events.Version {
+func (m *shownMarks) take() map[events.CharID]events.RowVersions {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	marks := m.waiting
-	m.waiting = make(map[events.CharID]map[events.RowKey]events.Version)
+	m.waiting = make(map[events.CharID]events.RowVersions)
 	m.busy = len(marks) > 0
 	return marks
 }

@@ -86,7 +86,7 @@ type badBlock struct {
 	char events.CharID
 }
 
-func (b badBlock) Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (b badBlock) Rows(ctx context.Context, wanted map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error) {
 	if _, ok := wanted[b.char]; ok {
 		return nil, events.Unavailable(events.PostgreSQL, &pgconn.PgError{Code: "XX001", Message: "invalid page in block 7 of relation base/5/16400"})
 	}

@@ -72,13 +72,11 @@ func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Optio
 // clearSavedTrade clears the marks of both sides of a trade that PostgreSQL has, as
 // the save of an event of theirs would have done: there may never be one.
 func (s *Service) clearSavedTrade(ctx context.Context, t *events.Transfer) {
-	saved := make(map[events.CharID]map[events.RowKey]events.Version, 2)
+	saved := make(map[events.CharID]events.RowVersions, 2)
 	for _, char := range []events.CharID{t.From, t.To} {
 		side := game.TransferEvent(*t, char, []events.Transfer{*t})
-		saved[char] = make(map[events.RowKey]events.Version)
-		for _, row := range side.Rows() {
-			saved[char][row.Key] = row.Version
-		}
+		saved[char] = make(events.RowVersions)
+		saved[char].Add(side.Rows()...)
 	}
 	if err := s.Hot.Clear(ctx, saved); err != nil {
 		s.Log.Debug("marks of a saved trade not cleared; cleanup will", "transfer_id", t.ID, "err", err)

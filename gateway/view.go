@@ -173,7 +173,7 @@ func newSessionView(id uuid.UUID, s game.Session) SessionView {
 	return view
 }
 
-func dirtyViews(marks map[events.RowKey]events.Version) []DirtyView {
+func dirtyViews(marks events.RowVersions) []DirtyView {
 	views := []DirtyView{}
 	for _, row := range slices.Sorted(maps.Keys(marks)) {
 		views = append(views, DirtyView{row, row.Scope(), marks[row]})

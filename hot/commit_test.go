@@ -184,7 +184,7 @@ func TestBlindWriteLeavesTheCopyUnverified(t *testing.T) {
 			t.Errorf("known %v, verified %v", loaded.Known, loaded.Verified)
 		}
 		equal(t, "vitals", loaded.Vitals, blind.Vitals)
-		equal(t, "marks", loaded.Dirty, map[events.RowKey]events.Version{events.RowVitals: blind.Version})
+		equal(t, "marks", loaded.Dirty, events.RowVersions{events.RowVitals: blind.Version})
 		if err := r.store.Commit(r.ctx, r.vitals(char, 8), game.Request{}); !errors.Is(err, game.ErrUnverified) {
 			t.Errorf("got %v, want ErrUnverified", err)
 		}
@@ -215,7 +215,7 @@ func TestJoinWritesTheJoinedCopyAndVerifiesIt(t *testing.T) {
 		equal(t, "items", got.Items, older.Items)
 		equal(t, "scenarios", got.Scenarios, older.Scenarios)
 		equal(t, "contexts", got.Contexts.Active, older.Contexts.Active)
-		equal(t, "marks", got.Dirty, map[events.RowKey]events.Version{
+		equal(t, "marks", got.Dirty, events.RowVersions{
 			events.RowVitals: blind.Version, events.RowItem("sword"): older.Version,
 		})
 		if got.Version != blind.Version {

@@ -185,8 +185,8 @@ func (r *replies) readItems(st *game.State, want game.Want) (err error) {
 	return err
 }
 
-func readMarks(values map[string]string) map[events.RowKey]events.Version {
-	marks := make(map[events.RowKey]events.Version, len(values))
+func readMarks(values map[string]string) events.RowVersions {
+	marks := make(events.RowVersions, len(values))
 	for row, text := range values {
 		v, _ := strconv.ParseInt(text, 10, 64) // what somebody else wrote is 0, older than any change
 		marks[events.RowKey(row)] = events.Version(v)

@@ -70,7 +70,7 @@ func asState(c *game.Change) game.State {
 		Char: c.Char, Version: c.Version, Parts: make(map[game.Part]events.Version),
 		Contexts: game.Contexts{Version: c.Version, Active: maps.Clone(c.Contexts)},
 		Vitals:   c.Vitals, Progress: *c.Progress, Items: c.Items, Scenarios: c.Scenarios, Sessions: c.Sessions,
-		Transfers: c.Transfers, Dirty: make(map[events.RowKey]events.Version),
+		Transfers: c.Transfers, Dirty: make(events.RowVersions),
 	}
 	maps.DeleteFunc(s.Contexts.Active, func(_ game.Context, id uuid.UUID) bool { return id == uuid.Nil })
 	for _, part := range game.Parts {

@@ -144,7 +144,7 @@ func (r *rig) saved(batch ...events.StateChanged) {
 	r.must(r.store.Saved(r.ctx, batch))
 }
 
-func (r *rig) marks(char events.CharID) map[events.RowKey]events.Version {
+func (r *rig) marks(char events.CharID) events.RowVersions {
 	r.t.Helper()
 	marks, err := r.store.Marks(r.ctx, []events.CharID{char})
 	r.must(err)

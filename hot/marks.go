@@ -22,17 +22,13 @@ func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
 	if err != nil {
 		return notCleared(len(chars), err)
 	}
-	saved := make(map[events.CharID]map[events.RowKey]events.Version, len(marked))
+	saved := make(map[events.CharID]events.RowVersions, len(marked))
 	for _, char := range marked {
-		saved[char] = make(map[events.RowKey]events.Version)
+		saved[char] = make(events.RowVersions)
 	}
 	for i := range batch {
-		rows := saved[batch[i].CharID]
-		if rows == nil {
-			continue
-		}
-		for _, row := range batch[i].Rows() {
-			rows[row.Key] = max(rows[row.Key], row.Version)
+		if rows := saved[batch[i].CharID]; rows != nil {
+			rows.Add(batch[i].Rows()...)
 		}
 	}
 	return s.Clear(ctx, saved)
@@ -41,7 +37,7 @@ func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
 // Clear removes the marks of rows that are stored, at these versions. A mark that was
 // set again since stays. Fights among the rows lose their copies in Redis, too, and a
 // character without any marks leaves the index of dirty ones.
-func (s *Store) Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error {
+func (s *Store) Clear(ctx context.Context, saved map[events.CharID]events.RowVersions) error {
 	if len(saved) == 0 {
 		return nil
 	}
@@ -55,7 +51,7 @@ func (s *Store) Clear(ctx context.Context, saved map[events.CharID]map[events.Ro
 	return nil
 }
 
-func (s *Store) clearing(char events.CharID, rows map[events.RowKey]events.Version) call {
+func (s *Store) clearing(char events.CharID, rows events.RowVersions) call {
 	keys := []string{keyMarks(char), s.indexes.key(indexDirty, char), keyTransfers(char)}
 	argv := []string{char.String(), ""}
 	var fights events.Version
@@ -115,7 +111,7 @@ func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.Cha
 
 // Marks returns what is dirty of some characters. Each of them is in the
 // answer.
-func (s *Store) Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (s *Store) Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]events.RowVersions, error) {
 	replies := make([]*redis.MapStringStringCmd, len(chars))
 	err := s.pipelined(ctx, func(p redis.Pipeliner) {
 		for i, char := range chars {
@@ -125,7 +121,7 @@ func (s *Store) Marks(ctx context.Context, chars []events.CharID) (map[events.Ch
 	if err != nil {
 		return nil, fmt.Errorf("marks of %d characters: %w", len(chars), unavailable(err))
 	}
-	marks := make(map[events.CharID]map[events.RowKey]events.Version, len(chars))
+	marks := make(map[events.CharID]events.RowVersions, len(chars))
 	for i, char := range chars {
 		marks[char] = readMarks(replies[i].Val())
 	}

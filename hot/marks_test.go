@@ -14,7 +14,7 @@ import (
 	"github.com/savepoint-games/savepoint/hot"
 )
 
-type marks = map[events.RowKey]events.Version
+type marks = events.RowVersions
 
 func TestCommitMarksTheRowsOfItsEvents(t *testing.T) {
 	onBoth(t, func(t *testing.T, r *rig) {

@@ -40,7 +40,7 @@ func (s *Store) CountUnsaved(ctx context.Context, limit int) (*Unsaved, error) {
 	return out, nil
 }
 
-func (u *Unsaved) add(marks map[events.CharID]map[events.RowKey]events.Version) {
+func (u *Unsaved) add(marks map[events.CharID]events.RowVersions) {
 	u.Looked += len(marks)
 	for _, rows := range marks {
 		for row, version := range rows {

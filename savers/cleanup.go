@@ -15,8 +15,8 @@ import (
 // CleanupHot is what cleanup needs from Redis; see hot.Store.
 type CleanupHot interface {
 	Overdue(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
-	Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]map[events.RowKey]events.Version, error)
-	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
+	Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]events.RowVersions, error)
+	Clear(ctx context.Context, saved map[events.CharID]events.RowVersions) error
 	PostponeOverdue(ctx context.Context, until map[events.CharID]time.Time) error
 	Lost(ctx context.Context, t time.Time, limit int) ([]events.CharID, error)
 	InContext(ctx context.Context) ([]events.CharID, error)
@@ -33,7 +33,7 @@ type CleanupHot interface {
 // CleanupCold is what cleanup asks PostgreSQL; see cold.Store.
 type CleanupCold interface {
 	// Rows returns the saved versions of the rows of some characters.
-	Rows(ctx context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error)
+	Rows(ctx context.Context, wanted map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error)
 	// EscrowBefore returns up to limit senders of trades that were begun before a
 	// version and are in escrow.
 	EscrowBefore(ctx context.Context, v events.Version, limit int) ([]events.CharID, error)

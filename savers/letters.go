@@ -2,7 +2,6 @@ package savers
 
 import (
 	"context"
-	"maps"
 
 	"github.com/savepoint-games/savepoint/events"
 )
@@ -17,31 +16,28 @@ import (
 // but for vitals: they are one row, which each event sets whole, and no event's version
 // is more than events.MaxAhead above the time at which the stream stored it: a row above
 // that is newer than whatever the letter says.
-func letterRows(l events.DeadLetter) (char events.CharID, rows map[events.RowKey]events.Version, ok bool) {
-	rows = make(map[events.RowKey]events.Version)
+func letterRows(l events.DeadLetter) (char events.CharID, rows []events.Row, ok bool) {
 	if e, err := events.Decode(l.Body); err == nil {
 		if e.Scope != l.Scope || l.Char != 0 && e.CharID != l.Char {
 			return 0, nil, false
 		}
-		for _, row := range e.Rows() {
-			rows[row.Key] = max(rows[row.Key], row.Version)
-		}
+		rows := e.Rows()
 		return e.CharID, rows, len(rows) > 0
 	}
 	if l.Scope != events.ScopeVitals || l.Char == 0 || l.Stored.IsZero() {
 		return 0, nil, false
 	}
-	rows[events.RowVitals] = events.Version(l.Stored.Add(events.MaxAhead).UnixMicro()) + 1
-	return l.Char, rows, true
+	newer := events.Version(l.Stored.Add(events.MaxAhead).UnixMicro()) + 1
+	return l.Char, []events.Row{{Key: events.RowVitals, Version: newer}}, true
 }
 
 // Resolved tells, for each letter, whether PostgreSQL has all that it would have
 // set, as new or newer.
 func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter) ([]bool, error) {
-	wanted := make(map[events.CharID]versions)
+	wanted := make(map[events.CharID]events.RowVersions)
 	needs := make([]struct {
 		char events.CharID
-		rows versions
+		rows []events.Row
 		ok   bool
 	}, len(letters))
 	for i, l := range letters {
@@ -50,9 +46,9 @@ func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter
 			continue
 		}
 		if wanted[n.char] == nil {
-			wanted[n.char] = make(versions)
+			wanted[n.char] = make(events.RowVersions)
 		}
-		maps.Copy(wanted[n.char], n.rows)
+		wanted[n.char].Add(n.rows...)
 	}
 	resolved := make([]bool, len(letters))
 	if len(wanted) == 0 {
@@ -63,18 +59,9 @@ func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter
 		return nil, err
 	}
 	for i, n := range needs {
-		resolved[i] = n.ok && allSaved(n.rows, saved[n.char])
+		resolved[i] = n.ok && saved[n.char].Has(n.rows...)
 	}
 	return resolved, nil
-}
-
-func allSaved(rows, saved versions) bool {
-	for row, version := range rows {
-		if saved[row] < version {
-			return false
-		}
-	}
-	return true
 }
 
 // lettersAtOnce is how many dead letters one sweep looks at. It goes on where

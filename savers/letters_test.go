@@ -14,7 +14,7 @@ import (
 // savedAll is a PostgreSQL that has every row, as new as it may be.
 type savedAll struct{ savers.CleanupCold }
 
-func (savedAll) Rows(_ context.Context, wanted map[events.CharID]map[events.RowKey]events.Version) (map[events.CharID]map[events.RowKey]events.Version, error) {
+func (savedAll) Rows(_ context.Context, wanted map[events.CharID]events.RowVersions) (map[events.CharID]events.RowVersions, error) {
 	return wanted, nil
 }
 

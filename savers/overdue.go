@@ -11,9 +11,6 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// versions are rows of one character.
-type versions = map[events.RowKey]events.Version
-
 // dispatchOverdue looks after the marks that have stood too long. PostgreSQL is
 // asked first: what it has is cleared. Then the stream: while the savers are
 // behind the mark, its event is taken to be in the backlog. What is left was
@@ -70,7 +67,7 @@ func (o *overdue) together(ctx context.Context, chars []events.CharID) error {
 	if err := o.Hot.Clear(ctx, overtaken(marks, saved)); err != nil {
 		return err
 	}
-	lost := make(map[events.CharID]versions, len(chars))
+	lost := make(map[events.CharID]events.RowVersions, len(chars))
 	for _, char := range chars {
 		if lost[char], err = o.lost(ctx, marks[char], saved[char]); err != nil {
 			return err
@@ -82,7 +79,7 @@ func (o *overdue) together(ctx context.Context, chars []events.CharID) error {
 // dispatchAll dispatches what is lost and moves the characters behind the others. One
 // that a server was away for is looked at again as soon as the grace is over: it may be
 // the only one, and after an outage nobody is to wait.
-func (o *overdue) dispatchAll(ctx context.Context, lost map[events.CharID]versions) error {
+func (o *overdue) dispatchAll(ctx context.Context, lost map[events.CharID]events.RowVersions) error {
 	var (
 		group errgroup.Group
 		mu    sync.Mutex // guards until
@@ -111,10 +108,10 @@ func (o *overdue) dispatchAll(ctx context.Context, lost map[events.CharID]versio
 
 // overtaken is what is saved of the rows that are marked. A character of which
 // nothing is saved stays in it: its place in the index may be all that is left.
-func overtaken(marks, saved map[events.CharID]versions) map[events.CharID]versions {
-	out := make(map[events.CharID]versions, len(marks))
+func overtaken(marks, saved map[events.CharID]events.RowVersions) map[events.CharID]events.RowVersions {
+	out := make(map[events.CharID]events.RowVersions, len(marks))
 	for char, rows := range marks {
-		out[char] = make(versions, len(rows))
+		out[char] = make(events.RowVersions, len(rows))
 		for row, version := range rows {
 			if saved[char][row] >= version {
 				out[char][row] = saved[char][row]
@@ -125,8 +122,8 @@ func overtaken(marks, saved map[events.CharID]versions) map[events.CharID]versio
 }
 
 // lost lists the marks that are neither saved nor in the backlog.
-func (o *overdue) lost(ctx context.Context, marks, saved versions) (versions, error) {
-	lost := make(versions)
+func (o *overdue) lost(ctx context.Context, marks, saved events.RowVersions) (events.RowVersions, error) {
+	lost := make(events.RowVersions)
 	for row, version := range marks {
 		if saved[row] >= version || version.Time().After(o.now.Add(-o.Grace)) {
 			continue
@@ -148,7 +145,7 @@ func (o *overdue) lost(ctx context.Context, marks, saved versions) (versions, er
 // backoff is how long a character may wait beyond the grace until it is looked
 // at again. A row that was dispatched and is not saved then will most likely be
 // refused again, so the waits grow with the age of the oldest.
-func (o *overdue) backoff(lost versions) (wait time.Duration) {
+func (o *overdue) backoff(lost events.RowVersions) (wait time.Duration) {
 	for _, version := range lost {
 		wait = max(wait, o.now.Sub(version.Time()))
 	}
@@ -157,7 +154,7 @@ func (o *overdue) backoff(lost versions) (wait time.Duration) {
 
 // dispatch orders the saves of a character's lost rows. An error of the
 // character's own is logged: it comes back with the next turn.
-func (o *overdue) dispatch(ctx context.Context, char events.CharID, lost versions) error {
+func (o *overdue) dispatch(ctx context.Context, char events.CharID, lost events.RowVersions) error {
 	dispatched := 0
 	defer func() { o.count(dispatched) }()
 	for scope := range scopesOf(lost) {
@@ -178,7 +175,7 @@ func (o *overdue) dispatch(ctx context.Context, char events.CharID, lost version
 	return nil
 }
 
-func scopesOf(rows versions) map[events.Scope]bool {
+func scopesOf(rows events.RowVersions) map[events.Scope]bool {
 	scopes := make(map[events.Scope]bool)
 	for row := range rows {
 		scopes[row.Scope()] = true

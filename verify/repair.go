@@ -30,7 +30,7 @@ type Publisher interface {
 
 // Marks are the dirty marks; see hot.Store.
 type Marks interface {
-	Clear(ctx context.Context, saved map[events.CharID]map[events.RowKey]events.Version) error
+	Clear(ctx context.Context, saved map[events.CharID]events.RowVersions) error
 }
 
 // Repairer mends what a Verifier found. All its ways go through versions, so it
@@ -212,7 +212,7 @@ func (m *mending) dispatchScopes(ctx context.Context) (errs error) {
 // clearMarks clears the marks of what is saved, and shows the contexts again
 // where the mirror is behind.
 func (m *mending) clearMarks(ctx context.Context) (errs error) {
-	cold, saved := m.coldRows(), make(map[events.RowKey]events.Version)
+	cold, saved := m.coldRows(), make(events.RowVersions)
 	for key, version := range m.hot.Dirty {
 		switch have := cold[key].Version; {
 		case key.Scope() == "":
@@ -231,7 +231,7 @@ func (m *mending) clearMarks(ctx context.Context) (errs error) {
 	if len(saved) == 0 {
 		return errs
 	}
-	err := m.Marks.Clear(ctx, map[events.CharID]map[events.RowKey]events.Version{m.char: saved})
+	err := m.Marks.Clear(ctx, map[events.CharID]events.RowVersions{m.char: saved})
 	for _, key := range slices.Sorted(maps.Keys(saved)) {
 		m.did(key, "cleared the mark of what is saved", err)
 	}
