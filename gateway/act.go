@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -123,7 +124,7 @@ func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, 
 			floor = moved.Version
 			continue
 		}
-		if errors.Is(err, errJoined) || errors.Is(err, errOutdated) {
+		if errors.Is(err, errAgain) {
 			continue
 		}
 		return change, answer, err
@@ -131,11 +132,9 @@ func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, 
 	return nil, nil, ErrBusy
 }
 
-// errJoined means that the copy was brought up to date: decide again.
-var errJoined = errors.New("joined")
-
-// errOutdated means that what was remembered may be outdated: load and decide again.
-var errOutdated = errors.New("may be outdated")
+// errAgain means that an action has to be loaded and decided again: its copy was joined
+// first, or what was remembered of it may be outdated.
+var errAgain = errors.New("load and decide again")
 
 // try is one round of an action, above version floor.
 func (s *Service) try(ctx context.Context, a action, floor events.Version) (*game.Change, *Answer, error) {
@@ -146,7 +145,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	change, answer, err := a.decide(l, events.NextVersion(max(l.Version, floor), s.Now()))
 	if err != nil || change == nil {
 		if m.recalled {
-			return nil, nil, errOutdated
+			return nil, nil, errAgain
 		}
 		return nil, answer, err
 	}
@@ -201,7 +200,7 @@ func (s *Service) basis(ctx context.Context, a action) (*game.Loaded, *remembere
 	case l.Record != "":
 		return nil, nil, &game.ReplayError{Record: l.Record}
 	case !l.Verified:
-		return nil, nil, s.joinUnverified(ctx, a.char, true)
+		return nil, nil, cmp.Or(s.verifyCopy(ctx, a.char), errAgain)
 	}
 	if a.want != nil {
 		m.learn(l, a.want)
@@ -222,12 +221,12 @@ func (s *Service) wanted(a action) func(context.Context) (*game.Loaded, error) {
 	}
 }
 
-// commitUnverified joins the copy and asks for another round. Where that cannot
-// be done now, a blind write is committed all the same: it depends on nothing,
-// and the copy is joined with the rest when it next can be.
+// commitUnverified joins the copy and returns errAgain. Where it cannot be joined
+// now, a blind write is committed all the same: it depends on nothing, and the copy
+// is joined with the rest when it next can be.
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
 	if !a.isBlind() {
-		return s.joinUnverified(ctx, a.char, true)
+		return cmp.Or(s.verifyCopy(ctx, a.char), errAgain)
 	}
 	loaded, err := s.loadFenced(ctx, a.char) // of Redis, which the commit needs, too
 	if err != nil {
@@ -235,7 +234,7 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	}
 	joining, cancel := leavingHalf(ctx)
 	defer cancel()
-	err = s.joinLoaded(joining, loaded, true)
+	err = s.verifyLoaded(joining, loaded)
 	if events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
 		// The copy may have lost its version, and clocks differ.
 		asking, cancel := leavingHalf(ctx)
@@ -245,7 +244,7 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 		}
 		return s.Hot.CommitBlind(ctx, change, request)
 	}
-	return err
+	return cmp.Or(err, errAgain)
 }
 
 // leavingHalf returns a context that ends half way from now to the end of ctx: a server that

@@ -9,41 +9,76 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// joinUnverified brings the hot copy of a character together with what PostgreSQL, the
-// stream and the mirror know of it. It is how a character comes into Redis, and
-// how a copy that may be older than what was acknowledged becomes good again
-// after Redis was restarted, failed over or emptied. A character that
-// nobody knows is made only where create says so. It returns errJoined when the
-// copy is verified.
-func (s *Service) joinUnverified(ctx context.Context, char events.CharID, create bool) error {
+// verifyCopy makes sure that Redis has a verified copy of a character: it brings
+// together what Redis, PostgreSQL, the stream and the mirror know. It is how a
+// character comes into Redis, and how a copy that may be older than what was
+// acknowledged becomes good again after Redis was restarted, failed over or
+// emptied. A character that nobody knows is made.
+func (s *Service) verifyCopy(ctx context.Context, char events.CharID) error {
 	loaded, err := s.loadFenced(ctx, char)
 	if err != nil {
 		return err
 	}
-	return s.joinLoaded(ctx, loaded, create)
+	return s.verifyLoaded(ctx, loaded)
 }
 
-// joinLoaded is joinUnverified from where the fence has let it through.
-func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded, create bool) error {
+// verifyLoaded is verifyCopy from where the fence has let it through.
+func (s *Service) verifyLoaded(ctx context.Context, loaded *game.Loaded) error {
 	if loaded.Verified {
-		return errJoined // another gateway was faster
+		return nil // another gateway was faster
 	}
-	char := loaded.Char
-	joined, with, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
-	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
-		joined, with, err = s.newcomer(ctx, char, err)
-	}
+	joined, with, err := s.joinLoaded(ctx, loaded)
 	if err != nil {
-		return fmt.Errorf("join the copies of character %d: %w", char, err)
+		return err
 	}
-	if joined.Version == 0 && !create {
-		return nil // nobody knows it
+	return unlessMoved(s.commitJoin(ctx, loaded, joined, with))
+}
+
+// verifyKnown is verifyCopy for a reader: a character that nobody knows is not made,
+// and known is false.
+func (s *Service) verifyKnown(ctx context.Context, char events.CharID) (known bool, err error) {
+	loaded, err := s.loadFenced(ctx, char)
+	if err != nil || loaded.Verified {
+		return err == nil, err
 	}
-	err = s.commitJoin(ctx, loaded, joined, with)
-	if _, moved := errors.AsType[*game.MovedError](err); moved || err == nil {
-		return errJoined
+	joined, with, err := s.joinLoaded(ctx, loaded)
+	if err != nil || joined.Version == 0 {
+		return false, err
+	}
+	return true, unlessMoved(s.commitJoin(ctx, loaded, joined, with))
+}
+
+// unlessMoved is the error of a join, unless another gateway was faster: then the copy
+// is verified, too, or the next load finds that it is not.
+func unlessMoved(err error) error {
+	if _, moved := errors.AsType[*game.MovedError](err); moved {
+		return nil
 	}
 	return err
+}
+
+// joinLoaded is joinAll of what was loaded. A character that Redis does not have is read
+// from PostgreSQL alone where NATS is away and Redis is complete: then all of it is there.
+func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded) (*game.State, game.Joining, error) {
+	joined, with, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
+	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
+		if complete, asked := s.Hot.Complete(ctx); asked == nil && complete {
+			joined, with, err = s.loadNewcomer(ctx, loaded.Char)
+		}
+	}
+	if err != nil {
+		return nil, with, fmt.Errorf("join the copies of character %d: %w", loaded.Char, err)
+	}
+	return joined, with, nil
+}
+
+// loadNewcomer reads a character of which PostgreSQL has all.
+func (s *Service) loadNewcomer(ctx context.Context, char events.CharID) (*game.State, game.Joining, error) {
+	saved, err := s.Cold.Load(ctx, char)
+	if err != nil {
+		return nil, game.Joining{}, err
+	}
+	return saved, game.Joining{Dirty: saved.Unsaved(saved, nil, game.Contexts{})}, nil
 }
 
 // Rejoin brings the hot copy of a character together with what PostgreSQL, the
@@ -74,20 +109,6 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	return ErrBusy
 }
 
-// newcomer is a character that Redis does not have while NATS is away: all of it
-// is in PostgreSQL where Redis is complete; else cause stands.
-func (s *Service) newcomer(ctx context.Context, char events.CharID, cause error) (*game.State, game.Joining, error) {
-	complete, err := s.Hot.Complete(ctx)
-	if err != nil || !complete {
-		return nil, game.Joining{}, cause
-	}
-	saved, err := s.Cold.Load(ctx, char)
-	if err != nil {
-		return nil, game.Joining{}, err
-	}
-	return saved, game.Joining{Dirty: saved.Unsaved(saved, nil, game.Contexts{})}, nil
-}
-
 // commitJoin puts what was joined in the place of what was loaded. It is a MovedError where
 // somebody was faster.
 func (s *Service) commitJoin(ctx context.Context, loaded *game.Loaded, joined *game.State, with game.Joining) error {
@@ -107,7 +128,7 @@ func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) 
 		if err != nil || loaded.Verified || loaded.Record != "" {
 			return loaded, err
 		}
-		if err := s.joinUnverified(ctx, char, false); !errors.Is(err, errJoined) {
+		if known, err := s.verifyKnown(ctx, char); err != nil || !known {
 			return loaded, err
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Service) refuse(ctx context.Context, a action, refusal error) error {
 		err = s.Hot.Refuse(ctx, a.char, request)
 	}
 	for errors.Is(err, game.ErrUnverified) { // the stream may know what Redis has answered
-		if err = s.joinUnverified(ctx, a.char, true); errors.Is(err, errJoined) {
+		if err = s.verifyCopy(ctx, a.char); err == nil {
 			err = s.Hot.Refuse(ctx, a.char, request)
 		}
 	}
