@@ -61,7 +61,7 @@ var errUnacked = errors.New("too many publishes wait for their ack")
 
 // expect takes a place for a publish, which is waited for if there is none.
 func (a *acks) expect() (pending, error) {
-	for _, late := range a.turn(time.Now()) {
+	for _, late := range a.expire(time.Now()) {
 		a.answer(late, nil)
 	}
 	select {
@@ -86,9 +86,9 @@ func (a *acks) giveUp(p pending) {
 	}
 }
 
-// settled returns when no answer is outstanding, or none will come, or ctx is done.
+// drain returns when no answer is outstanding, or none will come, or ctx is done.
 // Nothing can be published after it.
-func (a *acks) settled(ctx context.Context) {
+func (a *acks) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
 	for range mostUnacked {

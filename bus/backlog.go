@@ -72,7 +72,7 @@ func (b *Bus) waitsSince(ctx context.Context, scope events.Scope, asked time.Tim
 		return oldest.Time, nil
 	}
 	handedOut := max(consumer.Delivered.Stream, consumer.AckFloor.Stream)
-	next, err := b.firstPassing(ctx, place{sequence: handedOut + 1}, consumer.Config.FilterSubject)
+	next, err := b.firstMatching(ctx, position{sequence: handedOut + 1}, consumer.Config.FilterSubject)
 	switch {
 	case err != nil || next == nil:
 		return asked, err

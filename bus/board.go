@@ -14,11 +14,11 @@ func newBoard(begun uint64) *board {
 }
 
 // note takes in what somebody has saved.
-func (b *board) note(t *told) error {
-	if err := b.after.take(&t.saved); err != nil {
+func (b *board) note(r *report) error {
+	if err := b.after.take(&r.saved); err != nil {
 		return err
 	}
-	for consumer, stream := range t.ends {
+	for consumer, stream := range r.ends {
 		b.ends[consumer] = stream
 	}
 	b.next = b.after.missing(b.next)

@@ -17,13 +17,13 @@ func TestBoardIsAtTheFirstUnsavedMessage(t *testing.T) {
 		holders := rapid.SliceOfN(rapid.IntRange(0, 2), messages, messages).Draw(t, "holders")
 		b := newBoard(begun)
 		saved := make(map[uint64]bool)
-		var tells []*told
-		for range rapid.IntRange(1, 12).Draw(t, "tells") {
+		var reports []*report
+		for range rapid.IntRange(1, 12).Draw(t, "reports") {
 			// What one holder has saved of some of its messages.
 			holder := rapid.IntRange(0, 2).Draw(t, "holder")
 			first := rapid.IntRange(1, messages).Draw(t, "first")
 			last := rapid.IntRange(first, messages).Draw(t, "last")
-			one := &told{saver: "s", ends: map[uint64]uint64{}}
+			one := &report{saver: "s", ends: map[uint64]uint64{}}
 			end := 0
 			for seq := first; seq <= last; seq++ {
 				if holders[seq-1] == holder {
@@ -36,25 +36,25 @@ func TestBoardIsAtTheFirstUnsavedMessage(t *testing.T) {
 			if end > 0 {
 				one.ends[uint64(end)] = uint64(begun + 3*end)
 			}
-			tells = append(tells, one)
+			reports = append(reports, one)
 		}
 		ends := make(map[uint64]uint64)
-		for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(tells)-1), 0, 30).Draw(t, "order") {
-			body, err := tells[i].encode()
+		for _, i := range rapid.SliceOfN(rapid.IntRange(0, len(reports)-1), 0, 30).Draw(t, "order") {
+			body, err := reports[i].encode()
 			if err != nil {
 				t.Fatal(err)
 			}
-			heard, err := decodeTold(body)
+			heard, err := decodeReport(body)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := b.note(heard); err != nil {
 				t.Fatal(err)
 			}
-			for seq := range members(&tells[i].saved) {
+			for seq := range members(&reports[i].saved) {
 				saved[seq] = true
 			}
-			maps.Copy(ends, tells[i].ends)
+			maps.Copy(ends, reports[i].ends)
 
 			next := uint64(1)
 			for saved[next] {

@@ -32,7 +32,7 @@ type catchUp struct {
 
 	mu      sync.Mutex
 	reading *reading // it changes under mu, by who fetches
-	parts   []*part  // handed out, and nobody was told of them
+	parts   []*part  // handed out, and in no report yet
 	ended   bool     // nothing more is handed out
 	all     bool     // because this saver has got all that it should have
 
@@ -40,10 +40,10 @@ type catchUp struct {
 	help *help // nil for the leader
 
 	enough  chan struct{} // closed when another saver has read the last of the backlog
-	ask     func()        // closes it
+	stop    func()        // closes it
 	changed chan struct{} // has a value when a part is over, or nothing more comes
 	done    chan struct{} // closed when nothing is left to be done, or it makes no sense any more
-	early   error         // why that is so, for those who have seen done
+	early   error         // why it makes no sense any more, for those who have seen done
 }
 
 // errCaughtUp means that a catch-up is over.
@@ -54,7 +54,7 @@ func (b *Bus) newCatchUp(of jetstream.Consumer) *catchUp {
 		b: b, of: of, connects: b.nc.Stats().Reconnects,
 		enough: make(chan struct{}), changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	c.ask = sync.OnceFunc(func() { close(c.enough) })
+	c.stop = sync.OnceFunc(func() { close(c.enough) })
 	return c
 }
 
@@ -254,29 +254,29 @@ func (c *catchUp) wake() {
 	}
 }
 
-// tell returns what is to be told of the parts that are over, once.
-func (c *catchUp) tell() (*told, error) {
+// takeReport reports on the parts that are over, each once.
+func (c *catchUp) takeReport() (*report, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &told{ends: make(map[uint64]uint64)}
+	r := &report{ends: make(map[uint64]uint64)}
 	var left []*part
 	for _, p := range c.parts {
 		switch {
 		case p.left.Load() > 0:
 			left = append(left, p)
 		case p.back.Load():
-			t.lost = true
+			r.lost = true
 		default:
-			if err := t.saved.take(&p.of); err != nil {
+			if err := r.saved.take(&p.of); err != nil {
 				return nil, err
 			}
-			t.ends[p.consumer] = p.last
+			r.ends[p.consumer] = p.last
 		}
 	}
 	c.parts = left
-	t.ended, t.over = c.ended, c.ended && len(left) == 0
-	t.lost = t.lost || c.ended && !c.all
-	return t, nil
+	r.ended, r.over = c.ended, c.ended && len(left) == 0
+	r.lost = r.lost || c.ended && !c.all
+	return r, nil
 }
 
 // finish ends a catch-up, for a reason unless all is done.

@@ -81,7 +81,7 @@ func (b *Bus) eachEvent(ctx context.Context, char events.CharID, from tailStart,
 type scopeReader struct {
 	b       *Bus
 	subject string
-	from    place
+	from    position
 	newest  uint64                   // sequence of the last one to read
 	page    []jetstream.RawStreamMsg // those that were read and not taken
 	end     bool                     // there are no more
@@ -93,11 +93,11 @@ func (r *scopeReader) open(ctx context.Context, from tailStart) error {
 	if err != nil {
 		return err
 	}
-	if newest == nil || from.isAfter(newest) {
+	if newest == nil || from.excludes(newest) {
 		r.end = true
 		return nil
 	}
-	r.from, r.newest = from.place(), newest.Sequence
+	r.from, r.newest = from.position(), newest.Sequence
 	return r.fill(ctx)
 }
 
@@ -105,7 +105,7 @@ func (r *scopeReader) open(ctx context.Context, from tailStart) error {
 // no end (see page); one that has the newest has all.
 func (r *scopeReader) fill(ctx context.Context) (err error) {
 	for len(r.page) == 0 && !r.end && err == nil {
-		r.page, err = r.b.pageOfAny(ctx, StreamChanges, r.subject, r.from, readMessages)
+		r.page, err = r.b.replicaPage(ctx, StreamChanges, r.subject, r.from, readMessages)
 		if err == nil && len(r.page) == 0 {
 			err = r.askLeader(ctx)
 		}

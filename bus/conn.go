@@ -1,6 +1,3 @@
-// Package bus is the way of the events through NATS JetStream: the topology as
-// code, the publisher, the source that savers draw from, the mirror of the
-// active contexts and the dead letters. It knows nothing of Redis or PostgreSQL.
 package bus
 
 import (
@@ -97,7 +94,7 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 // connection. ctx must have a deadline. Nobody fetches any more.
 func (b *Bus) Close(ctx context.Context) {
 	b.endCatchUps(ctx)
-	b.acks.settled(ctx)
+	b.acks.drain(ctx)
 	_ = b.nc.FlushWithContext(ctx) // acknowledgements leave; an error means they come again
 	b.nc.Close()
 }
@@ -129,7 +126,7 @@ func (b *Bus) Ping(ctx context.Context) error {
 // looks for them without it: Keep need not be told of one that is about to be made.
 func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	stream, err := b.js.Stream(ctx, name)
-	return stream, unavailable(b.noted(err))
+	return stream, unavailable(b.suspectIfGone(err))
 }
 
 // Conn is the connection itself, for those who listen to subjects.

@@ -91,7 +91,7 @@ func (b *Bus) dropCovered(ctx context.Context, l events.DeadLetter) error {
 	if err != nil || l.Char == 0 || e.CheckDelivery(l.Scope, l.Char, l.Stored) != nil {
 		return nil
 	}
-	older, _, err := b.page(ctx, StreamDead, events.DeadLetterSubject(l.Scope, l.Char), place{}, readMessages)
+	older, _, err := b.page(ctx, StreamDead, events.DeadLetterSubject(l.Scope, l.Char), position{}, readMessages)
 	if err != nil {
 		return err
 	}

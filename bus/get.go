@@ -11,15 +11,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A question is what a server is asked for.
-type question map[string]any
+// A getRequest asks for a stored message by the direct or the leader's API, as JSON.
+type getRequest map[string]any
 
 // anySubject is a filter that every message passes.
 const anySubject = ">"
 
-// next asks for the messages of a subject from a place on.
-func (p place) next(subject string) question {
-	q := question{"next_by_subj": subject}
+// next asks for the messages of a subject from a position on.
+func (p position) next(subject string) getRequest {
+	q := getRequest{"next_by_subj": subject}
 	if p.time.IsZero() {
 		q["seq"] = max(p.sequence, 1)
 	} else {
@@ -29,14 +29,14 @@ func (p place) next(subject string) question {
 }
 
 // atSequence asks for the message with a sequence.
-func atSequence(sequence uint64) question { return question{"seq": sequence} }
+func atSequence(sequence uint64) getRequest { return getRequest{"seq": sequence} }
 
 // lastOf asks for the newest message of a subject.
-func lastOf(subject string) question { return question{"last_by_subj": subject} }
+func lastOf(subject string) getRequest { return getRequest{"last_by_subj": subject} }
 
-// get answers a question for one message; nil for none. It asks the server that leads
+// get returns the one message that is asked for; nil for none. It asks the server that leads
 // the stream: a message that has been acknowledged is there (decision 16).
-func (b *Bus) get(ctx context.Context, stream string, q question) (*jetstream.RawStreamMsg, error) {
+func (b *Bus) get(ctx context.Context, stream string, q getRequest) (*jetstream.RawStreamMsg, error) {
 	if !b.nc.IsConnected() {
 		return nil, unavailable(errNotConnected)
 	}
@@ -48,11 +48,11 @@ func (b *Bus) get(ctx context.Context, stream string, q question) (*jetstream.Ra
 	defer cancel()
 	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
 	if err != nil {
-		return nil, unavailable(b.noted(err))
+		return nil, unavailable(b.suspectIfGone(err))
 	}
 	msg, err := decodeGot(answer.Data)
 	if err != nil {
-		return nil, unavailable(b.noted(err))
+		return nil, unavailable(b.suspectIfGone(err))
 	}
 	return msg, nil
 }
@@ -60,7 +60,7 @@ func (b *Bus) get(ctx context.Context, stream string, q question) (*jetstream.Ra
 // errNoAnswer is the reason where a server says neither what it has nor why not.
 var errNoAnswer = errors.New("neither a message nor an error")
 
-// decodeGot reads the answer to a question for one message; nil where the server says
+// decodeGot reads the answer to a getRequest for one message; nil where the server says
 // that there is none.
 func decodeGot(body []byte) (*jetstream.RawStreamMsg, error) {
 	var said struct {

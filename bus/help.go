@@ -16,45 +16,45 @@ import (
 type help struct {
 	saver   string // what it calls itself
 	subject string // where the leader hears
-	untold  told   // what the leader has not answered yet
+	unsent  report // what the leader has not answered yet
 	heard   time.Time
 }
 
 const (
-	// tellEvery is how often a helper tells what it has saved, and hears whether the
-	// backlog is at its end.
-	tellEvery   = 50 * time.Millisecond
-	tellTimeout = 2 * time.Second
+	// reportEvery is how often a helper reports, and hears whether the backlog is at its
+	// end.
+	reportEvery   = 50 * time.Millisecond
+	reportTimeout = 2 * time.Second
 )
 
-// errLeaderGone means that nobody listens to what helpers tell.
+// errLeaderGone means that nobody listens to the reports of helpers.
 var errLeaderGone = errors.New("the saver that led the catch-up is gone")
 
 // helpWith takes part in a catch-up.
 func (b *Bus) helpWith(ctx context.Context, of, reader jetstream.Consumer, limit int) (*catchUp, error) {
 	c := b.newCatchUp(of)
 	c.reader, c.begun = reader, reader.CachedInfo().Config.OptStartSeq-1
-	c.help = &help{saver: uuid.NewString(), subject: tellSubject(reader.CachedInfo().Name)}
-	c.help.untold.ends = make(map[uint64]uint64)
+	c.help = &help{saver: uuid.NewString(), subject: reportSubject(reader.CachedInfo().Name)}
+	c.help.unsent.ends = make(map[uint64]uint64)
 	// Before it gets anything, so that what it gets is not taken for lost.
-	_, err := c.tellLeader(ctx)
+	_, err := c.sendReport(ctx)
 	if err == nil {
 		c.reading, err = b.read(reader, limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("help to catch up: %w", err)
 	}
-	b.catchUps.Go(c.keepTelling)
+	b.catchUps.Go(c.keepReporting)
 	return c, nil
 }
 
-// tellLeader tells what it has not answered yet, and returns its answer.
-func (c *catchUp) tellLeader(ctx context.Context) (answer string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+// sendReport sends the leader what it has not answered yet, and returns its answer.
+func (c *catchUp) sendReport(ctx context.Context) (answer string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	t := c.help.untold
-	t.saver = c.help.saver
-	body, err := t.encode()
+	r := c.help.unsent
+	r.saver = c.help.saver
+	body, err := r.encode()
 	if err != nil {
 		return "", err
 	}
@@ -65,23 +65,23 @@ func (c *catchUp) tellLeader(ctx context.Context) (answer string, err error) {
 	if err != nil {
 		return "", err
 	}
-	c.help.untold = told{ends: make(map[uint64]uint64)}
+	c.help.unsent = report{ends: make(map[uint64]uint64)}
 	c.help.heard = time.Now()
 	return string(msg.Data), nil
 }
 
-// keepTelling tells the leader what is saved, until everything that was handed out
-// is, or there is no leader any more.
-func (c *catchUp) keepTelling() {
-	err := c.tellAll()
+// keepReporting reports to the leader until everything that was handed out is saved, or
+// there is no leader any more.
+func (c *catchUp) keepReporting() {
+	err := c.reportAll()
 	c.finish(err)
 	if errors.Is(err, errLeaderGone) {
 		c.b.deleteReader(c.reader)
 	}
 }
 
-func (c *catchUp) tellAll() error {
-	ticker := time.NewTicker(tellEvery)
+func (c *catchUp) reportAll() error {
+	ticker := time.NewTicker(reportEvery)
 	defer ticker.Stop()
 	var overSince time.Time
 	for closing := false; ; {
@@ -90,18 +90,18 @@ func (c *catchUp) tellAll() error {
 		case <-c.b.closing:
 			closing = true
 		}
-		t, err := c.tell()
+		r, err := c.takeReport()
 		if err == nil {
-			err = c.help.add(t)
+			err = c.help.add(r)
 		}
 		if err != nil {
 			return err
 		}
-		c.help.untold.lost = c.help.untold.lost || !c.isConnected() || closing && !t.over
-		lost := c.help.untold.lost
-		answer, err := c.tellLeader(context.Background())
+		c.help.unsent.lost = c.help.unsent.lost || !c.isConnected() || closing && !r.over
+		lost := c.help.unsent.lost
+		answer, err := c.sendReport(context.Background())
 		switch {
-		case errors.Is(err, errLeaderGone) && t.over && !lost:
+		case errors.Is(err, errLeaderGone) && r.over && !lost:
 			return nil // it was the last to be waited for
 		case errors.Is(err, errLeaderGone):
 			return err
@@ -112,9 +112,9 @@ func (c *catchUp) tellAll() error {
 		case time.Since(c.help.heard) > c.b.silentAfter:
 			return errLeaderGone
 		case answer == heardEnough:
-			c.ask()
+			c.stop()
 		}
-		if !t.over || err != nil {
+		if !r.over || err != nil {
 			continue
 		}
 		if overSince.IsZero() {
@@ -126,9 +126,9 @@ func (c *catchUp) tellAll() error {
 	}
 }
 
-// add takes in more to be told.
-func (h *help) add(t *told) error {
-	maps.Copy(h.untold.ends, t.ends)
-	h.untold.ended, h.untold.over, h.untold.lost = t.ended, t.over, h.untold.lost || t.lost
-	return h.untold.saved.take(&t.saved)
+// add takes in more to be sent.
+func (h *help) add(r *report) error {
+	maps.Copy(h.unsent.ends, r.ends)
+	h.unsent.ended, h.unsent.over, h.unsent.lost = r.ended, r.over, h.unsent.lost || r.lost
+	return h.unsent.saved.take(&r.saved)
 }

@@ -63,8 +63,8 @@ func (i *inbox[T]) take(n uint64) (what T, ok bool) {
 	return what, false
 }
 
-// turn returns what has gone without an answer for too long, and forgets it.
-func (i *inbox[T]) turn(now time.Time) (late []T) {
+// expire returns what has gone without an answer for too long, and forgets it.
+func (i *inbox[T]) expire(now time.Time) (late []T) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if now.Sub(i.turned) <= i.patience {

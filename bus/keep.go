@@ -112,8 +112,8 @@ func isGone(err error) bool {
 	return false
 }
 
-// noted has Keep look where err says that something is gone, and returns err.
-func (b *Bus) noted(err error) error {
+// suspectIfGone has Keep look where err says that something is gone, and returns err.
+func (b *Bus) suspectIfGone(err error) error {
 	if err != nil && isGone(err) {
 		b.suspectLoss()
 	}

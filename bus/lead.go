@@ -16,8 +16,8 @@ import (
 // lead is what the leader of a catch-up knows: it began it, and moves the scope's
 // consumer.
 type lead struct {
-	tells *nats.Subscription
-	calls *nats.Subscription // what comes of calls
+	reports *nats.Subscription
+	calls   *nats.Subscription // what comes of calls
 
 	board   *board
 	helpers map[string]*helper
@@ -43,7 +43,7 @@ const (
 	// is away must leave time to make another one.
 	readerTimeout = tryTimeout / 5
 	// silentAfter is for how long nothing is heard of a saver before it is taken for
-	// gone. A tell is due every tellEvery, but where many savers share few processors
+	// gone. A report is due every reportEvery, but where many savers share few processors
 	// one takes half a second and more, and all that they have in hand is saved again
 	// where one is taken for gone that is not.
 	silentAfter = 5 * time.Second
@@ -67,8 +67,8 @@ var errGone = errors.New("a saver that took part is gone")
 // readerPrefix begins the names of the readers of a consumer.
 func readerPrefix(of jetstream.Consumer) string { return "catch-up-" + of.CachedInfo().Name + "-" }
 
-// tellSubject is where the leader hears what others have saved.
-func tellSubject(reader string) string { return "savepoint." + reader }
+// reportSubject is where the leader gets the reports of helpers.
+func reportSubject(reader string) string { return "savepoint." + reader }
 
 // oldestReader finds the reader of a catch-up that goes on; nil for none.
 func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (oldest jetstream.Consumer, err error) {
@@ -157,7 +157,7 @@ func (c *catchUp) openReader(ctx context.Context, name string, limit int) error 
 }
 
 func (c *catchUp) listen(reader string) (err error) {
-	if c.lead.tells, err = c.b.nc.Subscribe(tellSubject(reader), c.hear); err != nil {
+	if c.lead.reports, err = c.b.nc.Subscribe(reportSubject(reader), c.receiveReport); err != nil {
 		return err
 	}
 	c.lead.calls, err = c.b.nc.Subscribe(c.b.nc.NewRespInbox()+".*", c.called)
@@ -165,7 +165,7 @@ func (c *catchUp) listen(reader string) (err error) {
 }
 
 func (c *catchUp) stopListening() {
-	for _, s := range []*nats.Subscription{c.lead.tells, c.lead.calls} {
+	for _, s := range []*nats.Subscription{c.lead.reports, c.lead.calls} {
 		if s != nil {
 			_ = s.Unsubscribe() // of a connection that is closed, nothing is left
 		}
@@ -182,38 +182,38 @@ func (c *catchUp) isShared() bool {
 	return len(c.lead.helpers) > 0
 }
 
-// hear takes in what a helper tells. It has been heard when it gets an answer: so a
-// helper counts before it gets its first message.
-func (c *catchUp) hear(msg *nats.Msg) {
-	t, err := decodeTold(msg.Data)
+// receiveReport takes in a report, and answers it: so a helper counts before it gets its
+// first message.
+func (c *catchUp) receiveReport(msg *nats.Msg) {
+	r, err := decodeReport(msg.Data)
 	var answer string
 	if err == nil {
-		answer, err = c.heard(t, msg.Reply, time.Now())
+		answer, err = c.noteReport(r, msg.Reply, time.Now())
 	}
 	if err != nil {
-		c.b.log.Warn("not understood", "subject", msg.Subject, "err", err)
+		c.b.log.Warn("report not understood", "subject", msg.Subject, "err", err)
 		return
 	}
-	if t.ended {
-		c.ask()
+	if r.ended {
+		c.stop()
 	}
 	c.wake()
-	_ = msg.Respond([]byte(answer)) // who gets no answer tells it again
+	_ = msg.Respond([]byte(answer)) // who gets no answer sends it again
 }
 
-// heard notes what a helper has told, and returns the answer.
-func (c *catchUp) heard(t *told, answers string, now time.Time) (answer string, err error) {
+// noteReport notes a helper's report, and returns the answer.
+func (c *catchUp) noteReport(r *report, answers string, now time.Time) (answer string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.lead.board.note(t); err != nil {
+	if err := c.lead.board.note(r); err != nil {
 		return "", err
 	}
-	h := c.lead.helpers[t.saver]
+	h := c.lead.helpers[r.saver]
 	if h == nil {
 		h = new(helper)
-		c.lead.helpers[t.saver] = h
+		c.lead.helpers[r.saver] = h
 	}
-	h.heard, h.answers, h.over, h.lost = now, answers, t.over, h.lost || t.lost
+	h.heard, h.answers, h.over, h.lost = now, answers, r.over, h.lost || r.lost
 	if c.ended {
 		return heardEnough, nil
 	}
@@ -275,18 +275,18 @@ func (c *catchUp) others(now time.Time) (over bool, err error) {
 // stream all is, and whether nothing is left to be done. The error means that it will
 // not become more.
 func (c *catchUp) progress(now time.Time) (saved uint64, over bool, err error) {
-	t, err := c.tell()
+	r, err := c.takeReport()
 	if err != nil {
 		return c.lead.settled, false, err
 	}
 	othersOver, err := c.others(now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err = errors.Join(err, c.lead.board.note(t))
-	if t.lost && !t.ended {
+	err = errors.Join(err, c.lead.board.note(r))
+	if r.lost && !r.ended {
 		err = errors.Join(err, errGivenBack)
 	}
-	if !t.over {
+	if !r.over {
 		return c.lead.board.saved, false, err
 	}
 	if c.lead.overSince.IsZero() {

@@ -31,7 +31,7 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 	if char != 0 {
 		filter[2] = char.String()
 	}
-	err := b.pages(ctx, StreamDead, strings.Join(filter, "."), place{}, func(msg *jetstream.RawStreamMsg) bool {
+	err := b.pages(ctx, StreamDead, strings.Join(filter, "."), position{}, func(msg *jetstream.RawStreamMsg) bool {
 		return yield(newLetter(msg))
 	})
 	return named("dead letters", err)
@@ -40,7 +40,7 @@ func (b *Bus) Letters(ctx context.Context, scope events.Scope, char events.CharI
 // LettersFrom returns up to limit dead letters from a sequence on, oldest first,
 // and the sequence that goes on after them; 0 where these are the last.
 func (b *Bus) LettersFrom(ctx context.Context, from uint64, limit int) (letters []events.DeadLetter, next uint64, err error) {
-	page, _, err := b.page(ctx, StreamDead, "dlq.*.*", place{sequence: from}, limit)
+	page, _, err := b.page(ctx, StreamDead, "dlq.*.*", position{sequence: from}, limit)
 	if err != nil || len(page) == 0 {
 		return nil, 0, named("dead letters", err)
 	}

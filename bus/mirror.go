@@ -114,11 +114,11 @@ func readMirror(body []byte) (game.Contexts, bool) {
 	return contexts, true
 }
 
-// InSessions returns those of up to limit characters of the mirror, from a place
-// on, that it shows in a context; and the place that goes on after them, 0 at
+// InSessions returns those of up to limit characters of the mirror, from a position
+// on, that it shows in a context; and the position that goes on after them, 0 at
 // the end.
 func (b *Bus) InSessions(ctx context.Context, from uint64, limit int) (chars []events.CharID, next uint64, err error) {
-	page, _, err := b.page(ctx, StreamMirror, mirrorPrefix+"*", place{sequence: from}, limit)
+	page, _, err := b.page(ctx, StreamMirror, mirrorPrefix+"*", position{sequence: from}, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("who is in a session: %w", err)
 	}
@@ -160,7 +160,7 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 		case isRefusal(err):
 			return fmt.Errorf("mirror of character %d: %w", char, err)
 		default:
-			return fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.noted(err)))
+			return fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.suspectIfGone(err)))
 		}
 	}
 }
@@ -212,9 +212,9 @@ func isRefusal(err error) bool {
 	return errors.As(err, &api)
 }
 
-// MirrorMade is when the bucket was created: a new one is empty, whatever the
+// MirrorCreated is when the bucket was created: a new one is empty, whatever the
 // old one showed.
-func (b *Bus) MirrorMade(ctx context.Context) (time.Time, error) {
+func (b *Bus) MirrorCreated(ctx context.Context) (time.Time, error) {
 	stream, err := b.stream(ctx, StreamMirror)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("bucket %s: %w", BucketMirror, err)

@@ -58,7 +58,7 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	}
 	return func(ctx context.Context) error {
 		for i, one := range sent {
-			if _, err := one.wait(ctx); b.noted(err) != nil {
+			if _, err := one.wait(ctx); b.suspectIfGone(err) != nil {
 				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, unavailable(err))
 			}
 		}

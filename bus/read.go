@@ -28,17 +28,17 @@ const (
 	statusNothing = "404"
 )
 
-// A place is where in a stream reading begins: at a sequence, or at a time.
-type place struct {
+// A position is where in a stream reading begins: at a sequence, or at a time.
+type position struct {
 	sequence uint64
 	time     time.Time
 }
 
 // page reads up to limit stored messages of a subject, which may have
-// wildcards, from a place on; fewer where the answer would be too large. end tells that
+// wildcards, from a position on; fewer where the answer would be too large. end tells that
 // there are no more: the server that leads the stream says so.
-func (b *Bus) page(ctx context.Context, stream, subject string, from place, limit int) (page []jetstream.RawStreamMsg, end bool, err error) {
-	page, err = b.pageOfAny(ctx, stream, subject, from, limit)
+func (b *Bus) page(ctx context.Context, stream, subject string, from position, limit int) (page []jetstream.RawStreamMsg, end bool, err error) {
+	page, err = b.replicaPage(ctx, stream, subject, from, limit)
 	if err != nil || len(page) >= limit {
 		return page, false, err
 	}
@@ -52,11 +52,11 @@ func (b *Bus) page(ctx context.Context, stream, subject string, from place, limi
 	return append(page, *next), false, nil
 }
 
-// pageOfAny is page in one request: one by one would cost a round trip each, a consumer
+// replicaPage is page in one request: one by one would cost a round trip each, a consumer
 // a place in the server's list. Any server with a replica of the stream may answer, and
 // one may be behind: it has the beginning, and no end. (nats-server 2.15 lets a replica
 // answer that has nine tenths of the stream.) One that says nothing has nothing.
-func (b *Bus) pageOfAny(ctx context.Context, stream, subject string, from place, limit int) ([]jetstream.RawStreamMsg, error) {
+func (b *Bus) replicaPage(ctx context.Context, stream, subject string, from position, limit int) ([]jetstream.RawStreamMsg, error) {
 	if !b.nc.IsConnected() {
 		return nil, unavailable(errNotConnected)
 	}
@@ -77,11 +77,17 @@ func (b *Bus) pageOfAny(ctx context.Context, stream, subject string, from place,
 	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
 		return nil, unavailable(err)
 	}
+	page, err := collectPage(ctx, answers)
+	return page[:min(len(page), limit)], err
+}
+
+// collectPage takes a replica's answers until it says that these are all. One that has
+// said nothing within replicaTimeout has nothing.
+func collectPage(ctx context.Context, answers <-chan *nats.Msg) (page []jetstream.RawStreamMsg, err error) {
 	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	first, cancelFirst := context.WithTimeout(reading, replicaTimeout)
 	defer cancelFirst()
-	var page []jetstream.RawStreamMsg
 	for waiting := first; ; waiting = reading {
 		var answer *nats.Msg
 		select {
@@ -94,7 +100,7 @@ func (b *Bus) pageOfAny(ctx context.Context, stream, subject string, from place,
 		}
 		switch status := answer.Header.Get(statusHeader); status {
 		case statusEnd, statusNothing:
-			return page[:min(len(page), limit)], nil
+			return page, nil
 		case "":
 		default:
 			return nil, unavailable(errors.New(status + " " + answer.Header.Get("Description")))
@@ -128,9 +134,9 @@ func readStored(answer *nats.Msg) (msg jetstream.RawStreamMsg, err error) {
 	return msg, nil
 }
 
-// pages calls yield with each stored message of a subject from a place on, in
+// pages calls yield with each stored message of a subject from a position on, in
 // the order of the sequences, until it returns false.
-func (b *Bus) pages(ctx context.Context, stream, subject string, from place, yield func(*jetstream.RawStreamMsg) bool) error {
+func (b *Bus) pages(ctx context.Context, stream, subject string, from position, yield func(*jetstream.RawStreamMsg) bool) error {
 	for {
 		page, end, err := b.page(ctx, stream, subject, from, readMessages)
 		if err != nil {
@@ -148,7 +154,7 @@ func (b *Bus) pages(ctx context.Context, stream, subject string, from place, yie
 	}
 }
 
-// after is the place behind a page.
-func after(page []jetstream.RawStreamMsg) place {
-	return place{sequence: page[len(page)-1].Sequence + 1}
+// after is the position behind a page.
+func after(page []jetstream.RawStreamMsg) position {
+	return position{sequence: page[len(page)-1].Sequence + 1}
 }

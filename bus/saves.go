@@ -43,7 +43,7 @@ func (s *saves) listen(nc *nats.Conn) error {
 // expect returns for each of n events the subject on which its save is told; saved is
 // called when all are.
 func (s *saves) expect(n int, saved func()) []string {
-	s.turn(time.Now())
+	s.expire(time.Now())
 	of := &save{saved: saved}
 	of.left.Store(int64(n))
 	subjects := make([]string, n)

@@ -20,7 +20,7 @@ func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield f
 	}
 	consumer, last, err := b.ordered(ctx, events.ScopeSubject(scope)+".*", from)
 	if err != nil {
-		return unavailable(b.noted(err))
+		return unavailable(b.suspectIfGone(err))
 	}
 	if last < from {
 		return nil // it would wait for the next one

@@ -24,7 +24,7 @@ type Source struct {
 	ahead    []jetstream.Msg // what was read ahead of a catch-up, to be handed out before
 	hand     part            // what is handed out and has to be acknowledged
 	catchUp  *catchUp        // nil while events are acknowledged one by one
-	chance   chance          // of a catch-up
+	retry    retrySchedule   // of a catch-up
 
 	// AckEach has each event acknowledged, however many are waiting.
 	AckEach bool
@@ -34,7 +34,7 @@ type Source struct {
 func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
 	consumer, err := b.js.Consumer(ctx, streamOf(scope), ConsumerName(scope))
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s: %w", ConsumerName(scope), unavailable(b.noted(err)))
+		return nil, fmt.Errorf("consumer %s: %w", ConsumerName(scope), unavailable(b.suspectIfGone(err)))
 	}
 	return b.source(consumer, scope), nil
 }
@@ -210,5 +210,5 @@ func (s *Source) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("fetch %s events: %w", s.scope, unavailable(s.b.noted(err)))
+	return fmt.Errorf("fetch %s events: %w", s.scope, unavailable(s.b.suspectIfGone(err)))
 }

@@ -47,11 +47,11 @@ func (b *Bus) tailSince(ctx context.Context, char events.CharID, start tailStart
 	if e, ok := readEvent(newest); ok && start.settled(newest) {
 		tail.Settled = &e
 	}
-	if start.isAfter(newest) {
+	if start.excludes(newest) {
 		return tail, nil
 	}
 	err = b.eachEvent(ctx, char, start, func(msg *jetstream.RawStreamMsg) bool {
-		if start.isAfter(msg) {
+		if start.excludes(msg) {
 			return true
 		}
 		if e, ok := readEvent(msg); ok {
@@ -86,23 +86,23 @@ func (t tailStart) settled(msg *jetstream.RawStreamMsg) bool {
 	return msg.Sequence <= t.floor && !msg.Time.After(t.last)
 }
 
-// isAfter reports whether a message, and so all before it, is left out: it is settled,
+// excludes reports whether a message, and so all before it, is left out: it is settled,
 // and too old for its answer to be asked for. The time alone does not tell: where another
 // server has come to lead the stream, it may have stored what is not settled at an earlier
 // time than what lies before it.
-func (t tailStart) isAfter(msg *jetstream.RawStreamMsg) bool {
+func (t tailStart) excludes(msg *jetstream.RawStreamMsg) bool {
 	return t.settled(msg) && msg.Time.Before(t.from)
 }
 
 // mostSkew is more than the clocks of NATS servers differ.
 const mostSkew = 10 * time.Second
 
-// place is where to read from: what isAfter leaves out is read and dropped.
-func (t tailStart) place() place {
+// position is where to read from: what excludes leaves out is read and dropped.
+func (t tailStart) position() position {
 	if t.from.IsZero() {
-		return place{}
+		return position{}
 	}
-	return place{time: t.from.Add(-mostSkew)}
+	return position{time: t.from.Add(-mostSkew)}
 }
 
 // tails remembers where they begin.
@@ -158,7 +158,7 @@ func (b *Bus) askWhereTailBegins(ctx context.Context) (tailStart, error) {
 	state := stream.CachedInfo().State
 	from := state.LastTime.Add(-b.tail.memory)
 	if floor < state.LastSeq {
-		oldest, err := b.get(ctx, StreamChanges, place{sequence: floor + 1}.next(anySubject))
+		oldest, err := b.get(ctx, StreamChanges, position{sequence: floor + 1}.next(anySubject))
 		if err != nil {
 			return tailStart{}, err
 		}

@@ -130,7 +130,7 @@ func TestQuestionsWithoutAStreamAreUnavailable(t *testing.T) {
 	isUnavailable(t, err)
 }
 
-// For a wildcard the server looks at every message from a place on, and all publishers
+// For a wildcard the server looks at every message from a position on, and all publishers
 // wait. A tail asks for a wildcard's newest message alone, which it finds by its index,
 // and for nothing else where that is none.
 func TestTailAsksNothingThatMakesTheServerSearch(t *testing.T) {

@@ -27,7 +27,7 @@ func (b *Bus) unsettled(ctx context.Context, stream jetstream.Stream, name strin
 	if err != nil {
 		return nil, nil, err
 	}
-	oldest, err := b.firstPassing(ctx, from, consumer.Config.FilterSubject)
+	oldest, err := b.firstMatching(ctx, from, consumer.Config.FilterSubject)
 	if err == nil && oldest == nil {
 		b.allSettledAt.put(consumer, allSettled{
 			made: known.Created, floor: consumer.AckFloor.Stream, last: known.State.LastSeq, time: known.State.LastTime,
@@ -36,8 +36,8 @@ func (b *Bus) unsettled(ctx context.Context, stream jetstream.Stream, name strin
 	return oldest, consumer, err
 }
 
-// firstPassing is the first message from a place on that passes a consumer's filter.
-func (b *Bus) firstPassing(ctx context.Context, from place, filter string) (*jetstream.RawStreamMsg, error) {
+// firstMatching is the first message from a position on that matches a consumer's filter.
+func (b *Bus) firstMatching(ctx context.Context, from position, filter string) (*jetstream.RawStreamMsg, error) {
 	first, err := b.get(ctx, StreamChanges, from.next(anySubject))
 	scope, one := strings.CutSuffix(filter, ".*")
 	if err != nil || first == nil || filter == "" {
@@ -47,7 +47,7 @@ func (b *Bus) firstPassing(ctx context.Context, from place, filter string) (*jet
 		if strings.HasPrefix(first.Subject, scope+".") {
 			return first, nil
 		}
-		from = place{sequence: first.Sequence + 1}
+		from = position{sequence: first.Sequence + 1}
 	}
 	return b.get(ctx, StreamChanges, from.next(filter))
 }
@@ -55,19 +55,19 @@ func (b *Bus) firstPassing(ctx context.Context, from place, filter string) (*jet
 // firstToLookAt is where a consumer may have something left: above its floor, and above
 // what the stream had when it was last seen to have nothing left. A stream that was lost
 // since, or its end, has other messages there.
-func (b *Bus) firstToLookAt(ctx context.Context, stream *jetstream.StreamInfo, consumer *jetstream.ConsumerInfo) (place, error) {
+func (b *Bus) firstToLookAt(ctx context.Context, stream *jetstream.StreamInfo, consumer *jetstream.ConsumerInfo) (position, error) {
 	floor := consumer.AckFloor.Stream
 	seen := b.allSettledAt.get(consumer)
 	if seen.last > floor && seen.floor <= floor && seen.made.Equal(stream.Created) {
 		msg, err := b.get(ctx, StreamChanges, atSequence(seen.last))
 		if err != nil {
-			return place{}, err
+			return position{}, err
 		}
 		if msg != nil && msg.Time.Equal(seen.time) {
 			floor = seen.last
 		}
 	}
-	return place{sequence: floor + 1}, nil
+	return position{sequence: floor + 1}, nil
 }
 
 // allSettled is what was seen when a consumer had settled all.

@@ -51,8 +51,8 @@ type CleanupStream interface {
 	// Trim drops the oldest settled events of a stream that is rather full: when it is full
 	// it refuses new events, saved or not.
 	Trim(ctx context.Context) (uint64, error)
-	// MirrorMade is when the mirror of the active contexts was created.
-	MirrorMade(ctx context.Context) (time.Time, error)
+	// MirrorCreated is when the mirror of the active contexts was created.
+	MirrorCreated(ctx context.Context) (time.Time, error)
 	// LettersFrom returns up to limit dead letters from a sequence on, and the
 	// sequence that goes on after them, or 0.
 	LettersFrom(ctx context.Context, from uint64, limit int) ([]events.DeadLetter, uint64, error)

@@ -17,7 +17,7 @@ type mirrorFilled struct {
 // before: it may be a new one, in place of one that was lost. What is shown
 // already stays as it is.
 func (s *sweep) fillMirror(ctx context.Context) error {
-	made, err := s.Stream.MirrorMade(ctx)
+	made, err := s.Stream.MirrorCreated(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,26 +21,26 @@ const (
 	tryTimeout = 3 * time.Second
 )
 
-// A chance is when a source tries to catch up.
-type chance struct {
+// A retrySchedule says when a source may try to catch up again.
+type retrySchedule struct {
 	tried  time.Time
 	pause  time.Duration // until the next time
 	failed int           // so often in a row it could not begin
 }
 
 // due reports whether it is time to try.
-func (c *chance) due() bool { return time.Since(c.tried) >= c.pause }
+func (r *retrySchedule) due() bool { return time.Since(r.tried) >= r.pause }
 
 // fail notes that a catch-up could not begin.
-func (c *chance) fail() {
-	c.tried, c.pause = time.Now(), min(trySoon<<c.failed, trySeldom)
-	c.failed = min(c.failed+1, 4)
+func (r *retrySchedule) fail() {
+	r.tried, r.pause = time.Now(), min(trySoon<<r.failed, trySeldom)
+	r.failed = min(r.failed+1, 4)
 }
 
 // consider takes part in a catch-up, or begins one, after what was fetched, and what
 // has come ahead, where it is worth it.
 func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limit int) {
-	if !backlog(last, limit) || !s.chance.due() {
+	if !backlog(last, limit) || !s.retry.due() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
@@ -50,8 +50,8 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 	}
 	var err error
 	if s.catchUp, err = s.b.join(ctx, s.consumer, s.holds(last), limit); err != nil {
-		s.chance.fail()
-		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.noted(err))
+		s.retry.fail()
+		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.suspectIfGone(err))
 		return
 	}
 	s.ahead = slices.DeleteFunc(s.ahead, func(msg jetstream.Msg) bool {
@@ -97,11 +97,11 @@ func (s *Source) drainAhead(ctx context.Context, last *jetstream.MsgMetadata) *j
 
 // endCatchUp goes back to acknowledging.
 func (s *Source) endCatchUp() {
-	s.chance = chance{}
+	s.retry = retrySchedule{}
 	if early := s.catchUp.early; early != nil {
-		s.chance = chance{tried: time.Now(), pause: trySoon}
+		s.retry = retrySchedule{tried: time.Now(), pause: trySoon}
 		if errors.Is(early, errNotMoved) {
-			s.chance.pause = trySeldom
+			s.retry.pause = trySeldom
 		}
 	}
 	s.catchUp = nil
