@@ -68,20 +68,11 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 		case lane := <-d.asking:
 			d.asked[lane] = true
 		case <-d.patience:
-			d.wantFull(false)
+			d.patience = nil
 		case <-ctx.Done():
 			return
 		}
 		d.handOut()
-	}
-}
-
-// wantFull says whether a batch that begins now should be full.
-func (d *dealer) wantFull(want bool) {
-	if !want {
-		d.patience = nil
-	} else if d.patience == nil {
-		d.patience = time.After(fillWait)
 	}
 }
 
@@ -119,7 +110,12 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 // deal puts the events of b, behind which so many wait at the stream, beside what
 // waits for the lanes.
 func (d *dealer) deal(b *batch, following int) {
-	d.wantFull(following >= d.w.fetchSize())
+	switch {
+	case following < d.w.fetchSize():
+		d.patience = nil
+	case d.patience == nil:
+		d.patience = time.After(fillWait)
+	}
 	lanes := d.w.share(len(b.events), following)
 	for _, waiting := range d.all() {
 		d.beat.drop(waiting) // nobody looks at a batch that grows

@@ -87,7 +87,7 @@ func (t *table) save(lane int) int {
 // is saved, once.
 func (t *table) end() {
 	t.t.Helper()
-	t.wantFull(false)
+	t.patience = nil
 	for range 3 {
 		for lane := range t.lanes {
 			t.ask(lane)
@@ -182,7 +182,7 @@ func TestBatchOfABacklogIsFilled(t *testing.T) {
 // another lane has more than it can take.
 func TestFullLaneHoldsUpNoOther(t *testing.T) {
 	d := newTable(t, 2, 10)
-	d.wantFull(true)
+	d.patience = time.After(fillWait)
 	for lane, count := range []int{11, 3} {
 		b := d.next(count, 1)
 		for i := range b.events {
