@@ -119,7 +119,7 @@ func (w *world) inSession(t *rapid.T, context game.Context, decision func(s *gam
 func (w *world) advance(t *rapid.T) {
 	step, data := rapid.Int32Range(0, 9).Draw(t, "step"), anyData().Draw(t, "data")
 	w.inSession(t, game.ContextScenario, func(s *game.State, v events.Version, session uuid.UUID) (*game.Change, error) {
-		return game.Advance(s, v, game.Step{SessionID: session, Step: step, Data: data})
+		return game.AdvanceScenario(s, v, game.Step{SessionID: session, Step: step, Data: data})
 	})
 }
 
@@ -130,7 +130,7 @@ func anyData() *rapid.Generator[json.RawMessage] {
 func (w *world) fight(t *rapid.T) {
 	round, data := rapid.Int32Range(0, 9).Draw(t, "round"), anyData().Draw(t, "data")
 	w.inSession(t, game.ContextCombat, func(s *game.State, v events.Version, session uuid.UUID) (*game.Change, error) {
-		return game.Fight(s, v, game.Round{SessionID: session, Round: round, Data: data})
+		return game.AdvanceCombat(s, v, game.Round{SessionID: session, Round: round, Data: data})
 	})
 }
 

@@ -30,8 +30,8 @@ type FightRecord struct {
 	Loot       json.RawMessage `json:"loot"`
 }
 
-// Fight records progress of the open fight.
-func Fight(s *State, v events.Version, in Round) (*Change, error) {
+// AdvanceCombat records progress of the open fight.
+func AdvanceCombat(s *State, v events.Version, in Round) (*Change, error) {
 	if err := mustBeOpen(s, ContextCombat, in.SessionID); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 	if err != nil {
 		return nil, err
 	}
-	carried, err := fitting(s.Carry(ItemIDs(in.Loot)...))
+	carried, err := fitting(s.carry(ItemIDs(in.Loot)...))
 	if err != nil {
 		return nil, err
 	}

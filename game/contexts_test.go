@@ -149,7 +149,7 @@ func TestScenarioWhoseRecordIsLostIsKnownByItsProgress(t *testing.T) {
 		s.Scenarios[fmt.Sprint("mill ", i)] = game.Scenario{Status: "paused", SessionID: trip, Version: 96}
 		s.Scenarios[fmt.Sprint("crypt ", i)] = game.Scenario{Status: "active", SessionID: other, Version: 97}
 	}
-	advanced := decided(t)(game.Advance(s, 101, game.Step{SessionID: trip, Step: 4}))
+	advanced := decided(t)(game.AdvanceScenario(s, 101, game.Step{SessionID: trip, Step: 4}))
 	finished := decided(t)(game.FinishScenario(s, 101, trip))
 	left, _ := enter(t, s, game.Entry{Context: game.ContextInventory, SessionID: bag})
 	for status, c := range map[string]*game.Change{"active": advanced, "completed": finished, "paused": left} {
@@ -164,7 +164,7 @@ func TestScenarioWhoseRecordIsLostIsKnownByItsProgress(t *testing.T) {
 func TestScenarioOfWhichNothingIsKnownCanOnlyEnd(t *testing.T) {
 	s := in(game.ContextScenario, trip)
 	s.Sessions, s.Scenarios = nil, nil
-	c, err := game.Advance(s, 101, game.Step{SessionID: trip, Step: 4})
+	c, err := game.AdvanceScenario(s, 101, game.Step{SessionID: trip, Step: 4})
 	wantRefusal(t, "advance", err, &game.NotOpenError{Context: game.ContextScenario, SessionID: trip}, "scenario session "+trip.String()+" is not open")
 	if c != nil {
 		t.Errorf("changes %+v all the same", c)
@@ -188,7 +188,7 @@ func TestNoSessionIsOpenUnderTheNilUUID(t *testing.T) {
 func TestScenarioWithoutDataGetsAnEmptyObject(t *testing.T) {
 	s := in(game.ContextScenario, trip)
 	s.Scenarios = nil
-	c := decided(t)(game.Advance(s, 101, game.Step{SessionID: trip, Step: 1}))
+	c := decided(t)(game.AdvanceScenario(s, 101, game.Step{SessionID: trip, Step: 1}))
 	want := game.Scenario{Step: 1, Status: "active", Data: json.RawMessage(`{}`), SessionID: trip, Version: 101}
 	wantDiff(t, "scenario", want, c.Scenarios["old-road"])
 }

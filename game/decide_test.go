@@ -128,9 +128,9 @@ func TestAmountsReachTheirLargestValue(t *testing.T) {
 
 func TestFightKeepsItsDataUntilThereIsOther(t *testing.T) {
 	s := in(game.ContextCombat, fight)
-	first := decided(t)(game.Fight(s, 101, game.Round{SessionID: fight, Round: 8, Data: json.RawMessage(`{"foe":"wolf"}`)}))
+	first := decided(t)(game.AdvanceCombat(s, 101, game.Round{SessionID: fight, Round: 8, Data: json.RawMessage(`{"foe":"wolf"}`)}))
 	s = apply(s, first)
-	second := decided(t)(game.Fight(s, 102, game.Round{SessionID: fight, Round: 9}))
+	second := decided(t)(game.AdvanceCombat(s, 102, game.Round{SessionID: fight, Round: 9}))
 	want := game.Session{Context: game.ContextCombat, OpenedAt: 60, Version: 102, Round: 9, Data: json.RawMessage(`{"foe":"wolf"}`)}
 	wantDiff(t, "session", want, second.Sessions[fight])
 	if len(second.Events)+len(second.Marks()) > 0 {
@@ -208,24 +208,24 @@ func writes(s *game.State, context game.Context, session uuid.UUID) []error {
 	_, touched := game.Touch(s, 101, context, session)
 	switch context {
 	case game.ContextCombat:
-		_, fought := game.Fight(s, 101, game.Round{SessionID: session})
+		_, fought := game.AdvanceCombat(s, 101, game.Round{SessionID: session})
 		_, finished := game.FinishCombat(s, 101, session, game.Result{Outcome: "victory"})
 		return []error{touched, fought, finished}
 	case game.ContextInventory:
 		_, finished := game.FinishInventory(s, 101, session)
 		return []error{touched, finished}
 	}
-	_, advanced := game.Advance(s, 101, game.Step{SessionID: session})
+	_, advanced := game.AdvanceScenario(s, 101, game.Step{SessionID: session})
 	_, finished := game.FinishScenario(s, 101, session)
 	return []error{touched, advanced, finished}
 }
 
 func TestScenarioKeepsItsDataUntilThereIsOther(t *testing.T) {
 	s := in(game.ContextScenario, trip)
-	kept := decided(t)(game.Advance(s, 101, game.Step{SessionID: trip, Step: 4}))
+	kept := decided(t)(game.AdvanceScenario(s, 101, game.Step{SessionID: trip, Step: 4}))
 	want := game.Scenario{Step: 4, Status: "active", Data: json.RawMessage(`{"met":["Ana"]}`), SessionID: trip, Version: 101}
 	wantDiff(t, "without data", want, kept.Scenarios["old-road"])
-	replaced := decided(t)(game.Advance(s, 101, game.Step{SessionID: trip, Step: 4, Data: json.RawMessage(`{}`)}))
+	replaced := decided(t)(game.AdvanceScenario(s, 101, game.Step{SessionID: trip, Step: 4, Data: json.RawMessage(`{}`)}))
 	want.Data = json.RawMessage(`{}`)
 	wantDiff(t, "with data", want, replaced.Scenarios["old-road"])
 	wantDiff(t, "event", []events.StateChanged{game.ScenarioEvent(42, "old-road", want, events.CauseAction)}, replaced.Events)

@@ -58,7 +58,7 @@ func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
 // sayItems adds what becomes of some items: in one event, or in more where the trades
 // that they rest on do not fit into one.
 func (s *State) sayItems(out []events.StateChanged, cause events.Cause, ids []string) []events.StateChanged {
-	carried, err := fitting(s.Carry(ids...))
+	carried, err := fitting(s.carry(ids...))
 	if half := len(ids) / 2; err != nil && half > 0 {
 		return s.sayItems(s.sayItems(out, cause, ids[:half]), cause, ids[half:])
 	}

@@ -22,7 +22,7 @@ func ChangeItems(s *State, v events.Version, deltas []ItemDelta) (*Change, error
 	if err != nil {
 		return nil, err
 	}
-	carried, err := fitting(s.Carry(ItemIDs(deltas)...))
+	carried, err := fitting(s.carry(ItemIDs(deltas)...))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func Restate(s *State, v events.Version, cause events.Cause, rows []events.RowKe
 	}
 	if len(r.bag) > 0 {
 		r.say(events.New(s.Char, v, cause, uuid.Nil, events.ScopeInventory, events.Inventory{
-			Items: r.bag, Transfers: s.Carry(slices.Collect(maps.Keys(r.Items))...),
+			Items: r.bag, Transfers: s.carry(slices.Collect(maps.Keys(r.Items))...),
 		}), PartItems)
 	}
 	if len(r.Events) == 0 {

@@ -15,8 +15,8 @@ type Step struct {
 	Data      json.RawMessage // nil keeps what is there
 }
 
-// Advance records progress of the open scenario.
-func Advance(s *State, v events.Version, in Step) (*Change, error) {
+// AdvanceScenario records progress of the open scenario.
+func AdvanceScenario(s *State, v events.Version, in Step) (*Change, error) {
 	if err := mustBeOpen(s, ContextScenario, in.SessionID); err != nil {
 		return nil, err
 	}

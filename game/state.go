@@ -180,9 +180,9 @@ func (c *Change) Marks() []events.Row {
 	return rows
 }
 
-// IsSaid reports whether anybody is told of the change, by an event or by the mirror. The
+// NeedsPublish reports whether the change has events, or contexts for the mirror. The
 // state of an open fight lives in the hot state alone.
-func (c *Change) IsSaid() bool { return len(c.Events)+len(c.Contexts) > 0 }
+func (c *Change) NeedsPublish() bool { return len(c.Events)+len(c.Contexts) > 0 }
 
 // newChange begins a change of state s that depends on some parts of it.
 func newChange(s *State, v events.Version, parts ...Part) *Change {

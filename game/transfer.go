@@ -111,10 +111,10 @@ func TransferEvent(t events.Transfer, side events.CharID, carried []events.Trans
 		events.Inventory{Items: changes, Transfers: carried})
 }
 
-// Carry lists the unsaved trades that an event of these items of the character
+// carry lists the unsaved trades that an event of these items of the character
 // has to carry: were the items saved without them, one side of a trade would be
 // visible before the other.
-func (s *State) Carry(items ...string) []events.Transfer {
+func (s *State) carry(items ...string) []events.Transfer {
 	if len(s.Transfers) == 0 {
 		return nil
 	}

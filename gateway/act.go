@@ -150,7 +150,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 		return nil, answer, err
 	}
 	answer.CharID, answer.Version = a.char, change.Version
-	if !change.IsSaid() {
+	if !change.NeedsPublish() {
 		answer.Durability = DurabilityHot // a repeat says so, too
 	}
 	request, err := a.request(answer)

@@ -35,17 +35,17 @@ func (s *Service) ChangeItems(ctx context.Context, char events.CharID, deltas []
 	})
 }
 
-// Fight records the progress of the open fight, in Redis only.
-func (s *Service) Fight(ctx context.Context, char events.CharID, in game.Round, opts Options) (*Answer, error) {
+// AdvanceCombat records progress of the open fight, in Redis only.
+func (s *Service) AdvanceCombat(ctx context.Context, char events.CharID, in game.Round, opts Options) (*Answer, error) {
 	return s.inSession(ctx, char, in.SessionID, game.Want{Sessions: true}, opts, func(l *game.Loaded, v events.Version) (*game.Change, error) {
-		return game.Fight(&l.State, v, in)
+		return game.AdvanceCombat(&l.State, v, in)
 	})
 }
 
-// Advance records progress in the open scenario.
-func (s *Service) Advance(ctx context.Context, char events.CharID, in game.Step, opts Options) (*Answer, error) {
+// AdvanceScenario records progress of the open scenario.
+func (s *Service) AdvanceScenario(ctx context.Context, char events.CharID, in game.Step, opts Options) (*Answer, error) {
 	return s.inSession(ctx, char, in.SessionID, game.Want{Sessions: true, Scenarios: true}, opts, func(l *game.Loaded, v events.Version) (*game.Change, error) {
-		return game.Advance(&l.State, v, in)
+		return game.AdvanceScenario(&l.State, v, in)
 	})
 }
 

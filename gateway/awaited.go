@@ -51,7 +51,7 @@ func savedRows(c *game.Change) []events.Row {
 
 // waitFor waits until it is told, or seen, that a save is done, at most ColdTimeout.
 func (s *Service) waitFor(ctx context.Context, save *awaitedSave) bool {
-	if save.in(nil) {
+	if save.isSaved(nil) {
 		return true // there is nothing to save
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.ColdTimeout)
@@ -99,7 +99,7 @@ func (s *Service) lookForSaves() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), s.ActionTimeout)
-		saved, err := s.saved(ctx, waiting)
+		saved, err := s.doneSaves(ctx, waiting)
 		cancel()
 		pause = lookEvery
 		if err != nil {
@@ -113,19 +113,19 @@ func (s *Service) lookForSaves() {
 	}
 }
 
-// saved returns those of waiting whose rows are saved. PostgreSQL is asked, and not
+// doneSaves returns those of waiting whose rows are saved. PostgreSQL is asked, and not
 // whether the dirty marks are gone: that comes later, and proves nothing where
 // Redis has lost its memory.
-func (s *Service) saved(ctx context.Context, waiting []*awaitedSave) ([]*awaitedSave, error) {
+func (s *Service) doneSaves(ctx context.Context, waiting []*awaitedSave) ([]*awaitedSave, error) {
 	rows, err := s.Cold.Rows(ctx, wantedBy(waiting))
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(waiting, func(one *awaitedSave) bool { return !one.in(rows) }), nil
+	return slices.DeleteFunc(waiting, func(one *awaitedSave) bool { return !one.isSaved(rows) }), nil
 }
 
-// in reports whether all rows are saved.
-func (a *awaitedSave) in(saved map[events.CharID]events.RowVersions) bool {
+// isSaved reports whether all rows are among those that are saved.
+func (a *awaitedSave) isSaved(saved map[events.CharID]events.RowVersions) bool {
 	for char, rows := range a.rows {
 		if !saved[char].Has(rows...) {
 			return false

@@ -60,7 +60,7 @@ func TestNextActionOfACharacterIsNotLoadedAgain(t *testing.T) {
 		s.must(err)
 		fight, err := service.Enter(t.Context(), 1, game.Entry{Context: game.ContextCombat}, gateway.Options{})
 		s.must(err)
-		_, err = service.Fight(t.Context(), 1, game.Round{SessionID: fight.SessionID, Round: 1}, gateway.Options{})
+		_, err = service.AdvanceCombat(t.Context(), 1, game.Round{SessionID: fight.SessionID, Round: 1}, gateway.Options{})
 		s.must(err)
 		_, err = service.FinishCombat(t.Context(), 1, fight.SessionID,
 			game.Result{Outcome: "victory", XP: 5, Loot: []game.ItemDelta{{ItemID: "potion", Delta: 1}}}, gateway.Options{})
@@ -275,7 +275,7 @@ func (s *system) anyAction(random *rand.Rand, at *gateway.Service, char events.C
 		s.refusable(err)
 		return "enter"
 	case 3:
-		_, err = at.Fight(ctx, char, game.Round{SessionID: open[game.ContextCombat], Round: random.Int32N(9)}, opts)
+		_, err = at.AdvanceCombat(ctx, char, game.Round{SessionID: open[game.ContextCombat], Round: random.Int32N(9)}, opts)
 		s.refusable(err)
 		return "round"
 	case 4:
@@ -284,7 +284,7 @@ func (s *system) anyAction(random *rand.Rand, at *gateway.Service, char events.C
 		s.refusable(err)
 		return "finish the fight"
 	case 5:
-		_, err = at.Advance(ctx, char, game.Step{SessionID: open[game.ContextScenario], Step: random.Int32N(9)}, opts)
+		_, err = at.AdvanceScenario(ctx, char, game.Step{SessionID: open[game.ContextScenario], Step: random.Int32N(9)}, opts)
 		s.refusable(err)
 		return "step"
 	case 6:
@@ -321,7 +321,7 @@ func TestLargeCopyIsNotRemembered(t *testing.T) {
 		data := json.RawMessage(`{"map":"` + strings.Repeat("x", size) + `"}`)
 		road, err := service.Enter(t.Context(), char, game.Entry{Context: game.ContextScenario, ScenarioID: "road"}, gateway.Options{})
 		s.must(err)
-		_, err = service.Advance(t.Context(), char, game.Step{SessionID: road.SessionID, Step: 1, Data: data}, gateway.Options{})
+		_, err = service.AdvanceScenario(t.Context(), char, game.Step{SessionID: road.SessionID, Step: 1, Data: data}, gateway.Options{})
 		s.must(err)
 		state, _ := service.Remembered(char)
 		return state != nil

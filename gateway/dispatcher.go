@@ -10,9 +10,9 @@ import (
 )
 
 // Dispatch orders a save: it reads the scope's hot state and publishes it, each
-// row at the version at which it was changed. It and Order are the entry points
-// through which any code orders a save that is not the publish of its own commit.
-// It returns how many events the stream has stored.
+// row at the version at which it was changed. It and DispatchVerified are the entry
+// points through which any code orders a save that is not the publish of its own
+// commit. It returns how many events the stream has stored.
 func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	startedAt := time.Now()
 	want, _ := wantOf(scope) // what has no hot state has no events
@@ -23,9 +23,9 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 	return s.dispatchLoaded(ctx, scope, loaded, startedAt)
 }
 
-// Order is Dispatch for a caller of whom nothing is known: the copy is verified
-// first, and a character that nobody knows is ErrUnknown.
-func (s *Service) Order(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
+// DispatchVerified is Dispatch of a character whose copy may not be verified, or not be
+// in Redis: it is joined first. One that nobody knows is ErrUnknown.
+func (s *Service) DispatchVerified(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	startedAt := time.Now()

@@ -29,7 +29,7 @@ func (d Durability) Valid() bool {
 // the change has come. It cannot fail: what it does not reach, the dirty marks
 // make up for.
 func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, opts Options) Durability {
-	if !c.IsSaid() {
+	if !c.NeedsPublish() {
 		return DurabilityHot
 	}
 	origin := game.Origin{Trace: opts.Trace, Request: answer.request}

@@ -90,7 +90,7 @@ func TestWhatIsCalledPublishedIsJoinedAfterALoss(t *testing.T) {
 			lose := func() {
 				s.flush()
 				joined.Go(func() {
-					if _, err := other.Look(t.Context(), char); err != nil {
+					if _, err := other.Character(t.Context(), char); err != nil {
 						t.Error(err)
 					}
 				})
@@ -136,7 +136,7 @@ func TestCommitOlderThanTheFenceIsNotPublished(t *testing.T) {
 	sleeper := s.fenced(fence)
 	sleeper.Hot = &slowHot{s.hot, func() {
 		s.flush()
-		if view, err := s.fenced(fence).Look(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
+		if view, err := s.fenced(fence).Character(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
 			t.Errorf("joined meanwhile: %+v, %v", view, err)
 		}
 	}}
@@ -170,7 +170,9 @@ func TestCopyOlderThanTheFenceIsNotDispatched(t *testing.T) {
 		"by the sweeper": func(g *gateway.Service) (int, error) {
 			return g.Dispatch(t.Context(), events.ScopeInventory, 1)
 		},
-		"by hand": func(g *gateway.Service) (int, error) { return g.Order(t.Context(), events.ScopeInventory, 1) },
+		"by hand": func(g *gateway.Service) (int, error) {
+			return g.DispatchVerified(t.Context(), events.ScopeInventory, 1)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +189,7 @@ func TestCopyOlderThanTheFenceIsNotDispatched(t *testing.T) {
 				}
 				slept = true
 				s.flush()
-				if view, err := s.fenced(fence).Look(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
+				if view, err := s.fenced(fence).Character(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
 					t.Errorf("joined meanwhile: %+v, %v", view, err)
 				}
 			}}
@@ -241,7 +243,7 @@ func TestRepeatedTradeOlderThanTheFenceIsNotPublished(t *testing.T) {
 		other := s.fenced(fence)
 		other.PublishBy = time.Minute // also where the machine is slow
 		give(other, game.Trade{ID: uuid.New(), From: 1, To: 3, Items: trade.Items})
-		if _, err := other.Look(t.Context(), 2); err != nil {
+		if _, err := other.Character(t.Context(), 2); err != nil {
 			t.Error(err)
 		}
 	})}
@@ -263,7 +265,7 @@ func TestRepeatedTradeOlderThanTheFenceIsNotPublished(t *testing.T) {
 func TestJoinBegunBeforeALossBeginsAnew(t *testing.T) {
 	t.Parallel()
 	for name, join := range map[string]func(context.Context, *gateway.Service) error{
-		"on first touch": func(ctx context.Context, g *gateway.Service) error { _, err := g.Look(ctx, 1); return err },
+		"on first touch": func(ctx context.Context, g *gateway.Service) error { _, err := g.Character(ctx, 1); return err },
 		"by an operator": func(ctx context.Context, g *gateway.Service) error { return g.Rejoin(ctx, 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,14 +301,14 @@ func TestNothingIsJoinedBeforeTheFenceIsOver(t *testing.T) {
 	s.flush()
 	hasty := s.fenced(time.Hour)
 	hasty.ActionTimeout = 10 * time.Millisecond
-	view, err := hasty.Look(t.Context(), 1)
+	view, err := hasty.Character(t.Context(), 1)
 	if !events.IsUnavailable(err, events.Redis) {
 		t.Errorf("%+v, %v, want that Redis is not available yet", view, err)
 	}
 	if loaded, err := s.hot.Load(t.Context(), 1, game.Want{}); err != nil || loaded.Known {
 		t.Errorf("joined: %+v, %v", loaded, err)
 	}
-	if view, err := s.service().Look(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
+	if view, err := s.service().Character(t.Context(), 1); err != nil || view.Items[0].Quantity.Quantity != 1 {
 		t.Errorf("after a fence that is over: %+v, %v", view, err)
 	}
 }

@@ -48,7 +48,7 @@ func TestGiftOutlivesAJoinThatBeganBefore(t *testing.T) {
 	slow.Cold = held
 	looked := make(chan error, 1)
 	go func() {
-		_, err := slow.Look(t.Context(), 2)
+		_, err := slow.Character(t.Context(), 2)
 		looked <- err
 	}()
 	<-held.read

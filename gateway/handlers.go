@@ -50,14 +50,14 @@ func (s *Service) patchContext(ctx context.Context, c *call) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		answer, err := s.Advance(ctx, c.char, step, c.opts)
+		answer, err := s.AdvanceScenario(ctx, c.char, step, c.opts)
 		return http.StatusOK, answer, err
 	case game.ContextCombat:
 		round, err := decodeRound(c.body)
 		if err != nil {
 			return 0, nil, err
 		}
-		answer, err := s.Fight(ctx, c.char, round, c.opts)
+		answer, err := s.AdvanceCombat(ctx, c.char, round, c.opts)
 		return http.StatusOK, answer, err
 	case game.ContextInventory:
 		session, err := decodeSession(c.body)
@@ -128,6 +128,6 @@ func (s *Service) postSync(ctx context.Context, c *call) (int, any, error) {
 	if _, hot := wantOf(scope); !hot {
 		return 0, nil, badParameter("scope", errors.New("must be combat, inventory, scenario or vitals, not "+strconv.Quote(string(scope))))
 	}
-	n, err := s.Order(ctx, scope, c.char)
+	n, err := s.DispatchVerified(ctx, scope, c.char)
 	return http.StatusAccepted, dispatched{c.char, scope, n, DurabilityStream}, err
 }

@@ -18,15 +18,15 @@ var (
 )
 
 func (s *Service) getCharacter(ctx context.Context, c *call) (int, any, error) {
-	look := s.Look
+	read := s.Character
 	switch from := c.query("from"); from {
 	case "", "hot":
 	case "cold":
-		look = s.LookCold
+		read = s.ColdCharacter
 	default:
 		return 0, nil, badParameter("from", errFrom)
 	}
-	view, err := look(ctx, c.char)
+	view, err := read(ctx, c.char)
 	return http.StatusOK, view, err
 }
 

@@ -39,7 +39,7 @@ func (s *Service) SavedUpTo(ctx context.Context, char events.CharID) (*SavedView
 	if err != nil {
 		return nil, err
 	}
-	return newSavedView(char, version, marks, s.savedOf(ctx, char, marks)), nil
+	return newSavedView(char, version, marks, s.savedVersions(ctx, char, marks)), nil
 }
 
 // marksOf returns the newest version of a character, and what of it is not saved.
@@ -56,8 +56,8 @@ func (s *Service) marksOf(ctx context.Context, char events.CharID) (events.Versi
 	return loaded.Version, loaded.Dirty, nil
 }
 
-// savedOf asks PostgreSQL at which versions it has the rows that are marked.
-func (s *Service) savedOf(ctx context.Context, char events.CharID, marks events.RowVersions) events.RowVersions {
+// savedVersions asks PostgreSQL at which versions it has the rows that are marked.
+func (s *Service) savedVersions(ctx context.Context, char events.CharID, marks events.RowVersions) events.RowVersions {
 	if len(marks) == 0 {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (s *Service) AwaitSaved(ctx context.Context, char events.CharID, v events.V
 	}
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.PublishTimeout)
 	defer cancel()
-	saved := s.savedOf(short, char, marks)
+	saved := s.savedVersions(short, char, marks)
 	for row := range marks {
 		reached[row] = max(reached[row], saved[row])
 	}

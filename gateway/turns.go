@@ -36,18 +36,22 @@ func newTurns(patience time.Duration) *turns {
 // waited long enough. pass ends it.
 func (t *turns) take(ctx context.Context, char events.CharID) (pass func()) {
 	own := t.join(char)
+	pass = func() {
+		<-own.taken
+		t.leave(char, own)
+	}
 	select {
 	case own.taken <- struct{}{}:
-		return func() { t.leave(char, own, true) }
+		return pass
 	default:
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.patience)
 	defer cancel()
 	select {
 	case own.taken <- struct{}{}:
-		return func() { t.leave(char, own, true) }
-	case <-ctx.Done():
-		return func() { t.leave(char, own, false) }
+		return pass
+	case <-ctx.Done(): // the turn is somebody else's
+		return func() { t.leave(char, own) }
 	}
 }
 
@@ -63,10 +67,7 @@ func (t *turns) join(char events.CharID) *turn {
 	return own
 }
 
-func (t *turns) leave(char events.CharID, own *turn, had bool) {
-	if had {
-		<-own.taken
-	}
+func (t *turns) leave(char events.CharID, own *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if own.users--; own.users == 0 {

@@ -83,9 +83,9 @@ type DirtyView struct {
 	Version events.Version `json:"version"`
 }
 
-// Look returns a character from its hot state, which it loads where Redis does
+// Character returns a character from its hot state, which it loads where Redis does
 // not have it, or ErrUnknown.
-func (s *Service) Look(ctx context.Context, char events.CharID) (*View, error) {
+func (s *Service) Character(ctx context.Context, char events.CharID) (*View, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	loaded, err := s.load(ctx, char, game.Everything)
@@ -126,8 +126,8 @@ func (s *Service) onTheWay(ctx context.Context, escrow []EscrowView, sender *gam
 	return left, nil
 }
 
-// LookCold returns a character as PostgreSQL has it, or ErrUnknown.
-func (s *Service) LookCold(ctx context.Context, char events.CharID) (*View, error) {
+// ColdCharacter returns a character as PostgreSQL has it, or ErrUnknown.
+func (s *Service) ColdCharacter(ctx context.Context, char events.CharID) (*View, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
 	state, err := s.Cold.Load(ctx, char)

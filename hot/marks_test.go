@@ -46,7 +46,7 @@ func TestChangeWithoutEventsMarksNothing(t *testing.T) {
 		fight := r.fight(char)
 		r.mirrored(char)
 
-		round, err := game.Fight(&r.load(char).State, r.next(), game.Round{SessionID: fight, Round: 2})
+		round, err := game.AdvanceCombat(&r.load(char).State, r.next(), game.Round{SessionID: fight, Round: 2})
 		r.must(err)
 		r.commit(round)
 
