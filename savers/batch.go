@@ -150,7 +150,8 @@ func (b *batch) giveBackLater() {
 	}
 }
 
-func (b *batch) alive() {
+// inProgress tells the server that the messages are being worked on.
+func (b *batch) inProgress() {
 	for _, msg := range b.msgs {
 		_ = msg.InProgress() // if it is lost, the event comes a second time
 	}

@@ -30,7 +30,7 @@ func (s *sweep) evict(ctx context.Context) error {
 
 // forget lets Redis forget those of some characters that it can.
 func (s *sweep) forget(ctx context.Context, chars []events.CharID, since time.Time) (stay []events.CharID, err error) {
-	err = s.apart(ctx, chars, func(ctx context.Context, chars []events.CharID) error {
+	err = s.bisect(ctx, chars, func(ctx context.Context, chars []events.CharID) error {
 		some, err := s.Hot.EvictMany(ctx, chars, since)
 		if err == nil {
 			stay = append(stay, some...)

@@ -42,15 +42,15 @@ func (h *heartbeat) run() {
 		case <-h.stopped:
 			return
 		case <-ticker.C:
-			h.alive()
+			h.beat()
 		}
 	}
 }
 
-func (h *heartbeat) alive() {
+func (h *heartbeat) beat() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for b := range h.batches {
-		b.alive()
+		b.inProgress()
 	}
 }

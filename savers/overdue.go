@@ -44,9 +44,9 @@ type overdue struct {
 	characters, events int
 }
 
-// handle handles characters together, as far as that goes; see apart.
+// handle handles characters together, as far as that goes; see bisect.
 func (o *overdue) handle(ctx context.Context, chars []events.CharID) error {
-	return o.apart(ctx, chars, o.together, o.putOff)
+	return o.bisect(ctx, chars, o.together, o.putOff)
 }
 
 // putOff sends a character to the back of the list that a question failed for.

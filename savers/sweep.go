@@ -46,9 +46,9 @@ func (s *sweep) each(ctx context.Context, chars []events.CharID, failed string, 
 	return group.Wait()
 }
 
-// apart handles characters together. Where that fails, and not because a server is away,
+// bisect handles characters together. Where that fails, and not because a server is away,
 // it handles half of them at a time, until the one that it failed for is alone.
-func (s *sweep) apart(ctx context.Context, chars []events.CharID, together func(context.Context, []events.CharID) error, alone func(context.Context, events.CharID, error) error) error {
+func (s *sweep) bisect(ctx context.Context, chars []events.CharID, together func(context.Context, []events.CharID) error, alone func(context.Context, events.CharID, error) error) error {
 	err := together(ctx, chars)
 	if err == nil || !goOn(ctx, err) {
 		return err
@@ -58,8 +58,8 @@ func (s *sweep) apart(ctx context.Context, chars []events.CharID, together func(
 	}
 	// The first half has its turn in any case: so each sweep gets somewhere.
 	half := len(chars) / 2
-	if err := s.apart(ctx, chars[:half], together, alone); err != nil || s.over(ctx) {
+	if err := s.bisect(ctx, chars[:half], together, alone); err != nil || s.over(ctx) {
 		return err
 	}
-	return s.apart(ctx, chars[half:], together, alone)
+	return s.bisect(ctx, chars[half:], together, alone)
 }

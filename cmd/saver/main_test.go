@@ -67,13 +67,17 @@ func (r *rig) must(err error) {
 	}
 }
 
+// saver is one of the system's.
+func (r *rig) saver(run *runCmd) *saver {
+	return &saver{runCmd: run, conns: r.conns, registry: stateSavers(), log: quiet}
+}
+
 // save runs a saver of each scope until r.saves is called.
 func (r *rig) save() {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	run := &runCmd{Batch: 100}
-	go func() { done <- run.work(ctx, r.conns, stateSavers(), nil, quiet) }()
+	go func() { done <- r.saver(&runCmd{Batch: 100}).work(ctx) }()
 	r.saves = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -90,7 +94,7 @@ func (r *rig) sweep() (stop func()) {
 	r.t.Helper()
 	run := &runCmd{Grace: time.Second, SessionIdle: time.Hour, EvictIdle: time.Hour}
 	run.CleanupEvery = 10 * time.Second
-	sweeper := run.cleanup(r.conns, nil, quiet)
+	sweeper := r.saver(run).cleanup()
 	ctx, cancel := context.WithCancel(context.Background())
 	var sweeping sync.WaitGroup
 	sweeping.Go(func() {

@@ -59,25 +59,33 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 		{Name: "redis", Ping: conns.hot.Ping},
 	}
 	reg := program.NewMetrics()
-	metrics := savers.NewMetrics(reg)
-	registry := stateSavers()
-	registry.Register(r.cleanup(conns, metrics, log))
-	reg.MustRegister(newLagCollector(conns, registry.Scopes()))
+	s := &saver{runCmd: r, conns: conns, registry: stateSavers(), metrics: savers.NewMetrics(reg), log: log}
+	s.registry.Register(s.cleanup())
+	reg.MustRegister(newLagCollector(conns, s.registry.Scopes()))
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return program.Serve(ctx, r.AdminAddr, program.Admin(reg, checks)) })
 	group.Go(func() error {
-		if err := r.prepare(ctx, c, conns, log); err != nil {
+		if err := s.prepare(ctx, c.DatabaseURL); err != nil {
 			return program.UnlessDone(ctx, err)
 		}
 		group.Go(func() error {
 			conns.bus.Keep(ctx, r.Topology())
 			return nil
 		})
-		return r.work(ctx, conns, registry, metrics, log)
+		return s.work(ctx)
 	})
-	log.Info("saver is up", "admin", r.AdminAddr, "scopes", registry.Scopes())
+	log.Info("saver is up", "admin", r.AdminAddr, "scopes", s.registry.Scopes())
 	return group.Wait()
+}
+
+// saver is what its parts are wired from.
+type saver struct {
+	*runCmd
+	conns    *connections
+	registry *savers.Registry
+	metrics  *savers.Metrics
+	log      *slog.Logger
 }
 
 // memoryLimit keeps a saver below 100 MB with the program's own code and stacks.
@@ -93,12 +101,12 @@ func stateSavers() *savers.Registry {
 	)
 }
 
-func (r *runCmd) cleanup(conns *connections, metrics *savers.Metrics, log *slog.Logger) *savers.CleanupStateSaver {
-	service := conns.service(events.CauseCleanup, log)
+func (s *saver) cleanup() *savers.CleanupStateSaver {
+	service := s.conns.service(events.CauseCleanup, s.log)
 	return &savers.CleanupStateSaver{
-		Hot: conns.hot, Cold: conns.cold, Stream: conns.bus, Game: service, Log: log, Metrics: metrics,
-		Grace: r.Grace, SessionIdle: r.SessionIdle, EvictIdle: r.EvictIdle,
-		Budget: min(r.CleanupEvery*4/5, maxSweep),
+		Hot: s.conns.hot, Cold: s.conns.cold, Stream: s.conns.bus, Game: service, Log: s.log, Metrics: s.metrics,
+		Grace: s.Grace, SessionIdle: s.SessionIdle, EvictIdle: s.EvictIdle,
+		Budget: min(s.CleanupEvery*4/5, maxSweep),
 	}
 }
 
@@ -107,15 +115,15 @@ func (r *runCmd) cleanup(conns *connections, metrics *savers.Metrics, log *slog.
 const maxSweep = 25 * time.Second
 
 // prepare waits until there are streams to read and tables to write.
-func (r *runCmd) prepare(ctx context.Context, c *cli, conns *connections, log *slog.Logger) error {
-	err := program.Retry(ctx, log, "the streams", bus.ErrUnsafe, func(ctx context.Context) error {
-		return conns.bus.Ensure(ctx, r.Topology())
+func (s *saver) prepare(ctx context.Context, databaseURL string) error {
+	err := program.Retry(ctx, s.log, "the streams", bus.ErrUnsafe, func(ctx context.Context) error {
+		return s.conns.bus.Ensure(ctx, s.Topology())
 	})
 	if err != nil {
 		return err
 	}
-	return program.Retry(ctx, log, "the schema", nil, func(ctx context.Context) error {
-		return checkSchema(ctx, c.DatabaseURL, schemaTimeout)
+	return program.Retry(ctx, s.log, "the schema", nil, func(ctx context.Context) error {
+		return checkSchema(ctx, databaseURL, schemaTimeout)
 	})
 }
 
@@ -135,36 +143,36 @@ func checkSchema(ctx context.Context, url string, timeout time.Duration) error {
 
 // work runs one worker a scope until ctx is done and their batches are settled. Where one
 // cannot begin, none goes on: a saver without a scope would look well.
-func (r *runCmd) work(ctx context.Context, conns *connections, registry *savers.Registry, metrics *savers.Metrics, log *slog.Logger) error {
+func (s *saver) work(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	err := program.UnlessDone(ctx, r.begin(ctx, group, conns, registry, metrics, log))
+	err := program.UnlessDone(ctx, s.startWorkers(ctx, group))
 	if err != nil {
 		stop()
 	}
 	return errors.Join(err, group.Wait())
 }
 
-// begin has group run the workers.
-func (r *runCmd) begin(ctx context.Context, group *errgroup.Group, conns *connections, registry *savers.Registry, metrics *savers.Metrics, log *slog.Logger) error {
+// startWorkers has group run the workers.
+func (s *saver) startWorkers(ctx context.Context, group *errgroup.Group) error {
 	var pace *savers.Pace
-	if r.GiveWay {
-		pace = &savers.Pace{Published: conns.bus.LastSequence}
+	if s.GiveWay {
+		pace = &savers.Pace{Published: s.conns.bus.LastSequence}
 	}
-	for _, scope := range registry.Scopes() {
-		saver, err := registry.Saver(scope)
+	for _, scope := range s.registry.Scopes() {
+		saver, err := s.registry.Saver(scope)
 		if err != nil {
 			return err
 		}
-		source, err := r.awaitSource(ctx, conns, scope, log)
+		source, err := s.awaitSource(ctx, scope)
 		if err != nil {
 			return err
 		}
-		source.AckEach = !r.CatchUp
+		source.AckEach = !s.CatchUp
 		worker := &savers.Worker{
-			Saver: saver, Source: source, DB: conns.pool, Dead: conns.bus, Marks: conns.hot,
-			Log: log, Metrics: metrics, BatchSize: r.Batch, Lanes: r.Lanes, AckWait: r.AckWait, Pace: pace,
+			Saver: saver, Source: source, DB: s.conns.pool, Dead: s.conns.bus, Marks: s.conns.hot,
+			Log: s.log, Metrics: s.metrics, BatchSize: s.Batch, Lanes: s.Lanes, AckWait: s.AckWait, Pace: pace,
 		}
 		group.Go(func() error { return worker.Run(ctx) })
 	}
@@ -173,15 +181,15 @@ func (r *runCmd) begin(ctx context.Context, group *errgroup.Group, conns *connec
 
 // awaitSource finds the consumer of a scope as soon as NATS answers: NATS may
 // have gone since prepare, or come back empty.
-func (r *runCmd) awaitSource(ctx context.Context, conns *connections, scope events.Scope, log *slog.Logger) (source *bus.Source, err error) {
-	err = program.Retry(ctx, log, "the consumers", bus.ErrUnsafe, func(ctx context.Context) error {
-		if source, err = conns.bus.Source(ctx, scope); err == nil {
+func (s *saver) awaitSource(ctx context.Context, scope events.Scope) (source *bus.Source, err error) {
+	err = program.Retry(ctx, s.log, "the consumers", bus.ErrUnsafe, func(ctx context.Context) error {
+		if source, err = s.conns.bus.Source(ctx, scope); err == nil {
 			return nil
 		}
-		if err = conns.bus.Ensure(ctx, r.Topology()); err != nil {
+		if err = s.conns.bus.Ensure(ctx, s.Topology()); err != nil {
 			return err
 		}
-		source, err = conns.bus.Source(ctx, scope)
+		source, err = s.conns.bus.Source(ctx, scope)
 		return err
 	})
 	return source, err

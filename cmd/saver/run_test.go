@@ -27,7 +27,7 @@ func TestSaverEndsWhereOneOfItsScopesCannotBegin(t *testing.T) {
 	r.must(err)
 
 	done := make(chan error, 1)
-	go func() { done <- (&runCmd{Batch: 100}).work(t.Context(), r.conns, stateSavers(), nil, quiet) }()
+	go func() { done <- r.saver(&runCmd{Batch: 100}).work(t.Context()) }()
 
 	select {
 	case err := <-done:
