@@ -82,7 +82,7 @@ var ErrUnverified = errors.New("hot copy is not verified")
 
 // ErrAhead is returned by a commit for a version more than events.MaxAhead ahead
 // of the store's clock: the clock of this process is wrong.
-var ErrAhead = errors.New("version is more than 5 minutes ahead of the clock of Redis")
+var ErrAhead = errors.New("version is more than 5 minutes ahead of the clock of Redis; synchronise the clock of this gateway (NTP)")
 
 // A MovedError is returned by a commit where somebody was faster. Load and
 // decide again, above Version.

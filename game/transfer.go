@@ -184,7 +184,7 @@ const (
 
 // ErrUnsaved: so many trades wait to be saved that those which the items rest on
 // would not fit into one event. Nothing is left out of it.
-var ErrUnsaved = errors.New("too many trades of these characters wait to be saved")
+var ErrUnsaved = errors.New("too many trades of these characters wait to be saved; try again when savers have caught up")
 
 // fitting returns the trades for an event, with ErrUnsaved where they do not fit.
 func fitting(carried []events.Transfer) ([]events.Transfer, error) {

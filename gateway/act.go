@@ -74,7 +74,7 @@ type Quantity struct {
 }
 
 // ErrBusy is returned where others were faster every time until the deadline.
-var ErrBusy = errors.New("character is too busy, nothing was changed")
+var ErrBusy = errors.New("character is too busy, nothing was changed; try again")
 
 // act carries an action out: load, decide, commit, and again where somebody was
 // faster; then publish.

@@ -10,7 +10,7 @@ import (
 )
 
 // errFence is the reason for a pause after Redis has lost its memory.
-var errFence = errors.New("it was started or emptied a moment ago, and what was on its way is let through first")
+var errFence = errors.New("it was started or emptied a moment ago, and what was on its way is let through first; try again")
 
 // loadFenced loads all of a character when nothing can be on its way any more that was
 // committed before Redis was last started, failed over or emptied: what is joined then

@@ -115,7 +115,7 @@ func (s *Service) problem(r *fasthttp.RequestCtx, err error) {
 	writeProblem(r, p)
 }
 
-var errPanicked = errors.New("the gateway failed in a way that it should not; what was asked for may have been done or not")
+var errPanicked = errors.New("a bug in the gateway, see its log; what was asked for may have been done or not: repeat it with its Idempotency-Key")
 
 // panicked keeps the mistake in one request from ending all others.
 func (s *Service) panicked(r *fasthttp.RequestCtx, reason any) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -79,9 +80,8 @@ func (c *call) before() (events.Version, error) {
 }
 
 var (
-	errAsked  = errors.New("must be a version, a positive integer")
-	errWait   = errors.New("must be a duration like 500ms or 3s")
-	errScopes = errors.New("must be a scope that is saved")
+	errAsked = errors.New("must be a version, a positive integer")
+	errWait  = errors.New("must be a duration like 500ms or 3s")
 )
 
 // getSaved answers GET /v1/characters/{char_id}/saved. With a version it waits
@@ -124,7 +124,7 @@ func (c *call) awaited() (v events.Version, scopes []events.Scope, wait time.Dur
 	for _, text := range c.request.QueryArgs().PeekMulti("scope") {
 		scope := events.Scope(text)
 		if !scope.HasState() {
-			return 0, nil, 0, badParameter("scope", errScopes)
+			return 0, nil, 0, badParameter("scope", fmt.Errorf("must be one of %v, not %q", events.Scopes(), scope))
 		}
 		scopes = append(scopes, scope)
 	}

@@ -25,7 +25,7 @@ type RefusedError struct{ Problem *Problem }
 func (e *RefusedError) Error() string { return "refused before: " + e.Problem.Detail }
 
 // ErrKeyReused is returned for an idempotency key that another request had.
-var ErrKeyReused = errors.New("the idempotency key was used for another request")
+var ErrKeyReused = errors.New("the idempotency key was used for another request; each request needs one of its own")
 
 // refuse keeps a refusal: the same request may still be on its way through a
 // gateway that sleeps, and must not be taken when the state has changed.

@@ -33,7 +33,7 @@ type TransferAnswer struct {
 }
 
 // errTradeReused is the reason where a trade's id was another trade's.
-var errTradeReused = errors.New("was used for another transfer")
+var errTradeReused = errors.New("was used for another transfer; each needs one of its own")
 
 // Transfer moves items between two characters, all or nothing and once, however
 // often it is asked for. The two may lie on different servers, so there is no
