@@ -14,7 +14,7 @@ import (
 // told, and a token that is another one after the next restart, failover or
 // FLUSHALL.
 func (s *Store) Beginning(ctx context.Context, char events.CharID) (token string, age time.Duration, err error) {
-	token, age, err = readBeginning(s.call(ctx, fnBorn, []string{s.indexes.key(indexBeginning, char)}))
+	token, age, err = readBeginning(s.call(ctx, fnBeginning, []string{s.indexes.key(indexBeginning, char)}))
 	if err != nil {
 		return "", 0, fmt.Errorf("beginning of character %d: %w", char, err)
 	}
@@ -28,7 +28,7 @@ func (s *Store) NoteBeginnings(ctx context.Context) error {
 	for _, key := range s.indexes.all(indexBeginning) {
 		calls = append(calls, call{keys: []string{key}})
 	}
-	if _, err := s.callEach(ctx, fnBorn, calls); err != nil {
+	if _, err := s.callEach(ctx, fnBeginning, calls); err != nil {
 		return fmt.Errorf("note beginnings: %w", unavailable(err))
 	}
 	return nil

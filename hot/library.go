@@ -22,15 +22,15 @@ var luaFiles embed.FS
 type function string
 
 const (
-	fnCommit   function = "commit"
-	fnClear    function = "clear"
-	fnEvict    function = "evict"
-	fnComplete function = "complete"
-	fnBorn     function = "born"
-	fnRun      function = "run"
+	fnCommit    function = "commit"
+	fnClear     function = "clear"
+	fnEvict     function = "evict"
+	fnComplete  function = "complete"
+	fnBeginning function = "beginning"
+	fnRun       function = "run"
 )
 
-var functions = []function{fnCommit, fnClear, fnEvict, fnComplete, fnBorn, fnRun}
+var functions = []function{fnCommit, fnClear, fnEvict, fnComplete, fnBeginning, fnRun}
 
 // library is the source of all functions, under a name of its own.
 var libraryName, librarySource = library(luaSource)

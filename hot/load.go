@@ -46,7 +46,7 @@ func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*
 	}
 	err := send(ctx, func(p redis.Pipeliner) {
 		if want.Beginning {
-			r.beginning = queue(ctx, p, fnBorn, []string{s.indexes.key(indexBeginning, char)})
+			r.beginning = queue(ctx, p, fnBeginning, []string{s.indexes.key(indexBeginning, char)})
 		}
 		r.send(ctx, p, char, want)
 	})

@@ -65,9 +65,9 @@ if switched == yes then
   open = KEYS[key]
   key = key + 1
 end
-local born, beginning
+local notes, beginning
 if fenced == yes then
-  born, beginning = KEYS[key], ARGV[at]
+  notes, beginning = KEYS[key], ARGV[at]
   key, at = key + 1, at + 1
 end
 
@@ -75,7 +75,7 @@ local have = redis.call('HMGET', KEYS[1], 'version', 'run', unpack(ARGV, at, at 
 local current = have[1] or '0'
 if mode == 99 and have[2] ~= run(now) then return {'unverified'} end
 
-if born and redis.call('GET', born) ~= beginning then return {'conflict', current} end
+if notes and redis.call('GET', notes) ~= beginning then return {'conflict', current} end
 
 at = at + expected
 for i = 0, expected - 1 do

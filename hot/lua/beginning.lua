@@ -1,4 +1,4 @@
--- born reads since when this run of Redis has kept what it was told, and notes it
+-- beginning reads since when this run of Redis has kept what it was told, and notes it
 -- as now where it is another run, or was emptied.
 --
 -- KEYS  1 the note
