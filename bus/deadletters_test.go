@@ -384,7 +384,7 @@ func TestRefusedLetterPushesOutNoOlder(t *testing.T) {
 	}
 }
 
-func TestDropTwice(t *testing.T) {
+func TestDroppingALetterAgainIsNoError(t *testing.T) {
 	r := newRig(t, seldom)
 	r.put("sync.vitals.42", "x")
 	r.bury(42, "bad")

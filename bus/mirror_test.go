@@ -279,7 +279,7 @@ func TestPutLeavesItsArgumentAlone(t *testing.T) {
 	equal(t, "contexts", given.Active, before)
 }
 
-func TestPutAfterADeletion(t *testing.T) {
+func TestMirrorShowsWhatIsPutAfterADeletion(t *testing.T) {
 	r := newRig(t, seldom)
 	mirror := r.bus.Mirror()
 	r.must(mirror.Put(t.Context(), 42, contexts(5, game.ContextCombat)))

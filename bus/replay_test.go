@@ -169,7 +169,7 @@ func TestReplayLeavesTheSaversAlone(t *testing.T) {
 }
 
 // A replay has more than one subject where it is of one character.
-func TestReplayOfABacklog(t *testing.T) {
+func TestReplayOfOneCharacterSkipsNoEventOfABacklog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.fill(1000)

@@ -331,14 +331,14 @@ func sessionBody(id uuid.UUID, rest string) string {
 
 const harbor = `{"hp":80,"energy":55,"location":{"zone":"harbor","x":1.5,"y":-2}}`
 
-// TestAWholeStory plays every request once and finds it saved.
-func TestAWholeStory(t *testing.T) {
+// TestDayOfPlayIsSavedAndLeavesNothingBehind plays every request once and finds it saved.
+func TestDayOfPlayIsSavedAndLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	t.Run("on a single Redis", func(t *testing.T) { tellTheStory(t, newSystem(t)) })
-	t.Run("on Redis Cluster", func(t *testing.T) { tellTheStory(t, newSystemOn(t, stacktest.RedisCluster(t).URL())) })
+	t.Run("on a single Redis", func(t *testing.T) { playADay(t, newSystem(t)) })
+	t.Run("on Redis Cluster", func(t *testing.T) { playADay(t, newSystemOn(t, stacktest.RedisCluster(t).URL())) })
 }
 
-func tellTheStory(t *testing.T, s *system) {
+func playADay(t *testing.T, s *system) {
 	s.save()
 
 	// A traveller arrives, picks things up, and takes a road.

@@ -117,7 +117,7 @@ func (m followed) Metadata() (*jetstream.MsgMetadata, error) {
 // A batch is cut between two characters as long as it has two, so that what one of them
 // is stuck on is found by dividing, however many events it has. Nothing is lost, and each
 // message stays with its event.
-func TestSplitParts(t *testing.T) {
+func TestSplitCutsBetweenCharactersAndLosesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 300 {
 		whole, chars := new(batch), 1+r.IntN(6)

@@ -96,7 +96,7 @@ func TestPoisonAmongFiftyThousand(t *testing.T) {
 
 // The same where it waits as a backlog, which savers take without an ack of each event,
 // and without keeping what messages had in them.
-func TestPoisonInABacklog(t *testing.T) {
+func TestPoisonInABacklogHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	r, all := newRig(t, newPool(t)), newSoup(t, 20_000)
 	curse(t, r)

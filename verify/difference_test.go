@@ -11,7 +11,7 @@ import (
 
 // The verdict about a row says which copy is right, by versions first, and by what the
 // stream holds where versions are equal.
-func TestVerdict(t *testing.T) {
+func TestVerdictNamesTheCopyThatIsRight(t *testing.T) {
 	t.Parallel()
 	const none = ""
 	at := func(version events.Version, text string) Copy { return Copy{text, version} }

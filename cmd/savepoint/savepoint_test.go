@@ -181,9 +181,9 @@ func (m *machine) children() map[int]string {
 	return out
 }
 
-// TestMakeRun is what a person does first: start everything, act, look at the
+// TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver is what a person does first: start everything, act, look at the
 // saved row, kill a saver, play a little, compare hot with cold, stop.
-func TestMakeRun(t *testing.T) {
+func TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver(t *testing.T) {
 	m := startMachine(t)
 	status, body, err := m.do("PUT", "/v1/characters/42/vitals?durability=cold", `{"hp":80,"energy":55,"location":{"zone":"harbor","x":1.5,"y":-2}}`)
 	if err != nil || status != 200 || !strings.Contains(body, `"durability":"cold"`) {

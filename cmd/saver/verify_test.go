@@ -202,7 +202,7 @@ func TestSampleFindsWhatRedisHasForgotten(t *testing.T) {
 	}
 }
 
-func TestSampleSize(t *testing.T) {
+func TestSampleIsANumberOrAShare(t *testing.T) {
 	t.Parallel()
 	count := func() (int64, error) { return 250, nil }
 	for text, want := range map[string]int{"1": 1, "500": 500, "1%": 3, "100%": 250, "0.01%": 1} {
