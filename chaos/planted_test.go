@@ -30,8 +30,7 @@ func plantedText(bug, off, on string) string {
 `
 
 const (
-	markRow      = `new = new + redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 1999, at + n)))`
-	markChar     = `redis.call('ZADD', KEYS[3], 'NX', version, char)`
+	markRows     = "	args.marks(c.Marks())\n"
 	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
 	// The commit, too, knows the trade by its key.
 	commitReceiver = "	change, answer, err := s.commit(ctx, a)\n"
@@ -58,6 +57,7 @@ func patches() []patch {
 			"		if planted(\"credit-again\") {\n" +
 				"			return s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
 		{"gateway/transfers.go", commitReceiver, "	if planted(\"credit-again\") {\n		a.opts.Key = \"\"\n	}\n" + commitReceiver},
+		{"hot/commit.go", markRows, "	if !planted(\"no-marks\") {\n	" + markRows + "	}\n"},
 		{"hot/library.go", "library(luaSource)", "library(plantedSource)"},
 	}
 	all = append(all, guard("internal/db/combat.sql.go", "character_progress", "saveProgress")...)
@@ -70,15 +70,8 @@ func patches() []patch {
 const plantedLua = `
 func plantedSource(name string) string {
 	source := luaSource(name)
-	if name != "commit" {
-		return source
-	}
-	for _, p := range [][2]string{
-		{"no-marks", %q}, {"no-marks", %q}, {"idempotency-ignored", %q},
-	} {
-		if planted(p[0]) {
-			source = strings.Replace(source, p[1], "", 1)
-		}
+	if name == "commit" && planted("idempotency-ignored") {
+		return strings.Replace(source, %q, "", 1)
 	}
 	return source
 }
@@ -107,14 +100,12 @@ func overlay(t *testing.T) string {
 	for file, text := range patched {
 		write(file, text)
 	}
-	for _, text := range []string{markRow, markChar, replayKey} {
-		once(t, "hot/lua/commit.lua", source(t, "hot/lua/commit.lua"), text)
-	}
+	once(t, "hot/lua/commit.lua", source(t, "hot/lua/commit.lua"), replayKey)
 	for _, pkg := range []string{"internal/db", "savers", "gateway", "hot"} {
 		text := fmt.Sprintf(plantedCode, filepath.Base(pkg))
 		if pkg == "hot" {
 			text = strings.Replace(text, `import "os"`, "import (\n\t\"os\"\n\t\"strings\"\n)", 1)
-			text += fmt.Sprintf(plantedLua, markRow, markChar, replayKey)
+			text += fmt.Sprintf(plantedLua, replayKey)
 		}
 		write(pkg+"/planted.go", text)
 	}

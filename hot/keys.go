@@ -17,7 +17,9 @@ import (
 // keyContexts is the hash of the active contexts, with the version of the
 // character, of each part, the Redis run the copy was verified under, and the
 // name that the copy got when it was.
-func keyContexts(c events.CharID) string { return "ac:" + c.String() }
+func keyContexts(c events.CharID) string {
+	return string(strconv.AppendInt(append(make([]byte, 0, 32), "ac:"...), int64(c), 10))
+}
 
 // keyVitals is a hash: hp, energy, zone, x, y, version.
 func keyVitals(c events.CharID) string { return part(c, "vitals") }
@@ -47,7 +49,10 @@ func keyMarks(c events.CharID) string { return part(c, "dirty") }
 func keyRequests(c events.CharID) string    { return part(c, "requests") }
 func keyRequestsOld(c events.CharID) string { return part(c, "requests:old") }
 
-func part(c events.CharID, name string) string { return "{ac:" + c.String() + "}:" + name }
+func part(c events.CharID, name string) string {
+	key := strconv.AppendInt(append(make([]byte, 0, 80), "{ac:"...), int64(c), 10) // of no length that is known, on the stack
+	return string(append(append(key, "}:"...), name...))
+}
 
 // keyComplete is a hash: whether this run of Redis is complete, and what has to
 // be settled before it is. It goes with what Redis has: emptied or started

@@ -52,3 +52,8 @@ local function keep(requests, before, began, now, request, record)
   redis.call('HSET', requests, request, record, 'began', now)
   redis.call('EXPIRE', requests, 2 * day)
 end
+
+-- apply runs a command on the key that it numbers. Returns its answer, and that number.
+local function apply(keys, name, number, ...)
+  return redis.call(name, keys[number], ...), number
+end
