@@ -22,70 +22,74 @@
 -- rise; {"ahead", version} for a version too far ahead of the Redis clock.
 --
 -- It is the busiest of all: numbers are made of as few texts as possible.
-local mode, version, char, idle, requests, open, notes, request, record, beginning = cmsgpack.unpack(ARGV[1])
+local call, texts = redis.call, cmsgpack.unpack
+local mode, version, char, idle, requests, open, notes, request, record, beginning = texts(ARGV[1])
 local now = clock()
 
 local before, began = KEYS[requests + 1]
 idle, requests, open, notes = KEYS[idle], KEYS[requests], KEYS[open], KEYS[notes]
 if requests then
-  local newest = redis.call('HMGET', requests, request, 'began')
-  local known = newest[1] or redis.call('HGET', before, request)
+  local newest = call('HMGET', requests, request, 'began')
+  local known = newest[1] or call('HGET', before, request)
   if known then return {'replay', known} end
   began = newest[2]
 end
 if mode == 'r' then
   -- Redis may have lost the answer that others know.
-  if redis.call('HGET', KEYS[1], 'run') ~= run(now) then return {'unverified'} end
+  if call('HGET', KEYS[1], 'run') ~= run(now) then return {'unverified'} end
   keep(requests, before, began, now, request, record)
   return 1
 end
 
-local have = redis.call('HMGET', KEYS[1], 'version', 'run', cmsgpack.unpack(ARGV[2]))
+local have = call('HMGET', KEYS[1], 'version', 'run', texts(ARGV[2]))
 local current = have[1] or '0'
+local last = tonumber(current)
 if mode == 'c' and have[2] ~= run(now) then return {'unverified'} end
 
-if notes and redis.call('GET', notes) ~= beginning then return {'conflict', current} end
+if notes and call('GET', notes) ~= beginning then return {'conflict', current} end
 
-for i, value in ipairs({cmsgpack.unpack(ARGV[3])}) do
-  local found = have[2 + i] or ''
-  if found == '0' then found = '' end -- joined when nobody knew the character yet
-  if found ~= value then return {'conflict', current} end
+if ARGV[3] ~= '' then
+  for i, value in ipairs({texts(ARGV[3])}) do
+    local found = have[2 + i] or ''
+    if found == '0' then found = '' end -- joined when nobody knew the character yet
+    if found ~= value then return {'conflict', current} end
+  end
 end
 
 local time = tonumber(version)
 if mode ~= 'j' then
-  if time <= tonumber(current) then return {'conflict', current} end
+  if time <= last then return {'conflict', current} end
   if time > now + 300000000 then return {'ahead', current} end
 end
 
 -- Who has marks is in the index, so only new marks can be a reason to enter it.
 local new = 0
 for i = 5, #ARGV do
-  local answer, key = apply(KEYS, cmsgpack.unpack(ARGV[i]))
+  local answer, key = apply(KEYS, texts(ARGV[i]))
   if key == 2 then new = new + answer end
 end
-if new > 0 then redis.call('ZADD', KEYS[3], 'NX', version, char) end
+if new > 0 then call('ZADD', KEYS[3], 'NX', version, char) end
 
-if mode == 'j' then redis.call('HSET', KEYS[1], 'run', run(now)) end
+if mode == 'j' then call('HSET', KEYS[1], 'run', run(now)) end
 if idle then
   -- The index may be a minute behind: who evicts looks at the version, too.
-  if mode == 'j' or math.floor(current / 6e7) ~= math.floor(time / 6e7) then
-    redis.call('ZADD', idle, version, char)
+  if mode == 'j' or last < time - time % 6e7 then
+    call('ZADD', idle, version, char)
   end
   -- Who is joined is seen now: while Redis was away it could see nobody. So is who acts
   -- through a gateway whose clock is behind.
   local last_seen = version
   if mode == 'j' or time < now - 6e7 then last_seen = math.max(time, now) end
-  redis.call('HSET', KEYS[1], 'version', version, 'last_seen', last_seen, cmsgpack.unpack(ARGV[4]))
+  call('HSET', KEYS[1], 'version', version, 'last_seen', last_seen, texts(ARGV[4]))
 else
-  redis.call('HSET', KEYS[1], 'version', version, cmsgpack.unpack(ARGV[4]))
+  call('HSET', KEYS[1], 'version', version, texts(ARGV[4]))
 end
 if open then
-  local active = redis.call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id')
+  local active = call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id')
   if active[1] or active[2] or active[3] then
-    redis.call('ZADD', open, version, char)
+    call('ZADD', open, version, char)
   else
-    redis.call('ZREM', open, char)
+    call('ZREM', open, char)
   end
 end
 if requests then keep(requests, before, began, now, request, record) end
