@@ -10,6 +10,7 @@ import (
 
 // args collects what commit.lua takes.
 type args struct {
+	indexes indexer
 	change  *game.Change
 	version string // of the change
 	mode    byte
@@ -18,7 +19,7 @@ type args struct {
 	beginning string
 	keys      []string
 	// The numbers of keys that not all changes have, 0 for none.
-	idle, requests, open, notes int
+	idle, requests, notes int
 	// The fields of the ac hash that must have some value, and these values; those
 	// that get one, and it.
 	expected, values, fields []string
@@ -40,23 +41,20 @@ var usedArgs = sync.Pool{New: func() any { return new(args) }}
 func newArgs(s *Store, mode byte, c *game.Change, r game.Request, beginning string) *args {
 	a := usedArgs.Get().(*args)
 	*a = args{
-		change: c, version: itoa(c.Version), mode: mode, request: r, beginning: beginning,
+		indexes: s.indexes, change: c, version: itoa(c.Version), mode: mode, request: r, beginning: beginning,
 		packed: a.packed[:0], ends: a.ends[:0],
 	}
 	a.keys, a.expected, a.values, a.fields = a.room[:0:10], a.room[10:10:14], a.room[14:14:18], a.room[18:18:24]
-	a.keys = append(a.keys, keyContexts(c.Char), keyMarks(c.Char), s.indexes.key(indexDirty, c.Char))
+	a.keys = append(a.keys, keyContexts(c.Char), keyMarks(c.Char), a.indexes.key(indexDirty, c.Char))
 	if !c.Unseen {
-		a.idle = a.key(s.indexes.key(indexIdle, c.Char))
+		a.idle = a.key(a.indexes.key(indexIdle, c.Char))
 	}
 	if r.Key != "" {
 		a.requests = a.key(keyRequests(c.Char))
 		a.key(keyRequestsOld(c.Char))
 	}
-	if len(c.Contexts) > 0 {
-		a.open = a.key(s.indexes.key(indexOpen, c.Char))
-	}
 	if beginning != "" {
-		a.notes = a.key(s.indexes.key(indexBeginning, c.Char))
+		a.notes = a.key(a.indexes.key(indexBeginning, c.Char))
 	}
 	return a
 }
@@ -74,7 +72,7 @@ func (a *args) key(name string) (number int) {
 func (a *args) all() (keys, argv []string) {
 	commands := len(a.ends)
 	a.packed = appendTexts(a.packed, string(a.mode), a.version, a.change.Char.String())
-	a.packed = appendNumbers(a.packed, a.idle, a.requests, a.open, a.notes)
+	a.packed = appendNumbers(a.packed, a.idle, a.requests, a.notes)
 	a.list(a.request.Key, a.request.Record, a.beginning)
 	a.list(a.expected...)
 	a.list(a.values...)

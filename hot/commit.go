@@ -55,7 +55,7 @@ func (s *Store) CommitJoin(ctx context.Context, loaded, joined *game.State, with
 		c.Progress = &joined.Progress
 	}
 	if joined.Contexts.Version > 0 {
-		c.Contexts = make(map[game.Context]uuid.UUID)
+		c.Contexts, c.Active = make(map[game.Context]uuid.UUID), joined.Contexts.Active
 		for _, context := range game.AllContexts {
 			c.Contexts[context] = joined.Contexts.Active[context]
 		}

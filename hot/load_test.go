@@ -50,6 +50,7 @@ func everyPart(char events.CharID, v events.Version) *game.Change {
 		Contexts: map[game.Context]uuid.UUID{
 			game.ContextCombat: uuid.Nil, game.ContextScenario: road, game.ContextInventory: bag,
 		},
+		Active: map[game.Context]uuid.UUID{game.ContextScenario: road, game.ContextInventory: bag},
 		Sessions: map[uuid.UUID]game.Session{
 			fight: {Context: game.ContextCombat, OpenedAt: v - 60e6, Version: v, Round: 7, Data: json.RawMessage(awkward), Result: &result},
 			road:  {Context: game.ContextScenario, OpenedAt: v - 3, Version: v, ScenarioID: "old-road"},

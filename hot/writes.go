@@ -57,6 +57,12 @@ func (a *args) writeContexts() {
 			a.command("HDEL", a.keys[0], contextField(context))
 		}
 	}
+	open, char := a.indexes.key(indexOpen, a.change.Char), a.change.Char.String()
+	if len(a.change.Active) > 0 {
+		a.command("ZADD", open, a.version, char)
+	} else {
+		a.command("ZREM", open, char)
+	}
 }
 
 func (a *args) writeScenarios() error {

@@ -6,9 +6,9 @@
 --         refuse (nothing changes, only the answer is kept, of a copy that is
 --         verified). New version. char_id. Numbers of keys, 0 for none: index of idle
 --         characters (the player was seen), requests and behind it requests:old (there
---         is an idempotency key), index of those in a context (contexts change), since
---         when this run keeps what it is told (it must be a given beginning). The
---         idempotency key, the record to keep for it, the beginning
+--         is an idempotency key), since when this run keeps what it is told (it must be
+--         a given beginning). The idempotency key, the record to keep for it, the
+--         beginning
 --       2 the fields of the ac hash that must have a value   3 these values, "" absent
 --       4 pairs of the fields of the ac hash that get a value, and it
 --       … to the end, commands: its name, the number of its key, its arguments
@@ -23,11 +23,11 @@
 --
 -- It is the busiest of all: numbers are made of as few texts as possible.
 local call, texts = redis.call, cmsgpack.unpack
-local mode, version, char, idle, requests, open, notes, request, record, beginning = texts(ARGV[1])
+local mode, version, char, idle, requests, notes, request, record, beginning = texts(ARGV[1])
 local now = clock()
 
 local before, began = KEYS[requests + 1]
-idle, requests, open, notes = KEYS[idle], KEYS[requests], KEYS[open], KEYS[notes]
+idle, requests, notes = KEYS[idle], KEYS[requests], KEYS[notes]
 if requests then
   local newest = call('HMGET', requests, request, 'began')
   local known = newest[1] or call('HGET', before, request)
@@ -83,14 +83,6 @@ if idle then
   call('HSET', KEYS[1], 'version', version, 'last_seen', last_seen, texts(ARGV[4]))
 else
   call('HSET', KEYS[1], 'version', version, texts(ARGV[4]))
-end
-if open then
-  local active = call('HMGET', KEYS[1], 'combat_session_id', 'inventory_session_id', 'scenario_session_id')
-  if active[1] or active[2] or active[3] then
-    call('ZADD', open, version, char)
-  else
-    call('ZREM', open, char)
-  end
 end
 if requests then keep(requests, before, began, now, request, record) end
 return 1
