@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,4 +77,68 @@ func TestOnlyWhereLettersAreFullManyAreGivenUp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// gathering keeps dead letters when some have come together.
+type gathering struct {
+	mu   sync.Mutex
+	left int
+	all  chan struct{}
+}
+
+func (g *gathering) Bury(ctx context.Context, _ jetstream.Msg, _ events.Scope, _ events.CharID, _ string) error {
+	g.mu.Lock()
+	if g.left--; g.left == 0 {
+		close(g.all)
+	}
+	g.mu.Unlock()
+	select {
+	case <-g.all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// noEvent is a message that cannot be read.
+type noEvent struct{ refused }
+
+func (noEvent) Data() []byte { return []byte("no event") }
+
+// Many bad events among those that were fetched do not wait for each other's room among
+// the dead letters.
+func TestBadEventsAreBuriedTogether(t *testing.T) {
+	letters := &gathering{left: buriedAtOnce, all: make(chan struct{})}
+	w := (&Worker{Saver: VitalsStateSaver{}, Dead: letters, Log: slog.New(slog.DiscardHandler)}).withDefaults()
+	var waits, buried int
+	var mu sync.Mutex
+	msgs := make([]jetstream.Msg, buriedAtOnce)
+	for i := range msgs {
+		msgs[i] = counted{noEvent{refused{sequence: uint64(i + 1), waits: &waits, givenUp: &buried}}, &mu}
+	}
+
+	var b batch
+	w.decode(t.Context(), msgs, &b)
+
+	if buried != len(msgs) || waits > 0 || len(b.events) > 0 {
+		t.Errorf("%d of %d are buried, and %d wait", buried, len(msgs), waits)
+	}
+}
+
+// counted is settled by many at once.
+type counted struct {
+	noEvent
+	mu *sync.Mutex
+}
+
+func (m counted) NakWithDelay(d time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused.NakWithDelay(d)
+}
+
+func (m counted) TermWithReason(reason string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused.TermWithReason(reason)
 }
