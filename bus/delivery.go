@@ -14,13 +14,14 @@ import (
 type part struct {
 	last  uint64       // the sequence of its last message, in the stream
 	acked bool         // the server waits to hear of each message
+	nc    *nats.Conn   // by which it hears of them
 	since time.Time    // when its first message was stored, of those that come in order
 	left  atomic.Int64 // so many messages are in hand
 	// Of a reader's: its last message's sequence in the consumer, and those of all.
 	consumer uint64
 	of       bitmap
 	back     atomic.Bool              // one at least was given back
-	over     func()                   // called when none is in hand any more, unless nil
+	over     func()                   // called when none is in hand any more, or one is given back, unless nil
 	saved    func(header nats.Header) // called for each event that is saved
 }
 

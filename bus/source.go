@@ -40,7 +40,7 @@ func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
 }
 
 func (b *Bus) source(consumer jetstream.Consumer, scope events.Scope) *Source {
-	return &Source{b: b, consumer: consumer, scope: scope, hand: part{acked: true, saved: b.tellSaved}}
+	return &Source{b: b, consumer: consumer, scope: scope, hand: part{acked: true, nc: b.nc, saved: b.tellSaved}}
 }
 
 func streamOf(scope events.Scope) string {

@@ -80,13 +80,21 @@ const (
 )
 
 // weigh lets go of the bytes of a message whose event is decoded, where they are not
-// needed to settle it, and returns the weight of the event.
-func weigh(msg jetstream.Msg) int {
+// needed to settle it, and returns the weight of the event and whether they are kept.
+func weigh(msg jetstream.Msg) (weight int, kept bool) {
 	n := len(msg.Data())
 	if m, ok := msg.(releaser); ok && m.Release() {
-		return n
+		return n, false
 	}
-	return keptWeight * n
+	return keptWeight * n, true
+}
+
+// detached is a message that may be in hand for long.
+func detached(msg jetstream.Msg) jetstream.Msg {
+	if m, ok := msg.(detacher); ok {
+		return m.Detached()
+	}
+	return msg
 }
 
 // hasRoom reports whether an event of such a weight makes b no more than most events, and

@@ -152,7 +152,16 @@ func (d *dealer) laneOf(char events.CharID, lanes int) int {
 // put lets an event wait for a lane. About so many more are coming for it. Of those set
 // aside no more wait than one batch: what is behind them must not wait for them.
 func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming int) {
-	batches, weight := d.waiting[lane], weigh(msg)
+	weight, kept := weigh(msg)
+	if lane == d.w.asideLane() && !kept {
+		// It would hold up the settling of all that is behind it.
+		_ = msg.NakWithDelay(retryLater)
+		return
+	}
+	if lane == d.w.asideLane() {
+		msg = detached(msg)
+	}
+	batches := d.waiting[lane]
 	if n := len(batches); n == 0 || !batches[n-1].hasRoom(weight, d.w.BatchSize) {
 		if n > 0 && lane == d.w.asideLane() {
 			_ = msg.NakWithDelay(retryLater)

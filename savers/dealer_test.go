@@ -147,6 +147,52 @@ func TestReleasedMessagesLeaveRoomForMore(t *testing.T) {
 	d.end()
 }
 
+// given is a message that tells what becomes of it.
+type given struct {
+	sized
+	back *int
+}
+
+func (m given) NakWithDelay(time.Duration) error {
+	*m.back++
+	return nil
+}
+
+// ofCatchUp is one that the server does not wait for.
+type ofCatchUp struct{ given }
+
+func (m ofCatchUp) Release() bool { return true }
+
+// apart is one that has a form to be held.
+type apart struct{ given }
+
+func (m apart) Detached() jetstream.Msg { return m.given }
+
+// What is set aside waits for long: by itself, and not in a catch-up, which would settle
+// nothing behind it.
+func TestWhatIsSetAsideIsHeldByItself(t *testing.T) {
+	d := newTable(t, 1, 100)
+	d.w.aside.add(1, time.Second)
+	var back int
+	msg := given{sized{body: []byte("1")}, &back}
+	for _, m := range []jetstream.Msg{ofCatchUp{msg}, apart{msg}} {
+		b := d.next(2, 1)
+		b.msgs[0] = m
+		d.deal(b, 0)
+	}
+
+	if back != 1 {
+		t.Errorf("%d events of a catch-up are given back, want 1", back)
+	}
+	waiting := d.waiting[d.w.asideLane()]
+	if len(waiting) != 1 || len(waiting[0].msgs) != 1 {
+		t.Fatalf("%d batches wait, want one with one event", len(waiting))
+	}
+	if _, ok := waiting[0].msgs[0].(given); !ok {
+		t.Errorf("%T waits, want it detached", waiting[0].msgs[0])
+	}
+}
+
 // As long as the next fetch will be full, no batch begins half full;
 // where the rest of it does not come, or little waits, it begins at once.
 func TestBatchOfABacklogIsFilled(t *testing.T) {

@@ -25,6 +25,10 @@ type Source interface {
 // decoded, and reports whether it has; what settles it works as before. See bus.delivery.
 type releaser interface{ Release() bool }
 
+// A detacher is a message of a Source that holds more than its own bytes, and has a form
+// that does not, to be held instead. See bus.delivery.
+type detacher interface{ Detached() jetstream.Msg }
+
 // A storedSincer is a message of a Source that knows a time before which it was not
 // stored, or zero; its metadata cost more to read. See bus.delivery.
 type storedSincer interface{ StoredSince() time.Time }
