@@ -35,6 +35,7 @@ type catchUp struct {
 	parts   []*part  // handed out, and in no report yet
 	ended   bool     // nothing more is handed out
 	all     bool     // because this saver has got all that it should have
+	back    bool     // something was given back
 
 	lead *lead // nil for a helper
 	help *help // nil for the leader
@@ -262,10 +263,10 @@ func (c *catchUp) takeReport() (*report, error) {
 	var left []*part
 	for _, p := range c.parts {
 		switch {
+		case p.back.Load(): // whatever else of it is in hand, which may be for long
+			r.lost, c.back = true, true
 		case p.left.Load() > 0:
 			left = append(left, p)
-		case p.back.Load():
-			r.lost = true
 		default:
 			if err := r.saved.take(&p.of); err != nil {
 				return nil, err
@@ -308,6 +309,7 @@ func (b *Bus) deleteReader(reader jetstream.Consumer) {
 type holding struct {
 	pending int
 	last    uint64
+	hand    *part // those that are handed out
 }
 
 // join takes part in the catch-up of a consumer that another saver leads, or begins

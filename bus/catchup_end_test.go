@@ -120,6 +120,35 @@ func TestCatchUpAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
 	}
 }
 
+// The consumer cannot be moved beyond what is given back, so everything behind it is saved
+// in vain: the catch-up ends, whatever else is in hand and however much was handed out, and
+// the next one waits.
+func TestGivenBackEndsACatchUp(t *testing.T) {
+	t.Parallel()
+	for name, all := range map[string]bool{"with others in hand": false, "when all is handed out": true} {
+		r := newRig(t, seldom)
+		r.bus.SetSettleEvery(time.Hour) // nothing else makes it look
+		last := r.fill(1000)
+		source := r.source(events.ScopeVitals)
+		msgs := r.catchUp(source)
+		for all && sequence(t, msgs[len(msgs)-1]) < last {
+			msgs = append(msgs, r.next(source, at)...)
+		}
+		back := sequence(t, msgs[0])
+
+		r.must(msgs[0].Nak())
+
+		stacktest.Eventually(t, name+": acks of each event", func() bool {
+			msgs := r.next(source, at)
+			return !source.CatchesUp() && slices.Contains(sequences(t, msgs), back)
+		})
+		if source.Pause() == 0 {
+			t.Errorf("%s: the next catch-up begins at once", name)
+		}
+		r.giveUp(source)
+	}
+}
+
 // A saver that ends leaves nothing unsettled that it has saved.
 func TestCatchUpIsSettledWhenItsSaverEnds(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,7 @@ func (d *delivery) settle(back bool, tell func() error) error {
 	if back {
 		d.part.back.Store(true)
 	}
-	if d.part.left.Add(-1) == 0 && d.part.over != nil {
+	if (d.part.left.Add(-1) == 0 || back) && d.part.over != nil {
 		d.part.over()
 	}
 	return err

@@ -68,6 +68,9 @@ func (b *Bus) SetReplayRest(d time.Duration) { b.replayRest = d }
 // out all that it had read before.
 func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.ahead) == 0 }
 
+// Pause is how long no catch-up begins after the last.
+func (s *Source) Pause() time.Duration { return s.retry.pause }
+
 // ReadsAhead reports whether the source will read a backlog without acks, and has yet
 // to hand out what it has read before.
 func (s *Source) ReadsAhead() bool { return len(s.ahead) > 0 }

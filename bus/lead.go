@@ -22,6 +22,7 @@ type lead struct {
 	board   *board
 	helpers map[string]*helper
 
+	before    *part     // what this saver has got from the consumer
 	settled   uint64    // the consumer is here
 	strangers int       // so often in a row somebody else had drawn from it
 	overSince time.Time // when this saver had nothing to do any more, or zero
@@ -104,7 +105,7 @@ func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine hold
 	}
 	c := b.newCatchUp(of)
 	c.begun = beginsAfter(info, mine)
-	c.lead = &lead{settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
+	c.lead = &lead{before: mine.hand, settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
 	name := readerPrefix(of) + rand.Text()[:readerName]
 	// Whoever finds the reader finds somebody who listens.
 	if err = c.listen(name); err == nil {
@@ -283,7 +284,7 @@ func (c *catchUp) progress(now time.Time) (saved uint64, over bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err = errors.Join(err, c.lead.board.note(r))
-	if r.lost && !r.ended {
+	if c.back || r.lost && !r.ended {
 		err = errors.Join(err, errGivenBack)
 	}
 	if !r.over {

@@ -16,7 +16,7 @@ const (
 	settleTimeout = 2 * time.Second
 	// A consumer that has not settled the events before the catch-up is asked again:
 	// their acks may be under way, after the last event by retryEvery, or they are
-	// being saved.
+	// being saved; unless some were given back.
 	settleTries = 30
 	retryEvery  = 20 * time.Millisecond
 )
@@ -48,7 +48,7 @@ func (c *catchUp) settleAll() error {
 		select {
 		case <-timer.C:
 		case <-c.changed:
-			if !c.isIdle() {
+			if !c.isIdle() && !c.isGivenBack() {
 				continue
 			}
 		case <-c.b.closing:
@@ -59,7 +59,7 @@ func (c *catchUp) settleAll() error {
 		err = errors.Join(c.settle(saved), err)
 		wait := c.b.settleEvery
 		switch {
-		case errors.Is(err, errNotSettled) && tries < settleTries && !last:
+		case errors.Is(err, errNotSettled) && tries < settleTries && !last && !c.lead.before.back.Load():
 			tries++
 			if over {
 				wait = retryEvery
@@ -81,6 +81,13 @@ func (c *catchUp) isIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ended && !slices.ContainsFunc(c.parts, func(p *part) bool { return p.left.Load() > 0 })
+}
+
+// isGivenBack reports whether something was given back.
+func (c *catchUp) isGivenBack() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.parts, func(p *part) bool { return p.back.Load() })
 }
 
 // settle moves the consumer beyond what is saved.

@@ -43,6 +43,10 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 	if !backlog(last, limit) || !s.retry.due() {
 		return
 	}
+	if s.hand.back.Swap(false) {
+		s.retry.fail() // the consumer waits for it, and could not be moved beyond
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	if last = s.drainAhead(ctx, last); !backlog(last, limit) {
@@ -66,7 +70,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 
 // holds is what the source has from its consumer, up to the last message in the stream.
 func (s *Source) holds(last *jetstream.MsgMetadata) holding {
-	return holding{last: last.Sequence.Stream, pending: int(s.hand.left.Load()) + len(s.ahead)}
+	return holding{last: last.Sequence.Stream, pending: int(s.hand.left.Load()) + len(s.ahead), hand: &s.hand}
 }
 
 // backlog reports whether enough waited when the last message was handed out.
@@ -97,12 +101,15 @@ func (s *Source) drainAhead(ctx context.Context, last *jetstream.MsgMetadata) *j
 
 // endCatchUp goes back to acknowledging.
 func (s *Source) endCatchUp() {
-	s.retry = retrySchedule{}
-	if early := s.catchUp.early; early != nil {
+	switch early := s.catchUp.early; {
+	case early == nil:
+		s.retry = retrySchedule{}
+	case errors.Is(early, errNotMoved):
+		s.retry = retrySchedule{tried: time.Now(), pause: trySeldom}
+	case errors.Is(early, errGivenBack), errors.Is(early, errNotSettled):
+		s.retry.fail() // it may be so each time
+	default:
 		s.retry = retrySchedule{tried: time.Now(), pause: trySoon}
-		if errors.Is(early, errNotMoved) {
-			s.retry.pause = trySeldom
-		}
 	}
 	s.catchUp = nil
 }

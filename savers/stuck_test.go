@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,6 +236,30 @@ func TestManyNewerEventsHoldUpNobody(t *testing.T) {
 		if !strings.Contains(reason, events.ErrSchemaNewer.Error()) {
 			t.Errorf("dead letter: %s", reason)
 		}
+	}
+}
+
+// While an event of a backlog does not get through, the others are saved, and not again
+// and again.
+func TestEventThatWaitsHasOthersSavedAgainSeldom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newPool(t))
+	history := liveVitals(200, 100)
+	r.publish("sync.vitals.9", []byte(`{"schema":9}`))
+	r.publishAll(history)
+	var saved atomic.Int64
+	r.start(saverFunc(func(ctx context.Context, tx pgx.Tx, batch []events.StateChanged) error {
+		saved.Add(int64(len(batch)))
+		return savers.VitalsStateSaver{}.Save(ctx, tx, batch)
+	}), 100)
+
+	stacktest.Eventually(t, "the others are settled", func() bool {
+		backlog, err := r.bus.Backlog(t.Context(), events.ScopeVitals)
+		return err == nil && backlog.Unsaved() == 1
+	})
+	r.wantVitals(history)
+	if n := saved.Load(); n > 3*int64(len(history)) {
+		t.Errorf("%d events are saved %d times", len(history), n)
 	}
 }
 
