@@ -19,7 +19,8 @@ type Transfer struct {
 	To   CharID    `json:"to"`
 	// Version is that of the sender's change.
 	Version Version `json:"version"`
-	// ToVersion is that of the receiver's change; 0 while the trade is in escrow.
+	// ToVersion is that of the receiver's change; 0 while the trade is in escrow, TakenBack
+	// where the sender has the items again.
 	ToVersion Version `json:"to_version,omitempty"`
 	Items     []Moved `json:"items"` // at least one, each item once
 }
@@ -37,8 +38,19 @@ func RowTransfer(id uuid.UUID) RowKey { return RowKey(transferPrefix + id.String
 
 const transferPrefix = "transfer:"
 
+// TakenBack is below every version of a change, and above that of a trade in escrow: where
+// copies are joined, a trade that was taken back stays so.
+const TakenBack Version = 1
+
+// InEscrow reports whether neither side has the items.
+func (t *Transfer) InEscrow() bool { return t.ToVersion == 0 }
+
 // Completed reports whether the receiver has the items.
-func (t *Transfer) Completed() bool { return t.ToVersion != 0 }
+func (t *Transfer) Completed() bool { return t.ToVersion > TakenBack }
+
+// SameSides reports whether another trade, of the same id, is between the same characters.
+// The id of one is not used for others but by mistake.
+func (t *Transfer) SameSides(other *Transfer) bool { return t.From == other.From && t.To == other.To }
 
 // Before reports whether another copy of the trade is newer: a completed one is
 // newer than one in escrow. Of two that were completed, because Redis had lost the
@@ -115,18 +127,18 @@ func (e *StateChanged) Transfers() []Transfer {
 }
 
 // Row is the trade's row: at the version of the sender's change while it is in
-// escrow, and one above when it is completed.
+// escrow, and one above after that.
 func (t *Transfer) Row() Row {
-	if t.Completed() {
-		return Row{RowTransfer(t.ID), t.Version + 1}
+	if t.InEscrow() {
+		return Row{RowTransfer(t.ID), t.Version}
 	}
-	return Row{RowTransfer(t.ID), t.Version}
+	return Row{RowTransfer(t.ID), t.Version + 1}
 }
 
 // SettledFor reports whether a character is done with the trade when PostgreSQL
 // has it as it is here: all are but the sender of one in escrow, who has to
 // complete it.
-func (t *Transfer) SettledFor(c CharID) bool { return t.Completed() || t.From != c }
+func (t *Transfer) SettledFor(c CharID) bool { return !t.InEscrow() || t.From != c }
 
 // transferRows adds the rows of the trades that a character is done with when
 // an event that carries them is saved.

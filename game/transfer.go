@@ -79,6 +79,31 @@ func Receive(s *State, v events.Version, t events.Transfer, known []events.Trans
 	return c, t, nil
 }
 
+// TakeBack gives the items of a trade in escrow to its sender s again. It is nil where the
+// sender does not hold the trade.
+func TakeBack(s *State, v events.Version, t events.Transfer) (*Change, error) {
+	held := s.Transfers[t.ID]
+	if held.From != s.Char || held.Version != t.Version || !held.InEscrow() {
+		return nil, nil
+	}
+	c := newChange(s, v, PartItems)
+	changes, err := c.applyItems(s, DeltasOf(&held))
+	if err != nil {
+		return nil, err
+	}
+	c.Unseen = true
+	held.ToVersion = events.TakenBack
+	carried, err := fitting(RestsOn(held, slices.Collect(maps.Values(s.Transfers))))
+	if err != nil {
+		return nil, err
+	}
+	c.Transfers = map[uuid.UUID]events.Transfer{held.ID: held}
+	c.Events = []events.StateChanged{
+		events.New(s.Char, v, events.CauseTransfer, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes, Transfers: carried}),
+	}
+	return c, nil
+}
+
 // learn returns the trades that are news to the character: none that it knows in
 // this form or a newer one, because its mark would come back if it was saved since
 // the state was loaded, and none that it sent and does not know any more, because
@@ -87,7 +112,7 @@ func (s *State) learn(carried []events.Transfer) map[uuid.UUID]events.Transfer {
 	news := make(map[uuid.UUID]events.Transfer, 1+len(carried))
 	for _, t := range carried {
 		known, ok := s.Transfers[t.ID]
-		if ok && known.Before(&t) || !ok && t.From != s.Char {
+		if ok && known.Before(&t) && known.SameSides(&t) || !ok && t.From != s.Char {
 			news[t.ID] = t
 		}
 	}

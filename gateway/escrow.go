@@ -37,7 +37,7 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 		return tradeRecord(&saved)
 	}
 	held := sender.Transfers[h.trade.ID]
-	if held.From != h.trade.From || held.Version != h.trade.Version {
+	if held.From != h.trade.From || held.Version != h.trade.Version || held.ToVersion == events.TakenBack {
 		return "", errEscrowGone
 	}
 	told, err := s.toldTrade(ctx, h.trade)
@@ -50,6 +50,37 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
 	return "", nil
 }
+
+// takeBack gives the sender the items again of a trade that can never arrive: its receiver
+// knows the id as another trade's, which began at the same moment or had been forgotten.
+func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
+	_, err := s.act(ctx, action{
+		char: t.From,
+		load: func(ctx context.Context) (*game.Loaded, error) {
+			saved, _, err := s.savedTrade(ctx, t.ID)
+			if err != nil {
+				return nil, err
+			}
+			told, err := s.toldTrade(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			if told.Completed() || saved.Completed() && saved.SameSides(&t) {
+				return nil, errArrived
+			}
+			return s.Hot.Load(ctx, t.From, game.Want{Items: game.ItemIDs(game.DeltasOf(&t)), Transfers: true})
+		},
+		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
+			change, err := game.TakeBack(&l.State, v, t)
+			return change, &Answer{}, err
+		},
+	})
+	return err
+}
+
+// errArrived is the reason where a receiver knows a trade's id as another trade's, and yet
+// had the items once: nobody can tell from here which of the two counts.
+var errArrived = errors.New("the receiver has had the items, and knows the id as another transfer's")
 
 // toldTrade is a trade as the events of its sides last tell of it, saved or not: a
 // PostgreSQL that was replaced by an older copy shows in escrow what was completed
@@ -91,7 +122,7 @@ var errNoAck = errors.New("no ack in time")
 func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, error) {
 	sent := 0
 	for _, t := range sender.Transfers {
-		if t.From != sender.Char || t.Completed() {
+		if t.From != sender.Char || !t.InEscrow() {
 			continue
 		}
 		h := &handover{trade: t, carried: slices.Collect(maps.Values(sender.Transfers)), replayed: true, seen: time.Now()}

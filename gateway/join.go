@@ -136,7 +136,9 @@ func answered(all []game.Answered) (requests []game.Request, err error) {
 func (s *Service) dropSavedTrades(ctx context.Context, joined *game.State) error {
 	saved, err := s.Cold.Transfers(ctx, slices.Collect(maps.Keys(joined.Transfers)))
 	for id, t := range saved {
-		if t.SettledFor(joined.Char) && t.ToVersion >= joined.Transfers[id].ToVersion {
+		known := joined.Transfers[id]
+		held := known.From == joined.Char && known.InEscrow() // not by another trade of the same id
+		if t.SettledFor(joined.Char) && t.ToVersion >= known.ToVersion && (!held || t.SameSides(&known)) {
 			delete(joined.Transfers, id)
 		}
 	}

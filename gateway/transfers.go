@@ -148,8 +148,13 @@ func (s *Service) rememberedTrade(ctx context.Context, sender, receiver *game.Lo
 
 // tradeRecord is the record of a trade that is known otherwise.
 func tradeRecord(t *events.Transfer) (string, error) {
-	opts := tradeOptions(t.ID, t.From, t.To, game.DeltasOf(t))
-	text, err := json.Marshal(record{Fingerprint: opts.Fingerprint, Answer: &Answer{Trade: t}})
+	kept := record{Fingerprint: tradeOptions(t.ID, t.From, t.To, game.DeltasOf(t)).Fingerprint}
+	if t.ToVersion == events.TakenBack {
+		kept.Refusal = newProblem(&events.FieldError{Field: "transfer_id", Err: errTradeReused})
+	} else {
+		kept.Answer = &Answer{Trade: t}
+	}
+	text, err := json.Marshal(kept)
 	return string(text), err
 }
 
@@ -188,6 +193,11 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 	change, answer, err := s.commit(ctx, a)
 	if replay, ok := errors.AsType[*game.ReplayError](err); ok {
 		answer, err = a.kept(replay.Record)
+		if errors.Is(err, ErrKeyReused) {
+			if err = s.takeBack(ctx, t); err == nil {
+				return ErrKeyReused
+			}
+		}
 	}
 	if err == nil && answer.Trade.Version != t.Version {
 		err = ErrKeyReused

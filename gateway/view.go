@@ -158,7 +158,7 @@ func newView(s *game.State) *View {
 		view.Scenarios = append(view.Scenarios, ScenarioView{id, p.Step, p.Status, p.Data, p.SessionID, p.Version})
 	}
 	for _, t := range s.Transfers {
-		if t.From == s.Char && !t.Completed() {
+		if t.From == s.Char && t.InEscrow() {
 			view.Escrow = append(view.Escrow, EscrowView{t.ID, t.To, t.Version, newTransferAnswer(&t).Items})
 		}
 	}

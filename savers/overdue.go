@@ -125,7 +125,7 @@ func overtaken(marks, saved map[events.CharID]events.RowVersions) map[events.Cha
 func (o *overdue) lost(ctx context.Context, marks, saved events.RowVersions) (events.RowVersions, error) {
 	lost := make(events.RowVersions)
 	for row, version := range marks {
-		if saved[row] >= version || version.Time().After(o.now.Add(-o.Grace)) {
+		if saved[row] >= version && !isOfAnother(row, version, saved[row]) || version.Time().After(o.now.Add(-o.Grace)) {
 			continue
 		}
 		if scope := row.Scope(); scope != "" {
@@ -140,6 +140,13 @@ func (o *overdue) lost(ctx context.Context, marks, saved events.RowVersions) (ev
 		lost[row] = version
 	}
 	return lost, nil
+}
+
+// isOfAnother reports whether what is saved of a trade may be another trade, of others, under
+// the same id: a completed one is saved one above where it began.
+func isOfAnother(row events.RowKey, mark, saved events.Version) bool {
+	_, trade := row.Transfer()
+	return trade && saved > mark+1
 }
 
 // backoff is how long a character may wait beyond the grace until it is looked

@@ -6,11 +6,23 @@
 -- ARGV  1 char_id   2 saved version of the sessions   then pairs: row, version
 --
 -- Returns the number of marks that are left.
+
+-- isInEscrow reports whether the character is the sender of a trade that is in escrow: it
+-- holds the items.
+local function isInEscrow(trade)
+  local held = redis.call('HGET', KEYS[3], trade)
+  return held and string.find(held, '"from":' .. ARGV[1] .. ',', 1, true) and not string.find(held, '"to_version":', 1, true)
+end
+
 for i = 3, #ARGV, 2 do
-  local mark = redis.call('HGET', KEYS[1], ARGV[i])
-  if mark and tonumber(mark) <= tonumber(ARGV[i + 1]) then
+  local mark, saved = redis.call('HGET', KEYS[1], ARGV[i]), tonumber(ARGV[i + 1])
+  mark = mark and tonumber(mark)
+  local trade = mark and string.match(ARGV[i], '^transfer:(.*)')
+  -- Completed it is saved one above: what is saved above that is another trade, of others,
+  -- under the same id.
+  local another = trade and saved > mark + 1 and isInEscrow(trade)
+  if mark and mark <= saved and not another then
     redis.call('HDEL', KEYS[1], ARGV[i])
-    local trade = string.match(ARGV[i], '^transfer:(.*)')
     if trade then redis.call('HDEL', KEYS[3], trade) end
   end
 end
