@@ -214,7 +214,9 @@ func (m *mending) dispatchScopes(ctx context.Context) (errs error) {
 func (m *mending) clearMarks(ctx context.Context) (errs error) {
 	cold, saved := m.coldRows(), make(events.RowVersions)
 	for key, version := range m.hot.Dirty {
+		_, trade := key.Transfer()
 		switch have := cold[key].Version; {
+		case trade: // it is read where it is in escrow only: its sender is not done with it
 		case key.Scope() == "":
 			err := m.Game.RefreshMirror(ctx, m.char)
 			m.did(key, "showed the contexts in the mirror", err)
