@@ -79,15 +79,22 @@ func Receive(s *State, v events.Version, t events.Transfer, known []events.Trans
 	return c, t, nil
 }
 
-// TakeBack gives the items of a trade in escrow to its sender s again. It is nil where the
-// sender does not hold the trade.
+// TakeBack gives the items of a trade in escrow to its sender s again, once: where t tells that
+// they were taken back before, s is a copy that had forgotten it. It is nil where the sender
+// does not hold the trade.
 func TakeBack(s *State, v events.Version, t events.Transfer) (*Change, error) {
 	held := s.Transfers[t.ID]
 	if held.From != s.Char || held.Version != t.Version || !held.InEscrow() {
 		return nil, nil
 	}
+	deltas := DeltasOf(&held)
+	if !t.InEscrow() {
+		for i := range deltas {
+			deltas[i].Delta = 0
+		}
+	}
 	c := newChange(s, v, PartItems)
-	changes, err := c.applyItems(s, DeltasOf(&held))
+	changes, err := c.applyItems(s, deltas)
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,8 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 		return "", err
 	case told.Completed():
 		return tradeRecord(&told)
+	case told.ToVersion == events.TakenBack:
+		return "", errEscrowGone
 	}
 	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
 	return "", nil
@@ -54,6 +56,7 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 // takeBack gives the sender the items again of a trade that can never arrive: its receiver
 // knows the id as another trade's, which began at the same moment or had been forgotten.
 func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
+	var told events.Transfer
 	_, err := s.act(ctx, action{
 		char: t.From,
 		load: func(ctx context.Context) (*game.Loaded, error) {
@@ -61,8 +64,7 @@ func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
 			if err != nil {
 				return nil, err
 			}
-			told, err := s.toldTrade(ctx, t)
-			if err != nil {
+			if told, err = s.toldTrade(ctx, t); err != nil {
 				return nil, err
 			}
 			if told.Completed() || saved.Completed() && saved.SameSides(&t) {
@@ -71,7 +73,7 @@ func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
 			return s.Hot.Load(ctx, t.From, game.Want{Items: game.ItemIDs(game.DeltasOf(&t)), Transfers: true})
 		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
-			change, err := game.TakeBack(&l.State, v, t)
+			change, err := game.TakeBack(&l.State, v, told)
 			return change, &Answer{}, err
 		},
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
 )
 
@@ -135,5 +136,40 @@ func TestEscrowOfAnIDThatIsAnotherTradesIsTakenBack(t *testing.T) {
 				t.Errorf("%d trades are in escrow", n)
 			}
 		})
+	}
+}
+
+// What was taken back stays so where the sender's copy has it in escrow once more: joined, after
+// a loss, with old events that came again.
+func TestTradeIsTakenBackOnce(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.save()
+	s.want(200, "POST", "1/inventory", fiveGems)
+	s.want(200, "POST", "3/inventory", fiveGems)
+	id := uuid.New()
+	s.wantTransfer(200, tradeBody(id, 3, 2, "gem", 1))
+	s.settled(events.ScopeInventory)
+	s.giveOnly(id, 1, 2, "gem", 2)
+	loaded, err := s.hot.Load(t.Context(), 1, game.Everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := loaded.Transfers
+	s.sweep(time.Minute)
+	s.wantEqual()
+	s.wantGems("taken back", "hot", 5, 1, 4)
+
+	again := &game.Change{Char: 1, Version: events.NextVersion(s.look(1, "hot").Version, time.Now()), Transfers: held}
+	if err := s.hot.Commit(t.Context(), again, game.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	s.sweep(10 * time.Minute)
+	s.wantEqual()
+	for _, from := range []string{"hot", "cold"} {
+		s.wantGems("in escrow once more", from, 5, 1, 4)
+	}
+	if left := s.look(1, "hot").Escrow; len(left) > 0 {
+		t.Errorf("in escrow: %+v", left)
 	}
 }
