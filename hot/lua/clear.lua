@@ -7,21 +7,20 @@
 --
 -- Returns the number of marks that are left.
 
--- isInEscrow reports whether the character is the sender of a trade that is in escrow: it
--- holds the items.
-local function isInEscrow(trade)
+-- completed is the version at which a trade is saved that the character holds in escrow, when
+-- it is completed. What is saved at another one is a trade of others under the same id.
+local function completed(trade)
   local held = redis.call('HGET', KEYS[3], trade)
-  return held and string.find(held, '"from":' .. ARGV[1] .. ',', 1, true) and not string.find(held, '"to_version":', 1, true)
+  if held and string.find(held, '"from":' .. ARGV[1] .. ',', 1, true) and not string.find(held, '"to_version":', 1, true) then
+    return string.match(held, '"version":(%d+)') + 1
+  end
 end
 
 for i = 3, #ARGV, 2 do
   local mark, saved = redis.call('HGET', KEYS[1], ARGV[i]), tonumber(ARGV[i + 1])
   mark = mark and tonumber(mark)
   local trade = mark and string.match(ARGV[i], '^transfer:(.*)')
-  -- Completed it is saved one above: what is saved above that is another trade, of others,
-  -- under the same id.
-  local another = trade and saved > mark + 1 and isInEscrow(trade)
-  if mark and mark <= saved and not another then
+  if mark and mark <= saved and (not trade or saved == (completed(trade) or saved)) then
     redis.call('HDEL', KEYS[1], ARGV[i])
     if trade then redis.call('HDEL', KEYS[3], trade) end
   end
