@@ -24,7 +24,7 @@ func TestEscrowStaysUntilItsOwnTradeIsSaved(t *testing.T) {
 		row := events.RowTransfer(trade.ID)
 		clear := func(v events.Version) {
 			t.Helper()
-			r.must(r.store.Clear(r.ctx, map[events.CharID]map[events.RowKey]events.Version{char: {row: v}}))
+			r.must(r.store.Clear(r.ctx, map[events.CharID]events.RowVersions{char: {row: v}}))
 		}
 
 		clear(r.next() + 100)
