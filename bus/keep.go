@@ -16,7 +16,8 @@ const (
 	// keepEvery is how often the topology is looked at without a sign that
 	// something is missing: nobody notices a schedule that is gone.
 	keepEvery = 30 * time.Second
-	// keepPause is the wait after a look that failed.
+	// keepPause is the wait after a look that failed, and between two looks that
+	// must agree.
 	keepPause = time.Second
 	// keepTimeout bounds one look and its repair.
 	keepTimeout = 30 * time.Second
@@ -63,6 +64,17 @@ func (b *Bus) restoreOnce(ctx context.Context, t Topology) error {
 	}
 	missing, err := b.missing(ctx)
 	if err != nil || missing == "" {
+		return err
+	}
+	// A server that deletes a stream no longer shows it, and tells its readers, while
+	// its files are still there. One that were created now would take them over, lose
+	// them, and answer nobody until the server is restarted.
+	select {
+	case <-time.After(keepPause):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if missing, err = b.missing(ctx); err != nil || missing == "" {
 		return err
 	}
 	b.log.Warn("nats topology is created again; the stream may have lost what it held", "missing", missing)

@@ -2,8 +2,10 @@ package bus_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +103,43 @@ func TestDeletedPartsComeBack(t *testing.T) {
 				return err == nil && len(msgs) > 0
 			})
 		})
+	}
+}
+
+// A server tells readers of a stream that is deleted before the stream's files are
+// gone. One that is created in between would be left without files.
+func TestStreamThatIsDeletedInUseTakesEventsAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	r.keep(seldom)
+	var sources []*bus.Source
+	for _, scope := range events.Scopes() {
+		sources = append(sources, r.source(scope))
+	}
+	for round := range 3 {
+		for i := range 200 {
+			r.publish(r.vitals(events.CharID(1+i)), r.items(events.CharID(1+i)))
+		}
+		readers, stopReaders := context.WithCancel(t.Context())
+		var reading sync.WaitGroup
+		for _, source := range sources {
+			reading.Go(func() {
+				for readers.Err() == nil {
+					_, _ = source.Fetch(readers, 1000)
+				}
+			})
+		}
+
+		r.must(r.js.DeleteStream(t.Context(), bus.StreamChanges))
+
+		e := r.vitals(42)
+		stacktest.Eventually(t, fmt.Sprintf("a publish in round %d", round), func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return r.bus.Publish(ctx, e) == nil
+		})
+		stopReaders()
+		reading.Wait()
 	}
 }
 
