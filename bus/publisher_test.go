@@ -227,8 +227,10 @@ func newValve(t *testing.T, target string) *valve {
 	}
 	v := &valve{addr: listener.Addr().String()}
 	var running sync.WaitGroup
+	open, end := context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		_ = listener.Close()
+		end()
 		running.Wait()
 	})
 	running.Go(func() {
@@ -242,6 +244,7 @@ func newValve(t *testing.T, target string) *valve {
 				_ = client.Close()
 				continue
 			}
+			context.AfterFunc(open, func() { _, _ = client.Close(), server.Close() })
 			running.Go(func() { v.forward(server, client) })
 			running.Go(func() { v.forward(client, server) })
 		}
@@ -249,7 +252,8 @@ func newValve(t *testing.T, target string) *valve {
 	return v
 }
 
-// forward ends when one end has gone: the bus is closed before the listener.
+// forward ends when one end has gone, or the test. A client that is closed while it
+// connects again may leave a connection open.
 func (v *valve) forward(dst, src net.Conn) {
 	defer func() { _, _ = dst.Close(), src.Close() }()
 	buf := make([]byte, 4096)
