@@ -132,7 +132,12 @@ func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error)
 // Conn is the connection itself, for those who listen to subjects.
 func (b *Bus) Conn() *nats.Conn { return b.nc }
 
-func unavailable(err error) error { return events.Unavailable(events.NATS, err) }
+func unavailable(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) { // of a buffer that is off: see Connect
+		err = errNotConnected
+	}
+	return events.Unavailable(events.NATS, err)
+}
 
 // errNotConnected is the reason while there is no connection.
 var errNotConnected = errors.New("not connected")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,6 +142,19 @@ func TestStreamThatIsDeletedInUseTakesEventsAgain(t *testing.T) {
 		stopReaders()
 		reading.Wait()
 	}
+}
+
+// The client says of a server that is away that a buffer is full.
+func TestServerThatIsAwayIsSaidToBeAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	stop(t, r.server)
+	stacktest.Eventually(t, "the loss of the connection", func() bool { return !r.bus.Conn().IsConnected() })
+
+	err := r.bus.Ensure(t.Context(), seldom)
+
+	isUnavailable(t, err)
+	equal(t, "what the error ends with", err != nil && strings.HasSuffix(err.Error(), "not connected"), true)
 }
 
 func TestDeletedMirrorComesBack(t *testing.T) {
