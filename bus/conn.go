@@ -133,8 +133,11 @@ func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error)
 func (b *Bus) Conn() *nats.Conn { return b.nc }
 
 func unavailable(err error) error {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) { // of a buffer that is off: see Connect
+	switch {
+	case errors.Is(err, nats.ErrReconnectBufExceeded): // of a buffer that is off: see Connect
 		err = errNotConnected
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		err = fmt.Errorf("%w; gateways and savers create it when they start", err)
 	}
 	return events.Unavailable(events.NATS, err)
 }
