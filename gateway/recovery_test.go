@@ -366,6 +366,7 @@ func TestAbsentCharacterIsLoadedWithoutNATSWhereRedisIsComplete(t *testing.T) {
 		return err == nil && last == settled
 	})
 	s.sweep(time.Nanosecond)
+	s.keptFor(2 * time.Minute)
 	s.stream.away.Store(true)
 	if a := s.want(200, "POST", "1/inventory", take); a.Items[0].Quantity != 2 || a.Durability != "hot" {
 		t.Errorf("%+v, want 2 potions, hot", a)

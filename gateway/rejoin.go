@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -57,14 +58,11 @@ func unlessMoved(err error) error {
 	return err
 }
 
-// joinLoaded is joinAll of what was loaded. A character that Redis does not have is read
-// from PostgreSQL alone where NATS is away and Redis is complete: then all of it is there.
+// joinLoaded is joinAll of what was loaded, or what can be known of it while NATS is away.
 func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded) (*game.State, game.Joining, error) {
 	joined, with, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
 	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
-		if complete, asked := s.Hot.Complete(ctx); asked == nil && complete {
-			joined, with, err = s.loadNewcomer(ctx, loaded.Char)
-		}
+		joined, with, err = s.loadNewcomer(ctx, loaded, err)
 	}
 	if err != nil {
 		return nil, with, fmt.Errorf("join the copies of character %d: %w", loaded.Char, err)
@@ -72,11 +70,20 @@ func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded) (*game.St
 	return joined, with, nil
 }
 
-// loadNewcomer reads a character of which PostgreSQL has all.
-func (s *Service) loadNewcomer(ctx context.Context, char events.CharID) (*game.State, game.Joining, error) {
-	saved, err := s.Cold.Load(ctx, char)
+// loadNewcomer reads a character that Redis does not have while NATS is away: all of it
+// is in PostgreSQL where Redis is complete; else cause stands. So it does for one that may
+// repeat a request of before Redis lost its memory.
+func (s *Service) loadNewcomer(ctx context.Context, loaded *game.Loaded, cause error) (*game.State, game.Joining, error) {
+	complete, err := s.Hot.Complete(ctx)
+	if err != nil || !complete {
+		return nil, game.Joining{}, cause
+	}
+	saved, err := s.Cold.Load(ctx, loaded.Char)
 	if err != nil {
 		return nil, game.Joining{}, err
+	}
+	if saved.Version > 0 && loaded.Age < answerMemory {
+		return nil, game.Joining{}, cause
 	}
 	return saved, game.Joining{Dirty: saved.Unsaved(saved, nil, game.Contexts{})}, nil
 }
@@ -108,6 +115,10 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	}
 	return ErrBusy
 }
+
+// answerMemory is how long after an answer a request is repeated, as far as anybody but Redis
+// remembers: the stream tells what it has answered in the last minute.
+const answerMemory = time.Minute
 
 // commitJoin puts what was joined in the place of what was loaded. It is a MovedError where
 // somebody was faster.

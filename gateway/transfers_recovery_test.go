@@ -253,6 +253,7 @@ func TestEscrowOfANewcomerIsHandedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.keptFor(2 * time.Minute)
 	s.stream.away.Store(true)
 	if view := s.look(1, "hot"); len(view.Escrow) != 1 {
 		t.Errorf("loaded from PostgreSQL: %+v, want the trade in escrow", view)
