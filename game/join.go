@@ -25,18 +25,30 @@ func Join(a, b *State) {
 	}
 	a.Items = joinRows(a.Items, b.Items)
 	a.Scenarios = joinRows(a.Scenarios, b.Scenarios)
-	a.Transfers = joinTransfers(a.Transfers, b.Transfers)
+	a.Transfers = joinTransfers(a.Char, a.Transfers, b.Transfers)
 	a.Sessions = joinRows(a.Sessions, b.Sessions)
 }
 
-func joinTransfers(a, b map[uuid.UUID]events.Transfer) map[uuid.UUID]events.Transfer {
+func joinTransfers(char events.CharID, a, b map[uuid.UUID]events.Transfer) map[uuid.UUID]events.Transfer {
 	if a == nil {
 		a = make(map[uuid.UUID]events.Transfer, len(b))
 	}
 	for id, theirs := range b {
-		a[id] = newerTransfer(a[id], theirs)
+		a[id] = joinTransfer(char, a[id], theirs)
 	}
 	return a
+}
+
+// joinTransfer joins what a character knows of a trade. Of two trades under one id it keeps
+// the one that it has sent: it may hold the items.
+func joinTransfer(char events.CharID, a, b events.Transfer) events.Transfer {
+	if sent := a.From == char; a.Version != 0 && sent != (b.From == char) {
+		if sent {
+			return a
+		}
+		return b
+	}
+	return newerTransfer(a, b)
 }
 
 // versioned is a row that says its version.

@@ -218,3 +218,29 @@ func TestSavedFightIsClosedInItsOwnCopyOnly(t *testing.T) {
 		t.Error("the mirror's map was changed, too")
 	}
 }
+
+// Two trades of one id, both in escrow, meet where copies are joined: the character keeps the
+// one that it has sent, of which it may hold the items, whatever becomes of the other.
+func TestJoinKeepsTheTradeThatTheCharacterHasSent(t *testing.T) {
+	id := uuid.New()
+	sent := events.Transfer{ID: id, From: 42, To: 7, Version: 10}
+	for name, other := range map[string]events.Transfer{
+		"in escrow":  {ID: id, From: 7, To: 42, Version: 20},
+		"taken back": {ID: id, From: 7, To: 42, Version: 20, ToVersion: events.TakenBack},
+		"completed":  {ID: id, From: 7, To: 9, Version: 20, ToVersion: 21},
+	} {
+		own := &game.State{Char: 42, Transfers: map[uuid.UUID]events.Transfer{id: sent}}
+		theirs := &game.State{Char: 42, Transfers: map[uuid.UUID]events.Transfer{id: other}}
+		for _, joined := range []*game.State{join(own, theirs), join(theirs, own)} {
+			if got := joined.Transfers[id]; got.From != 42 {
+				t.Errorf("the other is %s: kept %+v", name, got)
+			}
+		}
+		var ties game.Ties
+		ties.Add([]events.Transfer{sent})
+		ties.Add([]events.Transfer{other})
+		if got := ties.State(42).Transfers[id]; got.From != 42 {
+			t.Errorf("the other is %s, told by events: kept %+v", name, got)
+		}
+	}
+}

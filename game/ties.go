@@ -28,7 +28,7 @@ func (t *Ties) Add(carried []events.Transfer) {
 				t.of[char] = known
 			}
 			for _, other := range carried {
-				known[other.ID] = newerTransfer(known[other.ID], other)
+				known[other.ID] = joinTransfer(char, known[other.ID], other)
 			}
 		}
 	}
