@@ -33,7 +33,7 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 	switch {
 	case err != nil:
 		return "", err
-	case ok && saved.Completed():
+	case ok && (saved.Completed() || !saved.SameSides(&h.trade)): // or the id is another trade's
 		return tradeRecord(&saved)
 	}
 	held := sender.Transfers[h.trade.ID]
@@ -54,11 +54,25 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 }
 
 // takeBack gives the sender the items again of a trade that can never arrive: its receiver
-// knows the id as another trade's, which began at the same moment or had been forgotten.
+// knows the id as another trade's, which began at the same moment or had been forgotten. It
+// does so once: where it was done before, and the sender's copy has the trade in escrow again,
+// as after a loss, the trade alone is set right.
 func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
+	opts := tradeOptions(t.ID, t.From, t.To, game.DeltasOf(&t))
+	opts.Key += ":back"
+	answer, err := s.takeBackAs(ctx, t, opts)
+	if err == nil && answer.Replayed {
+		t.ToVersion = events.TakenBack
+		_, err = s.takeBackAs(ctx, t, Options{})
+	}
+	return err
+}
+
+// takeBackAs takes a trade back under an idempotency key.
+func (s *Service) takeBackAs(ctx context.Context, t events.Transfer, opts Options) (*Answer, error) {
 	var told events.Transfer
-	_, err := s.act(ctx, action{
-		char: t.From,
+	return s.act(ctx, action{
+		char: t.From, opts: opts,
 		load: func(ctx context.Context) (*game.Loaded, error) {
 			saved, _, err := s.savedTrade(ctx, t.ID)
 			if err != nil {
@@ -70,14 +84,13 @@ func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
 			if told.Completed() || saved.Completed() && saved.SameSides(&t) {
 				return nil, errArrived
 			}
-			return s.Hot.Load(ctx, t.From, game.Want{Items: game.ItemIDs(game.DeltasOf(&t)), Transfers: true})
+			return s.Hot.Load(ctx, t.From, game.Want{Items: game.ItemIDs(game.DeltasOf(&t)), Transfers: true, Request: opts.Key})
 		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.TakeBack(&l.State, v, told)
 			return change, &Answer{}, err
 		},
 	})
-	return err
 }
 
 // errArrived is the reason where a receiver knows a trade's id as another trade's, and yet

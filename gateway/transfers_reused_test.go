@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
@@ -140,36 +141,66 @@ func TestEscrowOfAnIDThatIsAnotherTradesIsTakenBack(t *testing.T) {
 }
 
 // What was taken back stays so where the sender's copy has it in escrow once more: joined, after
-// a loss, with old events that came again.
+// a loss, with old events that came again. It does while the stream tells, and without it.
 func TestTradeIsTakenBackOnce(t *testing.T) {
 	t.Parallel()
-	s := newSystem(t)
-	s.save()
-	s.want(200, "POST", "1/inventory", fiveGems)
-	s.want(200, "POST", "3/inventory", fiveGems)
-	id := uuid.New()
-	s.wantTransfer(200, tradeBody(id, 3, 2, "gem", 1))
-	s.settled(events.ScopeInventory)
-	s.giveOnly(id, 1, 2, "gem", 2)
-	loaded, err := s.hot.Load(t.Context(), 1, game.Everything)
-	if err != nil {
-		t.Fatal(err)
-	}
-	held := loaded.Transfers
-	s.sweep(time.Minute)
-	s.wantEqual()
-	s.wantGems("taken back", "hot", 5, 1, 4)
+	for name, lose := range map[string]func(*system){
+		"the stream tells":   func(*system) {},
+		"the stream is lost": (*system).purge,
+		"the receiver has forgotten, too": func(s *system) {
+			s.purge()
+			s.forgetAnswers(2)
+		},
+		"and the other was taken back": func(s *system) {
+			s.purge()
+			s.forgetAnswers(2)
+			s.sql("UPDATE transfers SET to_version = 1")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t)
+			s.save()
+			s.want(200, "POST", "1/inventory", fiveGems)
+			s.want(200, "POST", "3/inventory", fiveGems)
+			id := uuid.New()
+			s.wantTransfer(200, tradeBody(id, 3, 2, "gem", 1))
+			s.settled(events.ScopeInventory)
+			s.giveOnly(id, 1, 2, "gem", 2)
+			loaded, err := s.hot.Load(t.Context(), 1, game.Everything)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held := loaded.Transfers
+			s.sweep(time.Minute)
+			s.wantEqual()
+			s.wantGems("taken back", "hot", 5, 1, 4)
 
-	again := &game.Change{Char: 1, Version: events.NextVersion(s.look(1, "hot").Version, time.Now()), Transfers: held}
-	if err := s.hot.Commit(t.Context(), again, game.Request{}); err != nil {
-		t.Fatal(err)
+			lose(s)
+			again := &game.Change{Char: 1, Version: events.NextVersion(s.look(1, "hot").Version, time.Now()), Transfers: held}
+			if err := s.hot.Commit(t.Context(), again, game.Request{}); err != nil {
+				t.Fatal(err)
+			}
+			s.sweep(10 * time.Minute)
+			s.wantEqual()
+			for _, from := range []string{"hot", "cold"} {
+				s.wantGems("in escrow once more", from, 5, 1, 4)
+			}
+			if left := s.look(1, "hot").Escrow; len(left) > 0 {
+				t.Errorf("in escrow: %+v", left)
+			}
+		})
 	}
-	s.sweep(10 * time.Minute)
-	s.wantEqual()
-	for _, from := range []string{"hot", "cold"} {
-		s.wantGems("in escrow once more", from, 5, 1, 4)
+}
+
+// purge takes from the stream all that it has.
+func (s *system) purge() {
+	s.t.Helper()
+	stream, err := s.js.Stream(s.t.Context(), bus.StreamChanges)
+	if err == nil {
+		err = stream.Purge(s.t.Context())
 	}
-	if left := s.look(1, "hot").Escrow; len(left) > 0 {
-		t.Errorf("in escrow: %+v", left)
+	if err != nil {
+		s.t.Fatal(err)
 	}
 }
