@@ -20,15 +20,23 @@ type copies struct {
 }
 
 const (
-	// mostCopies bounds the memory of a gateway: some kilobytes each.
+	// mostCopies bounds the memory of a gateway, where each has a kilobyte or two; of
+	// larger ones there are fewer: see weight.
 	mostCopies = 65_536
+	copyBytes  = 4 << 10
+	itemBytes  = 64
 	// mostItems and mostData, in bytes of the game's own data, bound one copy.
 	mostItems = 256
 	mostData  = 16 << 10
 )
 
 func newCopies() copies {
-	return copies{recent.NewMap[events.CharID, *remembered](mostCopies)}
+	return copies{recent.NewWeighed[events.CharID](mostCopies*copyBytes, (*remembered).weight)}
+}
+
+// weight is about how much memory m takes, in bytes.
+func (m *remembered) weight() int {
+	return copyBytes + itemBytes*len(m.loaded.Items) + m.data()
 }
 
 // remembered is a copy in one pair of hands: who takes it from the map has it
