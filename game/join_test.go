@@ -244,3 +244,27 @@ func TestJoinKeepsTheTradeThatTheCharacterHasSent(t *testing.T) {
 		}
 	}
 }
+
+// A receiver that has itself sent a trade of the same id keeps the mark of that one, whatever
+// the sender knows of the other.
+func TestReceiverKeepsTheMarkOfTheTradeThatItHasSent(t *testing.T) {
+	id, moved := uuid.New(), []events.Moved{{ItemID: "gem", Quantity: 1}}
+	sent := events.Transfer{ID: id, From: 42, To: 7, Version: 10, Items: moved}
+	other := events.Transfer{ID: id, From: 7, To: 9, Version: 20, Items: moved}
+	s := &game.State{Char: 42, Transfers: map[uuid.UUID]events.Transfer{id: sent}}
+	gift := events.Transfer{ID: uuid.New(), From: 7, To: 42, Version: 30, Items: moved}
+	change, _, err := game.Receive(s, 40, gift, []events.Transfer{other, gift})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range change.Marks() {
+		if row.Key == events.RowTransfer(id) && row.Version != sent.Row().Version {
+			t.Errorf("marked at %d, want %d at most", row.Version, sent.Row().Version)
+		}
+	}
+	for _, carried := range game.RestsOn(sent, []events.Transfer{other}) {
+		if carried.ID == id && carried.From != 42 {
+			t.Errorf("an event of its trade carries %+v", carried)
+		}
+	}
+}

@@ -67,7 +67,11 @@ func Receive(s *State, v events.Version, t events.Transfer, known []events.Trans
 	for i, item := range changes {
 		t.Items[i].ToQuantity = item.Quantity
 	}
-	carried, err := fitting(RestsOn(t, slices.AppendSeq(slices.Clone(known), maps.Values(s.Transfers))))
+	known = slices.DeleteFunc(slices.Clone(known), func(k events.Transfer) bool {
+		own, ok := s.Transfers[k.ID]
+		return ok && !own.SameSides(&k) // its mark would hide that of the receiver's own
+	})
+	carried, err := fitting(RestsOn(t, slices.AppendSeq(known, maps.Values(s.Transfers))))
 	if err != nil {
 		return nil, t, err
 	}
@@ -160,7 +164,11 @@ func (s *State) carry(items ...string) []events.Transfer {
 // RestsOn lists the trades that an event which shows a trade has to carry: itself
 // and those of known that it rests on.
 func RestsOn(t events.Transfer, known []events.Transfer) []events.Transfer {
-	return restOn(sidesOf(&t), newestOf(append(slices.Clip(known), t)))
+	all := newestOf(known)
+	if same := all[t.ID]; !same.SameSides(&t) || same.Before(&t) {
+		all[t.ID] = t
+	}
+	return restOn(sidesOf(&t), all)
 }
 
 // A side is an item that a character has.

@@ -10,12 +10,18 @@ import (
 )
 
 // What a sender holds in escrow goes when its own trade is saved as completed, whatever its
-// mark says: a trade of others under the same id, saved before or after, may have set it.
+// mark says: a trade of others under the same id, older or newer, may have set it.
 func TestEscrowStaysUntilItsOwnTradeIsSaved(t *testing.T) {
+	for name, newer := range map[string]events.Version{"older": 0, "newer": 1000} {
+		t.Run(name, func(t *testing.T) { escrowStays(t, newer) })
+	}
+}
+
+func escrowStays(t *testing.T, newer events.Version) {
 	onBoth(t, func(t *testing.T, r *rig) {
 		char := r.character()
 		r.commit(r.items(char, game.ItemDelta{ItemID: "gem", Delta: 5}))
-		others := r.next()
+		others := r.next() + newer
 		change, trade, err := game.Give(&r.load(char).State, r.next(), game.Trade{
 			ID: uuid.New(), From: char, To: char + 1, Items: []game.ItemDelta{{ItemID: "gem", Delta: 2}},
 		})
@@ -27,11 +33,11 @@ func TestEscrowStaysUntilItsOwnTradeIsSaved(t *testing.T) {
 			r.must(r.store.Clear(r.ctx, map[events.CharID]events.RowVersions{char: {row: v}}))
 		}
 
-		clear(r.next() + 100)
+		clear(trade.Version + 100)
 		lower := r.items(char, game.ItemDelta{ItemID: "coin", Delta: 1})
 		data := lower.Events[0].Data.(events.Inventory)
 		data.Transfers = []events.Transfer{{
-			ID: trade.ID, From: char + 2, To: char + 1, Version: others, ToVersion: r.next(), Items: trade.Items,
+			ID: trade.ID, From: char + 2, To: char + 1, Version: others, ToVersion: others + 1, Items: trade.Items,
 		}}
 		lower.Events[0].Data = data
 		r.commit(lower)

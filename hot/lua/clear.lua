@@ -20,7 +20,8 @@ for i = 3, #ARGV, 2 do
   local mark, saved = redis.call('HGET', KEYS[1], ARGV[i]), tonumber(ARGV[i + 1])
   mark = mark and tonumber(mark)
   local trade = mark and string.match(ARGV[i], '^transfer:(.*)')
-  if mark and mark <= saved and (not trade or saved == (completed(trade) or saved)) then
+  local own = trade and completed(trade)
+  if mark and (own and saved == own or not own and mark <= saved) then
     redis.call('HDEL', KEYS[1], ARGV[i])
     if trade then redis.call('HDEL', KEYS[3], trade) end
   end
