@@ -3,38 +3,50 @@ package program
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"syscall"
 )
 
 // GiveWay lets other processes of the machine have its processors first. Linux
-// keeps a priority for each thread; threads to come inherit it.
+// keeps a priority for each thread; threads to come inherit it, so it is done when
+// all were found to have it: one that did not yet may have started another meanwhile.
 func GiveWay() error {
+	for {
+		changed, err := giveWayAll()
+		if err != nil || !changed {
+			return err
+		}
+	}
+}
+
+// giveWayAll reports whether a thread did not give way yet.
+func giveWayAll() (changed bool, err error) {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, thread := range threads {
 		id, err := strconv.Atoi(thread.Name())
-		if err == nil {
-			err = giveWay(id)
+		if err != nil {
+			return false, fmt.Errorf("thread %s: %w", thread.Name(), err)
 		}
-		if err != nil && !errors.Is(err, syscall.ESRCH) && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("priority of thread %s: %w", thread.Name(), err)
+		one, err := giveWay(id)
+		if err != nil && !errors.Is(err, syscall.ESRCH) { // that it has ended
+			return false, fmt.Errorf("priority of thread %s: %w", thread.Name(), err)
 		}
+		changed = changed || one
 	}
-	return nil
+	return changed, nil
 }
 
 // giveWay leaves a thread alone that was started to give way more.
-func giveWay(thread int) error {
+func giveWay(thread int) (changed bool, err error) {
 	have, err := syscall.Getpriority(syscall.PRIO_PROCESS, thread)
 	if err != nil || 20-have >= givenWay { // the kernel answers with 20 less the nice value
-		return err
+		return false, err
 	}
-	return syscall.Setpriority(syscall.PRIO_PROCESS, thread, givenWay)
+	return true, syscall.Setpriority(syscall.PRIO_PROCESS, thread, givenWay)
 }
 
 // givenWay is a nice value: beside a busy process of usual priority, about a
