@@ -17,7 +17,7 @@ import (
 const newerTries = 60
 
 // buriedAtOnce is how many messages are on their way to the dead letters at a time: one
-// after the other, half of a backlog took a hundred times as long as the other half.
+// after the other, half of a backlog took forty times as long as the other half.
 const buriedAtOnce = 32
 
 // decode reads the messages into b. What is no event of this scope goes to the dead
