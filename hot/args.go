@@ -28,7 +28,7 @@ type args struct {
 	// What most changes need is in one piece of memory, which is used again; more goes
 	// beside it.
 	room [24]string // the texts of all the above
-	argv [12]string // the arguments, the keys aside
+	argv [16]string // the arguments, the keys aside
 	sent [32]any    // the command, which points to keys and argv
 }
 
@@ -69,7 +69,7 @@ func (a *args) key(name string) (number int) {
 }
 
 // all lists the keys and the arguments.
-func (a *args) all() (keys, argv []string) {
+func (a *args) all() (keys, arguments []string) {
 	commands := len(a.ends)
 	a.packed = appendTexts(a.packed, string(a.mode), a.version, a.change.Char.String())
 	a.packed = appendNumbers(a.packed, a.idle, a.requests, a.notes)
@@ -77,18 +77,12 @@ func (a *args) all() (keys, argv []string) {
 	a.list(a.expected...)
 	a.list(a.values...)
 	a.list(a.fields...)
-	packed := string(a.packed)
-	argument := func(i int) string {
-		if i == 0 {
-			return packed[:a.ends[0]]
-		}
-		return packed[a.ends[i-1]:a.ends[i]]
+	argv, packed, begin := a.argv[:0], string(a.packed), 0
+	for _, end := range a.ends {
+		argv = append(argv, packed[begin:end])
+		begin = end
 	}
-	argv = a.argv[:0]
-	for i := range a.ends { // the commands at last
-		argv = append(argv, argument((commands+i)%len(a.ends)))
-	}
-	return a.keys, argv
+	return a.keys, append(argv, argv[:commands]...)[commands:] // the commands at last
 }
 
 // list ends an argument with texts.
