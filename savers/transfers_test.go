@@ -237,3 +237,26 @@ func TestTradeOfAnotherReceiverLeavesTheRowAlone(t *testing.T) {
 		t.Errorf("the trade with 2 at 100 and 110 is one with %d at %d and %d", to, version, toVersion)
 	}
 }
+
+// One batch ends two trades of one id: the row that is there is that of one of them, and has
+// its end, not that of the other.
+func TestBatchEndsTheTradeWhoseRowIsThere(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	moved := []events.Moved{{ItemID: "rope", Quantity: 2, FromQuantity: 3}}
+	trade := events.Transfer{ID: uuid.New(), From: 1, To: 2, Version: 100, Items: moved}
+	other := events.Transfer{ID: trade.ID, From: 2, To: 1, Version: 200, ToVersion: events.TakenBack, Items: moved}
+	side := func(t events.Transfer) events.StateChanged {
+		return game.TransferEvent(t, t.From, []events.Transfer{t})
+	}
+	saveAll(t, pool, []events.StateChanged{side(trade)})
+	trade.ToVersion = events.TakenBack
+	saveAll(t, pool, []events.StateChanged{side(other), side(trade)})
+	var from, toVersion int64
+	if err := pool.QueryRow(t.Context(), "SELECT from_char, to_version FROM transfers").Scan(&from, &toVersion); err != nil {
+		t.Fatal(err)
+	}
+	if from != 1 || toVersion != 1 {
+		t.Errorf("the trade of 1 is one of %d, at %d", from, toVersion)
+	}
+}
