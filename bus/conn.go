@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
@@ -51,7 +52,7 @@ const (
 // instead of filling a buffer, because the dirty mark is the buffer.
 func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
-		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: answerMemory}, replayRest: replayRest,
+		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: game.AnswerMemory}, replayRest: replayRest,
 		closing: make(chan struct{}), settleEvery: settleEvery, silentAfter: silentAfter,
 	}
 	b.close = sync.OnceFunc(func() { close(b.closing) })

@@ -14,10 +14,6 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// answerMemory is how far back answers are looked up: longer than a client
-// repeats a request of which it got no answer.
-const answerMemory = time.Minute
-
 // Tails returns how to read a character's tail: its events that may not be saved yet,
 // and the requests that events of the last minute have answered, trades among them.
 // Events published without the character in their subject are not among them, nor is

@@ -1,6 +1,8 @@
 package game
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 
 	"github.com/savepoint-games/savepoint/events"
@@ -18,6 +20,10 @@ type Tail struct {
 	Answers []Answered
 	trades  map[uuid.UUID]int // where Answers has them
 }
+
+// AnswerMemory is how far back the stream is asked for answers: longer than a client repeats a
+// request of which it got none. What a Redis that is older has lost, nobody needs.
+const AnswerMemory = time.Minute
 
 // Answered is a request that a recent event has answered: Request, or the one for
 // Trade, which is known by its id.

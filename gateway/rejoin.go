@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -82,7 +81,7 @@ func (s *Service) loadNewcomer(ctx context.Context, loaded *game.Loaded, cause e
 	if err != nil {
 		return nil, game.Joining{}, err
 	}
-	if saved.Version > 0 && loaded.Age < answerMemory {
+	if saved.Version > 0 && loaded.Age < game.AnswerMemory {
 		return nil, game.Joining{}, cause
 	}
 	return saved, game.Joining{Dirty: saved.Unsaved(saved, nil, game.Contexts{})}, nil
@@ -115,10 +114,6 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	}
 	return ErrBusy
 }
-
-// answerMemory is how long after an answer a request is repeated, as far as anybody but Redis
-// remembers: the stream tells what it has answered in the last minute.
-const answerMemory = time.Minute
 
 // commitJoin puts what was joined in the place of what was loaded. It is a MovedError where
 // somebody was faster.
