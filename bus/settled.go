@@ -64,6 +64,21 @@ func (b *Bus) Begins(ctx context.Context) (time.Time, error) {
 	return stream.CachedInfo().State.FirstTime, nil
 }
 
+// KeptSince is the version from which on the stream of changes has every event: it was
+// created then, or has dropped what is older.
+func (b *Bus) KeptSince(ctx context.Context) (events.Version, error) {
+	stream, err := b.stream(ctx, StreamChanges)
+	if err != nil {
+		return 0, fmt.Errorf("since when the stream keeps all: %w", err)
+	}
+	info := stream.CachedInfo()
+	if info.State.FirstSeq <= 1 {
+		return events.Version(info.Created.UnixMicro()), nil
+	}
+	// A gateway's clock may have been ahead of the server's.
+	return events.Version(info.State.FirstTime.Add(events.MaxAhead).UnixMicro()), nil
+}
+
 // Settled returns the newest sequence of the stream of changes, and the one up to
 // which every saver has settled all events.
 func (b *Bus) Settled(ctx context.Context) (last, settled uint64, err error) {

@@ -29,7 +29,7 @@ const (
 	CausePreempted Cause = "preempted" // a context switch ended it
 	CauseCleanup   Cause = "cleanup"   // the sweeper found it unsaved or lost
 	CauseDispatch  Cause = "dispatch"  // a save ordered by hand
-	CauseRestore   Cause = "restore"   // an earlier state published again, by a tool of somebody else
+	CauseRestore   Cause = "restore"   // values of an earlier moment were given back
 	CauseTransfer  Cause = "transfer"  // a trade between two characters
 )
 

@@ -77,10 +77,15 @@ func FinishCombat(s *State, v events.Version, session uuid.UUID, in Result) (*Ch
 	return c, nil
 }
 
-// endFight closes a fight. Its session stays, with the result, until a saver
-// has it: it is the only copy should the event be lost. What the session knows of
-// the fight is put into it here.
+// endFight closes a fight. What its session knows of it is put into the result here.
 func (c *Change) endFight(s *State, id uuid.UUID, fight events.Combat, cause events.Cause) {
+	c.setContext(ContextCombat, uuid.Nil)
+	c.result(s, id, fight, cause)
+}
+
+// result is the end of a fight. Its session stays, with the result, until a saver has it:
+// it is the only copy should the event be lost.
+func (c *Change) result(s *State, id uuid.UUID, fight events.Combat, cause events.Cause) {
 	session := s.session(id, ContextCombat, c.Version)
 	fight.StartedAt, fight.FinishedAt, fight.Rounds = session.OpenedAt.Time(), c.Version.Time(), session.Round
 	result := events.New(s.Char, c.Version, cause, id, events.ScopeCombat, fight)
@@ -88,7 +93,6 @@ func (c *Change) endFight(s *State, id uuid.UUID, fight events.Combat, cause eve
 	if c.Sessions == nil {
 		c.Sessions = map[uuid.UUID]Session{}
 	}
-	c.setContext(ContextCombat, uuid.Nil)
 	c.Sessions[id] = session
 	c.Progress = &Progress{fight.XP, c.Version}
 	c.Events = append(c.Events, result)

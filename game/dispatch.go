@@ -40,7 +40,7 @@ func (s *State) vitalsSnapshot(cause events.Cause) []events.StateChanged {
 	}
 }
 
-func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
+func (s *State) bagSnapshot(cause events.Cause) []events.StateChanged {
 	ids, chunk := slices.Sorted(maps.Keys(s.Items)), bagChunk
 	if cause == events.CauseCleanup {
 		// What is lost, each item alone: one that PostgreSQL refuses must not
@@ -49,6 +49,11 @@ func (s *State) bagSnapshot(cause events.Cause) (out []events.StateChanged) {
 			ids, chunk = dirty, 1
 		}
 	}
+	return s.sayChunks(cause, ids, chunk)
+}
+
+// sayChunks says what becomes of some items, so many in an event.
+func (s *State) sayChunks(cause events.Cause, ids []string, chunk int) (out []events.StateChanged) {
 	for ids := range slices.Chunk(ids, chunk) {
 		out = s.sayItems(out, cause, ids)
 	}
@@ -70,10 +75,16 @@ func (s *State) sayItems(out []events.StateChanged, cause events.Cause, ids []st
 		newest = max(newest, item.Version)
 	}
 	e := events.New(s.Char, newest, cause, uuid.Nil, events.ScopeInventory, events.Inventory{Items: changes, Transfers: carried})
-	if len(out) > 0 { // two parts of one bag may have the same version, but are not the same event
-		e.ID = uuid.NewSHA1(e.ID, []byte(strconv.Itoa(len(out))))
+	return append(out, numbered(e, len(out)))
+}
+
+// numbered is the event after n others of its scope and version: it is not the same as
+// these, so it has another id.
+func numbered(e events.StateChanged, n int) events.StateChanged {
+	if n > 0 {
+		e.ID = uuid.NewSHA1(e.ID, []byte(strconv.Itoa(n)))
 	}
-	return append(out, e)
+	return e
 }
 
 func (s *State) isDirty(item string) bool {

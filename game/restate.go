@@ -15,68 +15,70 @@ import (
 // say: experience is told by fights alone.
 var ErrNotRestated = errors.New("the row cannot be said again by itself")
 
-// Restate gives rows the values that they have once more, at a new version. It is nil
-// where there is nothing to say; rows that the state does not have are left alone.
+// Restate gives rows the values that they have in s once more, at a new version. It is
+// nil where there is nothing to say; rows that s does not have are left alone.
 func Restate(s *State, v events.Version, cause events.Cause, rows []events.RowKey) (*Change, error) {
-	r := &restatement{state: s, cause: cause, Change: Change{
-		Char: s.Char, Version: v, Unseen: true, Expect: map[Part]events.Version{},
-		Items: map[string]Item{}, Scenarios: map[string]Scenario{},
-	}}
+	c := restated(s, v)
 	var refused error
 	for _, key := range rows {
 		switch key.Scope() {
 		case events.ScopeVitals:
-			r.vitals()
+			c.restateVitals(s, cause)
 		case events.ScopeInventory:
-			r.item(key.Name())
+			c.restateItem(s, key.Name())
 		case events.ScopeScenario:
-			r.scenario(key.Name())
+			c.restateScenario(s, key.Name(), cause)
 		default:
 			refused = errors.Join(refused, fmt.Errorf("%w: %s", ErrNotRestated, key))
 		}
 	}
-	if len(r.bag) > 0 {
-		r.say(events.New(s.Char, v, cause, uuid.Nil, events.ScopeInventory, events.Inventory{
-			Items: r.bag, Transfers: s.carry(slices.Collect(maps.Keys(r.Items))...),
-		}), PartItems)
-	}
-	if len(r.Events) == 0 {
+	c.sayBag(s, cause)
+	if len(c.Events) == 0 {
 		return nil, refused
 	}
-	return &r.Change, refused
+	return c, refused
 }
 
-// restatement is a change that changes nothing but versions.
-type restatement struct {
-	Change
-	state *State
-	cause events.Cause
-	bag   []events.ItemChange
-}
-
-func (r *restatement) say(e events.StateChanged, part Part) {
-	r.Events = append(r.Events, e)
-	r.Expect[part] = r.state.Parts[part]
-}
-
-func (r *restatement) vitals() {
-	if have := r.state.Vitals; have != nil {
-		r.Vitals = &Vitals{Vitals: have.Vitals, Version: r.Version}
-		r.say(events.New(r.Char, r.Version, r.cause, uuid.Nil, events.ScopeVitals, have.Vitals), PartVitals)
+// restated is a change that the player did not make.
+func restated(s *State, v events.Version) *Change {
+	return &Change{
+		Char: s.Char, Version: v, Unseen: true, Expect: map[Part]events.Version{}, Copy: s.Copy,
+		Items: map[string]Item{}, Scenarios: map[string]Scenario{},
 	}
 }
 
-func (r *restatement) item(id string) {
-	if have, ok := r.state.Items[id]; ok {
-		r.Items[id] = Item{Quantity: have.Quantity, Version: r.Version}
-		r.bag = append(r.bag, events.ItemChange{ItemID: id, Quantity: have.Quantity})
+func (c *Change) expect(s *State, parts ...Part) {
+	for _, part := range parts {
+		c.Expect[part] = s.Parts[part]
 	}
 }
 
-func (r *restatement) scenario(id string) {
-	if have, ok := r.state.Scenarios[id]; ok {
-		have.Version = r.Version
-		r.Scenarios[id] = have
-		r.say(ScenarioEvent(r.Char, id, have, r.cause), PartScenarios)
+func (c *Change) restateVitals(s *State, cause events.Cause) {
+	if s.Vitals != nil {
+		c.Vitals = &Vitals{Vitals: s.Vitals.Vitals, Version: c.Version}
+		c.expect(s, PartVitals)
+		c.Events = append(c.Events, events.New(c.Char, c.Version, cause, uuid.Nil, events.ScopeVitals, s.Vitals.Vitals))
 	}
+}
+
+func (c *Change) restateItem(s *State, id string) {
+	if have, ok := s.Items[id]; ok {
+		c.Items[id] = Item{Quantity: have.Quantity, Version: c.Version}
+		c.expect(s, PartItems)
+	}
+}
+
+func (c *Change) restateScenario(s *State, id string, cause events.Cause) {
+	if have, ok := s.Scenarios[id]; ok {
+		have.Version = c.Version
+		c.Events = append(c.Events, numbered(ScenarioEvent(c.Char, id, have, cause), len(c.Scenarios)))
+		c.Scenarios[id] = have
+		c.expect(s, PartScenarios)
+	}
+}
+
+// sayBag says the items of the change, which may be more than one event holds.
+func (c *Change) sayBag(s *State, cause events.Cause) {
+	bag := &State{Char: c.Char, Items: c.Items, Transfers: s.Transfers}
+	c.Events = append(c.Events, bag.sayChunks(cause, slices.Sorted(maps.Keys(c.Items)), bagChunk)...)
 }

@@ -20,6 +20,7 @@ type cli struct {
 	Status      statusCmd      `cmd:"" help:"Show lag, what is dirty and dead letters by scope; exit 1 where a server does not answer."`
 	Verify      verifyCmd      `cmd:"" help:"Compare hot, stream and cold row by row; exit 1 and a diff where they differ."`
 	Replay      replayCmd      `cmd:"" help:"Save stored events once more: after a database was restored, or to look."`
+	Restore     restoreCmd     `cmd:"" help:"Give one character the values back that it had at a moment."`
 	DLQ         dlqCmd         `cmd:"" name:"dlq" help:"Look after the dead letters."`
 	Doctor      doctorCmd      `cmd:"" help:"Read the settings of the servers and say what could be lost in which fault; exit 1 where that breaks a promise."`
 	Tail        tailCmd        `cmd:"" help:"Show events as they are published."`

@@ -59,7 +59,7 @@ var table = map[string][]string{
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
-		"bus", "cold", "doctor", "events", "gateway", "hot", "savers", "verify",
+		"bus", "cold", "doctor", "events", "game", "gateway", "hot", "savers", "verify",
 		"internal/migrate", "internal/program", "internal/secret",
 	},
 	"cmd/savepoint": {"internal/migrate", "internal/program", "internal/stack", "internal/world"},

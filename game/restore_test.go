@@ -1,0 +1,170 @@
+package game_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/game"
+)
+
+// values are what a player sees of a character.
+type values struct {
+	Vitals    events.Vitals
+	XP        int64
+	Items     map[string]int64
+	Scenarios map[string]string
+}
+
+func valuesOf(s *game.State) values {
+	v := values{XP: s.Progress.XP, Items: map[string]int64{}, Scenarios: map[string]string{}}
+	if s.Vitals != nil {
+		v.Vitals = s.Vitals.Vitals
+	}
+	for id, item := range s.Items {
+		if item.Quantity > 0 {
+			v.Items[id] = item.Quantity
+		}
+	}
+	for id, p := range s.Scenarios {
+		if p.Status == game.StatusActive {
+			p.Status = game.StatusPaused
+		}
+		if fresh := p.Step == 0 && p.Status == game.StatusAbandoned && string(p.Data) == "{}"; !fresh {
+			v.Scenarios[id] = p.Status + string(p.Data) + string(rune('0'+p.Step))
+		}
+	}
+	return v
+}
+
+func pastOf(now *game.State, at events.Version, history []events.StateChanged, kept events.Version) *game.Past {
+	l := game.LookBack(now.Char, at)
+	for i := range history {
+		l.Add(&history[i])
+	}
+	return l.Past(now, kept)
+}
+
+// atSomeMoment lives on after a moment, and returns what the character was then.
+func atSomeMoment(t *rapid.T) (w *world, at events.Version, then values) {
+	w = play(t, rapid.IntRange(0, 20).Draw(t, "actions before"))
+	at, then = w.state.Version, valuesOf(w.state)
+	hadVitals := w.state.Vitals != nil
+	for range rapid.IntRange(0, 20).Draw(t, "actions after") {
+		w.act(t)
+	}
+	if change := game.Abandon(w.state, w.state.Version+1); change != nil {
+		w.note(t, change)
+		w.state = apply(w.state, change)
+	}
+	if now := valuesOf(w.state); !hadVitals {
+		then.Vitals = now.Vitals // no event takes vitals away
+	}
+	return w, at, then
+}
+
+// Whatever a character has lived through since, it gets back what it was, from its events
+// in any order and any number of times; and so do those who read the events.
+func TestRestoredCharacterIsAsItWas(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, at, then := atSomeMoment(t)
+		history := rapid.Permutation(append(slices.Clone(w.said), w.said...)).Draw(t, "order")
+		past := pastOf(w.state, at, history, 0)
+		change, err := game.Restore(w.state, w.state.Version+1, past, game.Restoration{})
+		if err != nil {
+			t.Fatalf("not restored: %v", err)
+		}
+		if change != nil {
+			w.check(t, change, w.state.Version+1)
+			w.note(t, change)
+			w.state = apply(w.state, change)
+		}
+		if diff := cmp.Diff(then, valuesOf(w.state), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("not as it was (-was +restored):\n%s", diff)
+		}
+		if diff := cmp.Diff(then, valuesOf(w.joined), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the events tell another story (-was +events):\n%s", diff)
+		}
+		if again, err := game.Restore(w.state, w.state.Version+1, pastOf(w.state, at, w.said, 0), game.Restoration{}); again != nil || err != nil {
+			t.Fatalf("the second time it changes %+v, %v", again, err)
+		}
+	})
+}
+
+// Where the stream has dropped the oldest events, each row is either as it was or named as
+// unknown: never something else.
+func TestRestoreGuessesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, at, then := atSomeMoment(t)
+		dropped := rapid.IntRange(0, len(w.said)).Draw(t, "dropped")
+		kept := w.state.Version + 1 // nothing is
+		if dropped < len(w.said) {
+			kept = w.said[dropped].Version
+		}
+		past := pastOf(w.state, at, w.said[dropped:], kept)
+		for _, row := range past.Unknown {
+			switch row.Scope() {
+			case events.ScopeVitals:
+				then.Vitals = events.Vitals{}
+			case events.ScopeCombat:
+				then.XP = 0
+			case events.ScopeInventory:
+				delete(then.Items, row.Name())
+			case events.ScopeScenario:
+				delete(then.Scenarios, row.Name())
+			}
+		}
+		if diff := cmp.Diff(then, valuesOf(past.State), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("not as it was, and not said to be unknown (-was +past):\n%s", diff)
+		}
+		if _, err := game.Restore(w.state, w.state.Version+1, past, game.Restoration{}); (err != nil) != (len(past.Unknown) > 0) {
+			t.Fatalf("unknown are %v, and the error is %v", past.Unknown, err)
+		}
+	})
+}
+
+func TestRestoreOfSomePartsLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	now := &game.State{Char: 1, Version: 30, Vitals: &game.Vitals{Vitals: events.Vitals{HP: 1}, Version: 30}, Items: map[string]game.Item{"gem": {Quantity: 9, Version: 20}}}
+	was := events.New(1, 10, events.CauseAction, uuid.Nil, events.ScopeVitals, events.Vitals{HP: 80})
+	past := pastOf(now, 15, []events.StateChanged{was}, 1)
+
+	if _, err := game.Restore(now, 40, past, game.Restoration{}); !errors.As(err, new(*game.UnknownPastError)) {
+		t.Errorf("a gem that nobody knows the past of: %v", err)
+	}
+	change, err := game.Restore(now, 40, past, game.Restoration{Parts: []game.Part{game.PartVitals}})
+	if err != nil || change.Vitals.HP != 80 || len(change.Items) > 0 {
+		t.Errorf("the vitals alone: %+v, %v", change, err)
+	}
+}
+
+// Items that were traded since would be doubled.
+func TestRestoreDoublesNothingByItself(t *testing.T) {
+	t.Parallel()
+	trade := events.Transfer{ID: uuid.New(), From: 1, To: 2, Version: 20, ToVersion: 21, Items: []events.Moved{{ItemID: "gem", Quantity: 2, ToQuantity: 2}}}
+	gave := game.TransferEvent(trade, 1, []events.Transfer{trade})
+	now := game.FromEvent(&gave)
+	past := pastOf(now, 15, []events.StateChanged{gave}, 1)
+
+	if _, err := game.Restore(now, 40, past, game.Restoration{}); !errors.As(err, new(*game.TradedError)) {
+		t.Errorf("items were traded: %v", err)
+	}
+	change, err := game.Restore(now, 40, past, game.Restoration{DespiteTrades: true})
+	if err != nil || change.Items["gem"].Quantity != 2 {
+		t.Errorf("despite the trade: %+v, %v", change, err)
+	}
+}
+
+func TestRestoreRefusesWhoIsInAContext(t *testing.T) {
+	t.Parallel()
+	now := &game.State{Char: 1, Contexts: game.Contexts{Active: map[game.Context]uuid.UUID{game.ContextCombat: uuid.New()}}}
+	if _, err := game.Restore(now, 40, pastOf(now, 15, nil, 0), game.Restoration{}); !errors.Is(err, game.ErrInContext) {
+		t.Errorf("a fight is open: %v", err)
+	}
+}
