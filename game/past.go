@@ -19,9 +19,9 @@ type Past struct {
 	Trades []events.Transfer
 }
 
-// A Looking works out what a character was at a moment, from its events. It keeps what it
+// A Lookback works out what a character was at a moment, from its events. It keeps what it
 // needs of them, not the events.
-type Looking struct {
+type Lookback struct {
 	past Past
 	// before has, of items and the experience, what the first event after the moment says.
 	before map[events.RowKey]before
@@ -34,13 +34,13 @@ type before struct {
 	says    bool // whether it does; what is said again does not
 }
 
-// LookBack begins to look at what a character was at a version.
-func LookBack(char events.CharID, at events.Version) *Looking {
-	return &Looking{Past{At: at, State: &State{Char: char}}, make(map[events.RowKey]before)}
+// NewLookback begins to look at what a character was at a version.
+func NewLookback(char events.CharID, at events.Version) *Lookback {
+	return &Lookback{Past{At: at, State: &State{Char: char}}, make(map[events.RowKey]before)}
 }
 
 // Add takes in one of the character's events, in any order and any number of times.
-func (l *Looking) Add(e *events.StateChanged) {
+func (l *Lookback) Add(e *events.StateChanged) {
 	l.past.learn(FromEvent(e))
 	for _, t := range e.Transfers() {
 		l.past.learnTrade(t)
@@ -58,7 +58,7 @@ func (l *Looking) Add(e *events.StateChanged) {
 	}
 }
 
-func (l *Looking) note(key events.RowKey, b before) {
+func (l *Lookback) note(key events.RowKey, b before) {
 	if known, ok := l.before[key]; b.version > l.past.At && (!ok || b.version < known.version) {
 		l.before[key] = b
 	}
@@ -70,7 +70,7 @@ func (l *Looking) note(key events.RowKey, b before) {
 //
 // It is what was published by then. A change that was only ever committed in Redis, and
 // overtaken before anybody could save it, has left no event.
-func (l *Looking) Past(now *State, kept events.Version) *Past {
+func (l *Lookback) Past(now *State, kept events.Version) *Past {
 	p := &Past{At: l.past.At, State: &State{Char: now.Char}, Trades: l.past.Trades}
 	Join(p.State, l.past.State)
 	p.learn(now)

@@ -44,7 +44,7 @@ func valuesOf(s *game.State) values {
 }
 
 func pastOf(now *game.State, at events.Version, history []events.StateChanged, kept events.Version) *game.Past {
-	l := game.LookBack(now.Char, at)
+	l := game.NewLookback(now.Char, at)
 	for i := range history {
 		l.Add(&history[i])
 	}

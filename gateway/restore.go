@@ -53,8 +53,8 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 			return nil, err
 		}
 	}
-	looking := game.LookBack(char, events.Version(r.At.UnixMicro()))
-	if err := s.Stream.Retained(ctx, char, time.Time{}, looking.Add); err != nil {
+	lookback := game.NewLookback(char, events.Version(r.At.UnixMicro()))
+	if err := s.Stream.Retained(ctx, char, time.Time{}, lookback.Add); err != nil {
 		return nil, err
 	}
 	out := new(Restored)
@@ -65,7 +65,7 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 			if r.EndSessions && r.DryRun {
 				state.Contexts.Active = nil
 			}
-			change, err := game.Restore(&state, v, looking.Past(&state, r.Kept), r.Restoration)
+			change, err := game.Restore(&state, v, lookback.Past(&state, r.Kept), r.Restoration)
 			if err != nil || change == nil {
 				return nil, nil, err
 			}
