@@ -30,6 +30,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 	}
 	reg.MustRegister(m.seconds, m.actions, m.joins)
+	for _, d := range []Durability{DurabilityHot, DurabilityStream, DurabilityCold} {
+		m.actions.WithLabelValues(string(d)) // at zero: a rule does not see the rise of one that appears
+	}
 	return m
 }
 

@@ -34,9 +34,9 @@ const (
 	KindStuck
 )
 
-func (k Kind) String() string {
-	return [...]string{"bug", "bad event", "transient", "stuck"}[k]
-}
+var kindNames = [...]string{"bug", "bad event", "transient", "stuck"}
+
+func (k Kind) String() string { return kindNames[k] }
 
 // badEvent marks an error as the event's own fault.
 type badEvent struct{ error }

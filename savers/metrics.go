@@ -26,7 +26,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(h)
 		return h
 	}
-	return &Metrics{
+	m := &Metrics{
 		events:  counter("savepoint_saver_events_total", "Events committed to PostgreSQL.", "scope"),
 		batches: counter("savepoint_saver_batches_total", "Transactions committed.", "scope"),
 		errors:  counter("savepoint_saver_errors_total", "Transactions that failed, by the kind of error.", "scope", "kind"),
@@ -35,6 +35,23 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		seconds: histogram("savepoint_saver_batch_seconds", "Time of one transaction.", prometheus.ExponentialBuckets(0.0005, 2, 14)),
 		size:    histogram("savepoint_saver_batch_events", "Events in one transaction.", prometheus.ExponentialBuckets(1, 4, 8)),
 		age:     histogram("savepoint_saver_commit_lag_seconds", "Age of a batch's oldest change when it is committed.", prometheus.ExponentialBuckets(0.001, 2, 20)),
+	}
+	m.begin()
+	return m
+}
+
+// begin shows each counter at zero: of one that appears with its first count, no rule
+// sees that it has risen.
+func (m *Metrics) begin() {
+	for _, scope := range append(events.Scopes(), events.ScopeCleanup) {
+		for kind := range kindNames {
+			m.errors.WithLabelValues(string(scope), Kind(kind).String())
+		}
+		if scope.HasState() {
+			for _, counter := range []*prometheus.CounterVec{m.events, m.batches, m.dead, m.mended} {
+				counter.WithLabelValues(string(scope))
+			}
+		}
 	}
 }
 
