@@ -88,7 +88,11 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 		return nil, err
 	case change != nil:
 		answer.Durability = s.publish(ctx, change, answer, a.opts)
-		s.Metrics.acted(answer.Durability)
+		wanted := a.opts.Durability
+		if !change.NeedsPublish() {
+			wanted = DurabilityHot
+		}
+		s.Metrics.acted(wanted, answer.Durability)
 	case answer != nil && answer.Replayed && answer.Durability != DurabilityHot:
 		// The first may have died before it published.
 		answer.Durability = s.publishAgain(ctx, a, answer)

@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	seconds *prometheus.HistogramVec
 	actions *prometheus.CounterVec
+	short   prometheus.Counter
 	joins   prometheus.Counter
 }
 
@@ -25,11 +26,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "savepoint_gateway_actions_total", Help: "Actions that were committed, by the durability that was reached before the answer.",
 		}, []string{"durability"}),
+		short: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "savepoint_gateway_not_stored_total", Help: "Actions whose caller waited for the stream, which did not store their events in time.",
+		}),
 		joins: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "savepoint_gateway_joins_total", Help: "Characters whose hot copy was joined from PostgreSQL, the stream and the mirror.",
 		}),
 	}
-	reg.MustRegister(m.seconds, m.actions, m.joins)
+	reg.MustRegister(m.seconds, m.actions, m.short, m.joins)
 	for _, d := range []Durability{DurabilityHot, DurabilityStream, DurabilityCold} {
 		m.actions.WithLabelValues(string(d)) // at zero: a rule does not see the rise of one that appears
 	}
@@ -62,9 +66,15 @@ func methodLabel(method []byte) string {
 	return "other"
 }
 
-func (m *Metrics) acted(d Durability) {
-	if m != nil {
-		m.actions.WithLabelValues(string(d)).Inc()
+// acted counts an action. Hot may be all that was wanted of it, and all that there is:
+// some have nothing to publish.
+func (m *Metrics) acted(wanted, reached Durability) {
+	if m == nil {
+		return
+	}
+	m.actions.WithLabelValues(string(reached)).Inc()
+	if reached == DurabilityHot && wanted != DurabilityHot {
+		m.short.Inc()
 	}
 }
 

@@ -61,7 +61,7 @@ func (s *Service) Transfer(ctx context.Context, trade game.Trade, opts Options) 
 	} else {
 		answer.Durability = s.publishTrade(ctx, h, opts)
 	}
-	s.Metrics.acted(answer.Durability)
+	s.Metrics.acted(opts.Durability, answer.Durability)
 	return answer, nil
 }
 

@@ -31,6 +31,7 @@ type machine struct {
 	dir     string
 	gateway string
 	nats    string
+	admin   []string // of the gateway and the savers
 	command *exec.Cmd
 	out     *lockedBuffer
 }
@@ -92,7 +93,7 @@ func (m *machine) start() {
 		m.t.Fatal(err)
 	}
 	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
-	m.out, m.gateway, m.nats = &lockedBuffer{}, addrs[0], "nats://"+addrs[1]
+	m.out, m.gateway, m.nats, m.admin = &lockedBuffer{}, addrs[0], "nats://"+addrs[1], addrs[2:5]
 	m.command = exec.Command(filepath.Join(m.bin, "savepoint"), "run")
 	m.command.Env = append(os.Environ(),
 		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+addrs[1], "GATEWAY_ADDR="+addrs[0],
@@ -228,6 +229,7 @@ func TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver(t *testing.T) {
 		return savers == 2
 	})
 	m.wantStatus()
+	m.wantWatchedMetrics()
 	m.wantReplayToRebuild()
 	m.wantDeadLetters()
 	m.wantVerifyToFail()
