@@ -15,6 +15,7 @@ func TestShortRunFindsNothing(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"anything may break":         {},
 		"Redis loses what it had":    {Faults: []string{"redis-empty", "redis-older", "saver-kill", "nats-restart"}},
+		"another build takes over":   {Faults: []string{"gateway-build", "saver-build", "redis-empty"}, OldBin: bin},
 		"one of three NATS may fail": {Faults: []string{"nats-kill", "nats-restart", "nats-split", "saver-kill", "redis-empty"}, NATS: 3},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,6 +43,8 @@ var faults = map[string]fault{
 	"stream-replay":   streamReplay,
 	"poison":          poison,
 	"gateway-clock":   clockJump,
+	"gateway-build":   rolled(func(r *rig) []*part { return r.gateways }),
+	"saver-build":     rolled(func(r *rig) []*part { return r.savers }),
 	// Bad networks between one kind of program and one server.
 	"net-slow":   netFault("slow", (*Proxy).slowFar, shortly),
 	"net-hang":   netFault("hang", (*Proxy).Hang, atLength),

@@ -24,6 +24,7 @@ import (
 // killed, stopped and started again.
 type rig struct {
 	bin      string // directory of the programs
+	oldBin   string // the same of an older build, or ""
 	log      io.Writer
 	postgres *stack.Postgres
 	redis    *stack.Redis
@@ -116,22 +117,6 @@ func (r *rig) program(name string, args []string, addr string, env ...string) *p
 // smallBatches are those of the first savers: to these, a backlog of some dozen or some
 // hundred events is one that they take together, without an ack of each.
 var smallBatches = []string{"10", "100"}
-
-// addOldSaver starts one more saver, of an older build in directory bin; "" for
-// none.
-func (r *rig) addOldSaver(ctx context.Context, bin string) error {
-	if bin == "" {
-		return nil
-	}
-	addrs, err := stack.FreeAddrs(1)
-	if err != nil {
-		return err
-	}
-	p := r.program("saver", []string{"run"}, "", "ADMIN_ADDR="+addrs[0])
-	p.name, p.cfg.Name, p.cfg.Path = "old saver", "old saver", filepath.Join(bin, "saver")
-	r.savers = append(r.savers, p)
-	return p.start(ctx)
-}
 
 func (r *rig) urls() []string {
 	return []string{"NATS_URL=" + r.nats.URL(), "REDIS_URL=" + r.redis.URL(), "DATABASE_URL=" + r.postgres.URL()}

@@ -23,8 +23,8 @@ import (
 // Config says what to break and for how long.
 type Config struct {
 	Bin string // directory of the programs gateway, saver and savepoint
-	// OldBin is a directory with a saver of an older build, which runs beside
-	// the others; "" for none.
+	// OldBin is a directory with a saver of an older build, or a gateway, or both:
+	// they run beside the others. "" for none.
 	OldBin   string
 	Seed     uint64        // of the clients and of the schedule
 	Duration time.Duration // of the play; mending and checking come after it
@@ -72,7 +72,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Clients, 8)
 	def(&c.Characters, 5)
 	if len(c.Faults) == 0 {
-		c.Faults = DefaultFaults(c.NATS)
+		c.Faults = slices.DeleteFunc(DefaultFaults(c.NATS), c.lacksBuild)
 	}
 	if c.Pause <= 0 {
 		c.Pause = 500 * time.Millisecond
@@ -157,6 +157,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		if cfg.NATS == 1 && slices.Contains(needsCluster, name) {
 			return nil, fmt.Errorf("fault %s takes a cluster of NATS servers: NATS=3", name)
 		}
+		if cfg.lacksBuild(name) {
+			return nil, fmt.Errorf("fault %s takes an older build: OLD_BIN", name)
+		}
 	}
 	// PostgreSQL's own user must be able to enter.
 	dir, err := os.MkdirTemp("", "chaos")
@@ -177,7 +180,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if r.rig, err = startRig(ctx, dir, cfg, log); err != nil {
 		return nil, err
 	}
-	err = r.rig.addOldSaver(ctx, cfg.OldBin)
+	err = r.rig.addOld(ctx, cfg)
 	if err == nil {
 		err = r.playAndCheck(ctx)
 	}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the saver of an older commit, to run it beside the present one:
+# Builds the saver and the gateway of an older commit, to run them beside the present ones:
 #
 #	sh scripts/old-build.sh DIRECTORY [COMMIT]
 #	make chaos OLD_BIN=DIRECTORY
@@ -20,5 +20,5 @@ commit=$(git rev-parse --verify --short "$commit^{commit}")
 tree=$(mktemp -d)
 trap 'git worktree remove --force "$tree" >/dev/null 2>&1; rm -rf "$tree"' EXIT
 git worktree add --quiet --detach "$tree" "$commit"
-(cd "$tree" && go build -o "$out/" ./cmd/saver)
-echo "saver of $commit is in $out"
+(cd "$tree" && go build -o "$out/" ./cmd/saver ./cmd/gateway)
+echo "saver and gateway of $commit are in $out"

@@ -23,7 +23,7 @@ type cli struct {
 	Savers   int           `env:"SAVERS" default:"2" help:"How many savers there are; a backlog they take together, without an ack of each event."`
 	NATS     int           `name:"nats" env:"NATS" default:"1" help:"How many NATS servers there are: alone, or a cluster of 3, with 3 replicas of each stream."`
 	Parallel int           `env:"PARALLEL" default:"2" help:"How many faults may be on at once."`
-	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver of an older build, to run beside the others; see scripts/old-build.sh."`
+	OldBin   string        `env:"OLD_BIN" type:"path" help:"Directory with a saver, a gateway or both of an older build, to run beside the others; see scripts/old-build.sh."`
 	Skew     bool          `env:"SKEW" help:"Gateways have wrong clocks even where Redis may lose its memory."`
 	NoTrades bool          `env:"NO_TRADES" help:"Leave out trades between characters."`
 	LoseKeys bool          `env:"LOSE_KEYS" help:"Redis may lose its memory while an action has no answer."`
