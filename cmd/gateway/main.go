@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/cold"
+	"github.com/savepoint-games/savepoint/console"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/hot"
 	"github.com/savepoint-games/savepoint/internal/program"
@@ -34,7 +36,7 @@ type config struct {
 	program.Publishing
 
 	GatewayAddr string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where actions are answered."`
-	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health, metrics, profiles."`
+	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Console, health, metrics, profiles."`
 	MaxInFlight int           `name:"max-in-flight" env:"MAX_IN_FLIGHT" default:"4096" help:"How many requests are answered at once; more get 503."`
 	ClockOffset time.Duration `name:"clock-offset" env:"CLOCK_OFFSET" hidden:"" help:"Makes this gateway's clock wrong by so much, for tests."`
 	ColdTimeout time.Duration `name:"cold-timeout" env:"COLD_TIMEOUT" default:"5s" help:"How long durability=cold waits for a saver."`
@@ -120,8 +122,33 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 		players := metrics.Measured(gateway.Limited(max(1, cfg.MaxInFlight), service.Handler()))
 		return gateway.Serve(ctx, listener, log, public(players, checks))
 	})
-	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, program.Admin(reg, checks)) })
+	looks := &console.Console{Hot: store, Cold: saved, Stream: stream, Ask: asking(stream), Log: log}
+	for _, check := range checks {
+		looks.Checks = append(looks.Checks, console.Check{Name: check.Name, Ping: check.Ping})
+	}
+	group.Go(func() error { return program.Serve(ctx, cfg.AdminAddr, inside(program.Admin(reg, checks), looks)) })
 	return group.Wait()
+}
+
+// asking asks JetStream's API.
+func asking(stream *bus.Bus) func(context.Context, string) ([]byte, error) {
+	return func(ctx context.Context, subject string) ([]byte, error) {
+		answer, err := stream.Conn().RequestWithContext(ctx, subject, nil)
+		if err != nil {
+			return nil, err
+		}
+		return answer.Data, nil
+	}
+}
+
+// inside answers whoever runs the gateway: people by the console, machines by admin.
+func inside(admin, looks http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", admin)
+	mux.Handle("/console", looks)
+	mux.Handle("/console/", looks)
+	mux.Handle("GET /{$}", http.RedirectHandler("/console", http.StatusSeeOther))
+	return mux
 }
 
 // public answers players, and load balancers that only see the public address.

@@ -24,7 +24,7 @@ type runCmd struct {
 	NATSConf    string        `name:"nats-conf" env:"NATS_CONF" default:"nats.conf" help:"Configuration of the NATS server; may be missing."`
 	NATSAddr    string        `name:"nats-addr" env:"NATS_ADDR" default:"127.0.0.1:4222" help:"Address of the NATS server."`
 	GatewayAddr string        `name:"gateway-addr" env:"GATEWAY_ADDR" default:"127.0.0.1:8080" help:"Where players' actions are answered."`
-	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Health and metrics of the gateway."`
+	AdminAddr   string        `name:"admin-addr" env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Console, health and metrics of the gateway."`
 	SaverAddrs  []string      `name:"saver-admin-addrs" env:"SAVER_ADMIN_ADDRS" default:"127.0.0.1:9091,127.0.0.1:9092" help:"Health and metrics of the savers; one saver an address."`
 	Postgres    int           `name:"postgres-port" env:"POSTGRES_PORT" default:"0" help:"Port of PostgreSQL; 0 is a free one."`
 	Redis       int           `name:"redis-port" env:"REDIS_PORT" default:"0" help:"Port of Redis; 0 is a free one."`
@@ -217,6 +217,7 @@ func printHelp(out io.Writer, r *runCmd, servers *stack.Stack) {
 Savepoint is up: one gateway, %[1]d savers.
 
   gateway     http://%[2]s      health, metrics  http://%[3]s
+  console     http://%[3]s/console
   PostgreSQL  psql '%[4]s'
   Redis       redis-cli -p %[5]d
   NATS        %[6]s

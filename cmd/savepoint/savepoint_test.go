@@ -136,7 +136,11 @@ func (m *machine) eventually(what string, ok func() bool) {
 }
 
 func (m *machine) do(method, path, body string) (int, string, error) {
-	request, err := http.NewRequestWithContext(m.t.Context(), method, "http://"+m.gateway+path, strings.NewReader(body))
+	return m.ask(method, m.gateway+path, body)
+}
+
+func (m *machine) ask(method, address, body string) (int, string, error) {
+	request, err := http.NewRequestWithContext(m.t.Context(), method, "http://"+address, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
@@ -198,6 +202,7 @@ func TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver(t *testing.T) {
 			t.Errorf("%s: %d %s %v", path, status, body, err)
 		}
 	}
+	m.wantConsole()
 
 	killed := 0
 	for pid, name := range m.children() {
@@ -251,6 +256,22 @@ func TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver(t *testing.T) {
 func isZombie(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(text), ") Z ")
+}
+
+// wantConsole looks at the console, and at what is beside it.
+func (m *machine) wantConsole() {
+	m.t.Helper()
+	if line := "console     http://" + m.admin[0] + "/console\n"; !strings.Contains(m.out.String(), line) {
+		m.t.Errorf("no %q in\n%s", line, m.out)
+	}
+	for path, want := range map[string]string{
+		"/": "Dead letters", "/console": "Dead letters", "/console/characters/42": "harbor",
+		"/healthz": "ok\n", "/readyz": `"ready":true`, "/metrics": "savepoint_gateway_", "/debug/pprof/": "goroutine",
+	} {
+		if status, body, err := m.ask("GET", m.admin[0]+path, ""); err != nil || status != 200 || !strings.Contains(body, want) {
+			m.t.Errorf("%s: %d %v\n%s", path, status, err, body)
+		}
+	}
 }
 
 func (m *machine) wantStatus() {

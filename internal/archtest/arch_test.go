@@ -27,6 +27,7 @@ var table = map[string][]string{
 	"savers/savertest":         {"events", "savers"},
 	"gateway":                  {"events", "game", "internal/recent", "internal/strictjson"},
 	"verify":                   {"events", "game"},
+	"console":                  {"bus", "events", "game", "hot", "verify"},
 	"doctor":                   {"bus", "events", "hot", "internal/migrate", "internal/secret"},
 	"sql":                      {},
 	"internal/strictjson":      {},
@@ -57,7 +58,7 @@ var table = map[string][]string{
 	"chaos":                    {"cold", "events", "game", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/bench":                {"bench/bare", "bench/baseline", "bench/drain", "bench/fresh", "bench/growth", "bench/hotpath", "bench/load", "bench/report", "bench/rig", "bench/scale", "bench/workload", "internal/program"},
 	"cmd/chaos":                {"chaos", "internal/program"},
-	"cmd/gateway":              {"bus", "cold", "gateway", "hot", "internal/program"},
+	"cmd/gateway":              {"bus", "cold", "console", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
 		"bus", "cold", "doctor", "events", "game", "gateway", "hot", "savers", "verify",
 		"internal/migrate", "internal/program", "internal/secret",
