@@ -64,6 +64,10 @@ func (s *Store) Ping(ctx context.Context) error {
 const (
 	dialTimeout  = 2 * time.Second
 	replyTimeout = 2 * time.Second
+	// slotsAge is how old what is known of a cluster's slots may become. Servers that answer
+	// say where a slot went; one that is dead, and whose replica leads, does not. By itself
+	// the client asks once a minute.
+	slotsAge = time.Second
 	// protocol is RESP2: nothing here needs more, and with RESP3 the client looks
 	// for pushed messages before each command.
 	protocol = 2
@@ -112,6 +116,7 @@ func clusterOptions(list string) (*redis.ClusterOptions, error) {
 	all.MaxRetries, all.DialerRetries = -1, 1
 	all.Protocol = protocol
 	all.MaxRedirects = 3
+	all.ClusterStateReloadInterval = slotsAge
 	all.DialTimeout, all.ReadTimeout, all.WriteTimeout = dialTimeout, replyTimeout, replyTimeout
 	all.ContextTimeoutEnabled = true
 	return all, nil
