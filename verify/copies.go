@@ -25,7 +25,7 @@ type copies struct {
 
 // read reads all copies of some characters. Hot comes first and cold last: what
 // is saved between the reads is then in the last.
-func (v *Verifier) read(ctx context.Context, chars []events.CharID, stream bool) ([]*copies, error) {
+func (v *Verifier) read(ctx context.Context, chars []events.CharID) ([]*copies, error) {
 	all := make([]*copies, len(chars))
 	byChar := make(map[events.CharID]*copies, len(chars))
 	for i, char := range chars {
@@ -37,7 +37,7 @@ func (v *Verifier) read(ctx context.Context, chars []events.CharID, stream bool)
 		byChar[char] = all[i]
 	}
 	if v.Stream != nil {
-		if err := v.readStream(ctx, all, byChar, stream); err != nil {
+		if err := v.readStream(ctx, all, byChar); err != nil {
 			return nil, err
 		}
 	}
@@ -89,12 +89,13 @@ func (c *copies) trades() []map[uuid.UUID]events.Transfer {
 	return all
 }
 
-// readStream reads what the stream holds: of all, or of those that Redis does
-// not have, which nothing else can be compared with.
-func (v *Verifier) readStream(ctx context.Context, all []*copies, byChar map[events.CharID]*copies, every bool) error {
+// readStream reads what the stream holds of all characters or, without
+// WholeStream, of those that Redis does not have: their cold copy has nothing
+// else to be compared with.
+func (v *Verifier) readStream(ctx context.Context, all []*copies, byChar map[events.CharID]*copies) error {
 	var chars []events.CharID
 	for _, c := range all {
-		if every || !c.hot.Known {
+		if v.WholeStream || !c.hot.Known {
 			c.stream, c.newest = &game.State{Char: c.char}, make(map[events.RowKey]events.Stored)
 			chars = append(chars, c.char)
 		}

@@ -65,9 +65,10 @@ func (a Action) String() string {
 // differs is mended. An error means that a server is away; what cannot be mended
 // is told to Done, and found by the next comparison.
 func (r *Repairer) Run(ctx context.Context, chars []events.CharID) error {
-	limit := newLimiter(r.Verifier.Rate)
+	verifier := r.Verifier.withWholeStream()
+	limit := newLimiter(verifier.Rate)
 	for part := range slices.Chunk(chars, chunk) {
-		all, err := r.Verifier.read(ctx, part, true)
+		all, err := verifier.read(ctx, part)
 		if err != nil {
 			return err
 		}

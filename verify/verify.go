@@ -100,6 +100,13 @@ type Verifier struct {
 	Progress func(done, of int)
 }
 
+// withWholeStream is a Verifier that asks the stream about every character.
+func (v *Verifier) withWholeStream() *Verifier {
+	whole := *v
+	whole.WholeStream = true
+	return &whole
+}
+
 // Run compares. While the game goes on or savers are behind, characters differ
 // for moments: those are looked at again until they agree, at most for patience.
 // What it remembers are the characters that differ.
@@ -112,7 +119,7 @@ func (v *Verifier) Run(ctx context.Context, patience time.Duration) (*Report, er
 		return nil, err
 	}
 	err = v.each(ctx, func(chars []events.CharID) error {
-		unequal, err := v.compare(ctx, chars, report, v.WholeStream)
+		unequal, err := v.compare(ctx, chars, report)
 		report.Characters += len(chars)
 		report.Unequal = append(report.Unequal, unequal...)
 		if v.Progress != nil {
@@ -134,14 +141,17 @@ func (v *Verifier) again(ctx context.Context, report *Report, limit *limiter, de
 	report.Unequal = slices.Compact(report.Unequal)
 	for last := false; len(report.Unequal) > 0 && !last; {
 		last = !time.Now().Before(deadline)
-		if last && v.Stream == nil {
-			return nil
+		if last {
+			if v.Stream == nil {
+				return nil
+			}
+			v = v.withWholeStream()
 		}
 		chars := report.Unequal
 		report.Unequal, report.Differences, report.Differing, report.Dirty = nil, nil, 0, 0
 		done := 0
 		for part := range slices.Chunk(chars, chunk) {
-			if err := v.look(ctx, part, report, v.WholeStream || last); err != nil {
+			if err := v.look(ctx, part, report); err != nil {
 				return err
 			}
 			done += len(part)
@@ -162,9 +172,9 @@ func (v *Verifier) again(ctx context.Context, report *Report, limit *limiter, de
 }
 
 // look compares characters again: their rows were counted before.
-func (v *Verifier) look(ctx context.Context, chars []events.CharID, report *Report, stream bool) error {
+func (v *Verifier) look(ctx context.Context, chars []events.CharID, report *Report) error {
 	rows := report.Rows
-	unequal, err := v.compare(ctx, chars, report, stream)
+	unequal, err := v.compare(ctx, chars, report)
 	report.Rows = rows
 	report.Unequal = append(report.Unequal, unequal...)
 	return err
@@ -172,8 +182,8 @@ func (v *Verifier) look(ctx context.Context, chars []events.CharID, report *Repo
 
 // compare adds to the report what differs among chars, and returns those that
 // do not agree or are dirty.
-func (v *Verifier) compare(ctx context.Context, chars []events.CharID, report *Report, stream bool) (unequal []events.CharID, err error) {
-	all, err := v.read(ctx, chars, stream)
+func (v *Verifier) compare(ctx context.Context, chars []events.CharID, report *Report) (unequal []events.CharID, err error) {
+	all, err := v.read(ctx, chars)
 	if err != nil {
 		return nil, err
 	}
