@@ -40,5 +40,5 @@ func (t Times) Total() (sum time.Duration) {
 // Memory is what a process holds, in bytes of resident memory.
 type Memory struct {
 	Now  int64
-	Peak int64 // since the process started, or since ResetPeak
+	Peak int64 // since the process started
 }

@@ -118,8 +118,3 @@ func MemoryOf(pid int) (m Memory, err error) {
 	}
 	return m, nil
 }
-
-// ResetPeak makes the peak of a process what it holds now.
-func ResetPeak(pid int) error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
-}

@@ -64,23 +64,16 @@ func TestEndedProcessIsAnError(t *testing.T) {
 	}
 }
 
-func TestPeakIsWhatWasHeldSinceReset(t *testing.T) {
-	pid := os.Getpid()
+func TestPeakIsAtLeastWhatIsHeld(t *testing.T) {
 	held := make([]byte, 64<<20)
 	for i := range held {
 		held[i] = 1 // so that it is resident
 	}
-	before, err := usage.MemoryOf(pid)
-	if err != nil || before.Now < 64<<20 || before.Peak < before.Now {
-		t.Fatalf("%+v, %v with 64 MB in hand", before, err)
+	memory, err := usage.MemoryOf(os.Getpid())
+	if err != nil || memory.Now < 64<<20 || memory.Peak < memory.Now {
+		t.Fatalf("%+v, %v with 64 MB in hand", memory, err)
 	}
 	if held[5] == 0 {
 		t.Fatal("unused")
-	}
-	if err := usage.ResetPeak(pid); err != nil {
-		t.Fatal(err)
-	}
-	if after, err := usage.MemoryOf(pid); err != nil || after.Peak > before.Peak+16<<20 {
-		t.Errorf("%+v after %+v, %v", after, before, err)
 	}
 }

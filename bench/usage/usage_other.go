@@ -7,6 +7,3 @@ func Sample(Groups) (Times, error) { return nil, ErrUnsupported }
 
 // MemoryOf returns ErrUnsupported.
 func MemoryOf(int) (Memory, error) { return Memory{}, ErrUnsupported }
-
-// ResetPeak returns ErrUnsupported.
-func ResetPeak(int) error { return ErrUnsupported }

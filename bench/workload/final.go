@@ -28,10 +28,7 @@ func Tables() []Table {
 
 // Final is what must be stored once all events of a workload are saved,
 // whatever way they took.
-type Final struct {
-	rows   map[Table]map[string]finalRow
-	events map[events.Scope]int
-}
+type Final struct{ rows map[Table]map[string]finalRow }
 
 type finalRow struct {
 	version events.Version
@@ -40,7 +37,7 @@ type finalRow struct {
 
 // FinalOf adds up a workload, or several of different characters.
 func FinalOf(workloads ...iter.Seq[events.StateChanged]) *Final {
-	f := &Final{rows: map[Table]map[string]finalRow{}, events: map[events.Scope]int{}}
+	f := &Final{rows: map[Table]map[string]finalRow{}}
 	for _, table := range Tables() {
 		f.rows[table] = map[string]finalRow{}
 	}
@@ -54,7 +51,6 @@ func FinalOf(workloads ...iter.Seq[events.StateChanged]) *Final {
 
 // Add adds an event, in any order.
 func (f *Final) Add(e *events.StateChanged) {
-	f.events[e.Scope]++
 	char := e.CharID.String()
 	switch data := e.Data.(type) {
 	case events.Vitals:
@@ -81,17 +77,6 @@ func (f *Final) set(table Table, key string, v events.Version, value string) {
 	if have, ok := f.rows[table][key]; !ok || have.version < v {
 		f.rows[table][key] = finalRow{v, value}
 	}
-}
-
-// Events is how many events of a scope were added.
-func (f *Final) Events(scope events.Scope) int { return f.events[scope] }
-
-// Total is how many events were added.
-func (f *Final) Total() (n int) {
-	for _, count := range f.events {
-		n += count
-	}
-	return n
 }
 
 // Rows is how many rows a table must have.
