@@ -40,10 +40,10 @@ func TestVitalsAreTakenWhileAServerHangs(t *testing.T) {
 		"nats":       {hangingStream{s.stream}, s.cold},
 		"both":       {hangingStream{s.stream}, hangingCold{s.cold}},
 	} {
-		at := gateway.Service{
+		at := gateway.New(gateway.Config{
 			Hot: s.hot, Stream: c.stream, Mirror: s.bus.Mirror(), Cold: c.cold, Log: quiet,
 			ActionTimeout: 2 * time.Second, PublishTimeout: 5 * time.Second, Fence: time.Millisecond,
-		}.WithDefaults()
+		})
 		t.Cleanup(at.Close)
 		if _, err := at.SetVitals(t.Context(), 8, events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
 			t.Errorf("%s hangs: %v", name, err)
@@ -69,7 +69,7 @@ func TestVitalsAreTakenWhereRedisAnswersLate(t *testing.T) {
 	s := newSystem(t)
 	late := s.service()
 	late.ActionTimeout = 2 * time.Second
-	late = late.WithDefaults()
+	late = gateway.New(late.Config)
 	late.Hot = lateHot{s.hot, sync.OnceFunc(func() { time.Sleep(late.ActionTimeout * 6 / 10) })}
 	if _, err := late.SetVitals(t.Context(), 8, events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
 		t.Error(err)
@@ -82,7 +82,7 @@ func TestVitalsWaitForALongFence(t *testing.T) {
 	s := newSystem(t)
 	at := s.service()
 	at.ActionTimeout, at.Fence = 2*time.Second, 1200*time.Millisecond // of a publish timeout of 600 ms
-	at = at.WithDefaults()
+	at = gateway.New(at.Config)
 	s.flush()
 	if _, err := at.SetVitals(t.Context(), 8, events.Vitals{HP: 80, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
 		t.Error(err)

@@ -25,8 +25,8 @@ type Hot interface {
 	// Arrived reports for each trade whether its receiver remembers it, by its
 	// key or among the trades that are not saved.
 	Arrived(ctx context.Context, trades []events.Transfer, keys []string) ([]bool, error)
-	// NoteBeginnings notes everywhere that what is kept there is kept from now on, but
-	// where that is noted already.
+	// NoteBeginnings notes in every slot, unless it has such a note, that what is kept
+	// there is kept from now on.
 	NoteBeginnings(ctx context.Context) error
 	// Complete reports whether a character that Redis does not have has nothing
 	// left to save.
@@ -38,14 +38,14 @@ type Hot interface {
 type Stream interface {
 	// Send puts events on their way; wait returns when all are stored.
 	Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error)
-	// Tails returns how to read a character's events that were not saved by now, and
-	// the requests that its recent events have answered.
+	// Tails returns a function that reads those events of a character that are not saved
+	// by now, and the requests that its recent events have answered.
 	Tails(ctx context.Context) (of func(context.Context, events.CharID) (game.Tail, error), err error)
 	// Retained calls yield with each event of a character that the stream still has and
-	// stored since a time, the zero value for all; but for dead letters.
+	// stored since a time, or ever for the zero value; dead letters are left out.
 	Retained(ctx context.Context, char events.CharID, since time.Time, yield func(*events.StateChanged)) error
-	// Ties returns the trades that events carry which may not be saved yet and were
-	// stored before a moment of the server's clock.
+	// Ties returns the trades carried by events that may not be saved yet and were stored
+	// before a moment of the server's clock.
 	Ties(ctx context.Context, before time.Time) (*game.Ties, error)
 }
 
@@ -69,8 +69,8 @@ type Cold interface {
 	Transfers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]events.Transfer, error)
 }
 
-// Service answers actions. It is safe for concurrent use.
-type Service struct {
+// Config is what a Service works with. The first five fields are required.
+type Config struct {
 	Hot    Hot
 	Stream Stream
 	Mirror Mirror
@@ -88,15 +88,15 @@ type Service struct {
 	//
 	// Defaults to 50 ms.
 	PublishTimeout time.Duration
-	// ActionTimeout bounds loading, deciding and committing. For a fourth of it an
-	// action waits for those before it of the same character.
+	// ActionTimeout bounds loading, deciding and committing. An action waits at most a
+	// fourth of it for earlier ones of the same character.
 	//
 	// Defaults to 2 s.
 	ActionTimeout time.Duration
 	// PublishBy is how long after its commit a change may still be published and
 	// be answered "stream". What takes longer is left to the dirty marks.
 	//
-	// Defaults to PublishBy of PublishTimeout.
+	// Defaults to PublishBy(PublishTimeout).
 	PublishBy time.Duration
 	// Fence is how long after Redis was started, failed over or emptied no copy is
 	// joined: what was committed before, and is on its way, is then in the stream.
@@ -108,43 +108,56 @@ type Service struct {
 	//
 	// Defaults to 5 s.
 	ColdTimeout time.Duration
+}
+
+// Service answers actions. It is safe for concurrent use.
+type Service struct {
+	Config
 
 	// acting has the deadlines of commits, publishing those of acks.
-	acting, publishing *deadlines
+	acting, publishing deadlines
 
-	shownMarks *shownMarks
-	awaited    *awaitedSaves
+	shownMarks shownMarks
+	awaited    awaitedSaves
 	copies     copies
 	turns      *turns
 	ties       *ties
-	noting     *sync.Mutex // held while beginnings are noted
+	noting     sync.Mutex // held while beginnings are noted
 }
 
-// WithDefaults returns the service with defaults where a field is zero.
-func (s Service) WithDefaults() *Service {
-	if s.Now == nil {
-		s.Now = time.Now
+// New returns a Service that the caller closes.
+func New(cfg Config) *Service {
+	cfg = cfg.withDefaults()
+	return &Service{
+		Config:     cfg,
+		acting:     deadlines{timeout: cfg.ActionTimeout},
+		publishing: deadlines{timeout: cfg.PublishTimeout},
+		shownMarks: shownMarks{waiting: make(map[events.CharID]events.RowVersions)},
+		awaited:    awaitedSaves{waiting: make(map[*awaitedSave]struct{})},
+		copies:     newCopies(),
+		turns:      newTurns(cfg.ActionTimeout / 4),
+		ties:       newTies(),
 	}
-	if s.Cause == "" {
-		s.Cause = events.CauseDispatch
+}
+
+func (c Config) withDefaults() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Cause == "" {
+		c.Cause = events.CauseDispatch
 	}
 	def := func(v *time.Duration, d time.Duration) {
 		if *v <= 0 {
 			*v = d
 		}
 	}
-	s.copies, s.ties = newCopies(), newTies()
-	s.noting = new(sync.Mutex)
-	s.awaited = &awaitedSaves{waiting: make(map[*awaitedSave]struct{})}
-	s.shownMarks = &shownMarks{waiting: make(map[events.CharID]events.RowVersions)}
-	def(&s.PublishTimeout, 50*time.Millisecond)
-	def(&s.ActionTimeout, 2*time.Second)
-	s.acting, s.publishing = &deadlines{timeout: s.ActionTimeout}, &deadlines{timeout: s.PublishTimeout}
-	s.turns = newTurns(s.ActionTimeout / 4)
-	def(&s.ColdTimeout, 5*time.Second)
-	def(&s.PublishBy, PublishBy(s.PublishTimeout))
-	def(&s.Fence, s.PublishBy)
-	return &s
+	def(&c.PublishTimeout, 50*time.Millisecond)
+	def(&c.ActionTimeout, 2*time.Second)
+	def(&c.ColdTimeout, 5*time.Second)
+	def(&c.PublishBy, PublishBy(c.PublishTimeout))
+	def(&c.Fence, c.PublishBy)
+	return c
 }
 
 // PublishBy is twice the time that an answer waits for the stream, at least 300 ms.
@@ -152,8 +165,8 @@ func PublishBy(publishTimeout time.Duration) time.Duration {
 	return max(300*time.Millisecond, 2*publishTimeout)
 }
 
-// Close waits for what the service does beside its answers, little longer than
-// ActionTimeout. It is for after the last action.
+// Close waits for what the service does in the background, little longer than
+// ActionTimeout. It is called after the last action.
 func (s *Service) Close() {
 	s.shownMarks.running.Wait()
 	s.awaited.running.Wait()

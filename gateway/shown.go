@@ -9,9 +9,9 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// shownMarks clears the marks of contexts that the mirror shows. No player waits
-// for it, so they gather for a moment, and one round trip clears them all. Marks
-// that it does not come to are the sweeper's.
+// shownMarks clears the marks of contexts that the mirror shows. No player waits for
+// that, so marks gather for a moment, and one round trip clears them all. The sweeper
+// clears those that are left.
 type shownMarks struct {
 	running sync.WaitGroup
 
@@ -40,7 +40,7 @@ func (s *Service) show(ctx context.Context, char events.CharID, c game.Contexts,
 
 // clearLater clears the mark of a character's contexts up to version v, soon.
 func (s *Service) clearLater(char events.CharID, v events.Version) {
-	m := s.shownMarks
+	m := &s.shownMarks
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.waiting) >= maxWaiting {
@@ -53,7 +53,7 @@ func (s *Service) clearLater(char events.CharID, v events.Version) {
 	}
 }
 
-// clearShown goes on until nothing waits.
+// clearShown clears marks until none waits.
 func (s *Service) clearShown() {
 	for {
 		time.Sleep(gatherMarks)
@@ -69,7 +69,8 @@ func (s *Service) clearShown() {
 	}
 }
 
-// take returns what waits. Where that is nothing, the next has to begin anew.
+// take returns what waits. When that is nothing clearShown ends, and the next clearLater
+// starts it again.
 func (m *shownMarks) take() map[events.CharID]events.RowVersions {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -145,12 +145,12 @@ func (s *system) close() {
 }
 
 func (s *system) service() *gateway.Service {
-	return gateway.Service{
+	return gateway.New(gateway.Config{
 		Hot: s.hot, Stream: s.stream, Mirror: s.bus.Mirror(), Cold: s.cold, Log: quiet,
 		// The machine may be slow; these tests are not about deadlines.
 		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, ColdTimeout: 20 * time.Second,
 		PublishBy: 20 * time.Second, Fence: time.Millisecond,
-	}.WithDefaults()
+	})
 }
 
 // served is a gateway over HTTP.

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/savepoint-games/savepoint/gateway"
 )
 
 // Many who act on one character through one gateway do not decide past each other:
@@ -43,7 +45,7 @@ func TestActionThatHangsKeepsNobodyOut(t *testing.T) {
 	held := &heldHot{Hot: s.hot, char: 1, decide: make(chan struct{}), commit: make(chan struct{})}
 	service.Hot = held
 	service.ActionTimeout = 4 * time.Second // one is patient for a fourth of it
-	service = service.WithDefaults()
+	service = gateway.New(service.Config)
 	done := make(chan error, 2)
 	change := func() { done <- s.change(service, 1, "coin", 1) }
 	go change()

@@ -95,11 +95,11 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 
 	reg := program.NewMetrics()
 	metrics := gateway.NewMetrics(reg)
-	service := gateway.Service{
+	service := gateway.New(gateway.Config{
 		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log, Metrics: metrics,
 		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
 		Now: func() time.Time { return time.Now().Add(cfg.ClockOffset) },
-	}.WithDefaults()
+	})
 	defer service.Close()
 	checks := []program.Check{
 		{Name: "redis", Required: true, Ping: store.Ping},

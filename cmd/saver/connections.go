@@ -64,10 +64,10 @@ func (c *connections) close(ctx context.Context) {
 // servers more time than players have, but for what they have read: a character may be
 // joined without that as soon as gateways do.
 func (c *connections) service(cause events.Cause, log *slog.Logger) *gateway.Service {
-	return gateway.Service{
+	return gateway.New(gateway.Config{
 		Hot: c.hot, Stream: c.bus, Mirror: c.bus.Mirror(), Cold: c.cold, Log: log,
 		Cause: cause, PublishTimeout: 2 * time.Second, PublishBy: c.publishBy,
-	}.WithDefaults()
+	})
 }
 
 // connected runs a command that needs NATS at once.

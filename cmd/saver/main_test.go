@@ -53,10 +53,10 @@ func newRig(t *testing.T) *rig {
 	r.must(r.conns.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Hour}))
 	r.js, err = jetstream.New(r.conns.bus.Conn())
 	r.must(err)
-	r.game = gateway.Service{
+	r.game = gateway.New(gateway.Config{
 		Hot: r.conns.hot, Stream: r.conns.bus, Mirror: r.conns.bus.Mirror(), Cold: r.conns.cold, Log: quiet,
 		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, Fence: time.Millisecond,
-	}.WithDefaults()
+	})
 	return r
 }
 
