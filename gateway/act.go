@@ -24,14 +24,15 @@ type action struct {
 	likely func(ctx context.Context) []uuid.UUID
 	// enters is the context that the action enters, or "".
 	enters game.Context
-	// load is there where want cannot say it all. What it returns is not remembered.
+	// load replaces want where a Want cannot describe what to load. What it returns is
+	// not remembered.
 	load func(ctx context.Context) (*game.Loaded, error)
 	// decide makes a change at version v, and its answer. A nil change means
 	// that there is nothing to do.
 	decide func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error)
 }
 
-// isBlind reports whether it depends on nothing.
+// isBlind reports whether the action depends on no state.
 func (a *action) isBlind() bool { return a.want == nil && a.load == nil }
 
 // Options are what a caller may ask of any action.
@@ -61,8 +62,8 @@ type Answer struct {
 	Trade *events.Transfer `json:"trade,omitempty"`
 	// Replayed tells that this is the answer of an earlier, equal request.
 	Replayed bool `json:"-"`
-	// sentAt is when its commit was sent, and request what was kept for it: the
-	// answer before it was told how far it has come. A repeat has the first one's.
+	// sentAt is when the commit was sent. request is what was kept for a repeat: the
+	// answer before its Durability was known; a repeat's answer has the first one's.
 	sentAt  time.Time
 	request game.Request
 }
@@ -73,11 +74,11 @@ type Quantity struct {
 	Quantity int64  `json:"quantity"`
 }
 
-// ErrBusy is returned where others were faster every time until the deadline.
+// ErrBusy is returned when others were faster each time until the deadline.
 var ErrBusy = errors.New("character is too busy, nothing was changed; try again")
 
-// act carries an action out: load, decide, commit, and again where somebody was
-// faster; then publish.
+// act carries out an action: it loads, decides and commits, and starts over when somebody
+// was faster; then it publishes.
 func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	// A client that hangs up does not stop its action half way: what is
 	// committed is also published. Each step has its own deadline.
@@ -100,8 +101,8 @@ func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	return answer, nil
 }
 
-// commitOnce commits an action. The repeat of an earlier request gets the answer of
-// the first, and no change; so does one that was refused.
+// commitOnce commits an action. A repeat of an earlier request gets the first answer or
+// refusal, and no change.
 func (s *Service) commitOnce(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	change, answer, err := s.commit(ctx, a)
 	if a.opts.Key != "" && errors.Is(err, game.ErrConflict) {
@@ -114,7 +115,7 @@ func (s *Service) commitOnce(ctx context.Context, a action) (*game.Change, *Answ
 	return change, answer, err
 }
 
-// commit returns a change where it is committed, and none with an error.
+// commit returns the change that it has committed, and none with an error.
 func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, error) {
 	ctx, cancel := s.acting.within(ctx)
 	defer cancel()
@@ -136,8 +137,8 @@ func (s *Service) commit(ctx context.Context, a action) (*game.Change, *Answer, 
 	return nil, nil, ErrBusy
 }
 
-// errAgain means that an action has to be loaded and decided again: its copy was joined
-// first, or what was remembered of it may be outdated.
+// errAgain means that an action has to be loaded and decided again: its copy had to be
+// joined first, or the remembered state may be outdated.
 var errAgain = errors.New("load and decide again")
 
 // try is one round of an action, above version floor.
@@ -155,7 +156,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 	}
 	answer.CharID, answer.Version = a.char, change.Version
 	if !change.NeedsPublish() {
-		answer.Durability = DurabilityHot // a repeat says so, too
+		answer.Durability = DurabilityHot // kept, so that a repeat says so, too
 	}
 	request, err := a.request(answer)
 	if err != nil {
@@ -175,7 +176,7 @@ func (s *Service) try(ctx context.Context, a action, floor events.Version) (*gam
 		s.copies.contest(a.char)
 	}
 	if err != nil {
-		return nil, nil, err // what was not committed is nobody's to publish
+		return nil, nil, err // nothing was committed, so nothing is published
 	}
 	return change, answer, nil
 }
@@ -213,7 +214,7 @@ func (s *Service) basis(ctx context.Context, a action) (*game.Loaded, *remembere
 	return l, m, nil
 }
 
-// wanted loads what an action wants.
+// wanted returns a load of what an action wants.
 func (s *Service) wanted(a action) func(context.Context) (*game.Loaded, error) {
 	return func(ctx context.Context) (*game.Loaded, error) {
 		want := *a.want
@@ -225,14 +226,14 @@ func (s *Service) wanted(a action) func(context.Context) (*game.Loaded, error) {
 	}
 }
 
-// commitUnverified joins the copy and returns errAgain. Where it cannot be joined
-// now, a blind write is committed all the same: it depends on nothing, and the copy
-// is joined with the rest when it next can be.
+// commitUnverified joins the copy and returns errAgain. Where it cannot be joined now, a
+// blind write is committed all the same: it depends on nothing, and the copy is joined as
+// soon as it can be.
 func (s *Service) commitUnverified(ctx context.Context, a action, change *game.Change, request game.Request) error {
 	if !a.isBlind() {
 		return cmp.Or(s.verifyCopy(ctx, a.char), errAgain)
 	}
-	loaded, err := s.loadFenced(ctx, a.char) // of Redis, which the commit needs, too
+	loaded, err := s.loadFenced(ctx, a.char) // needs Redis alone, as the commit does
 	if err != nil {
 		return err
 	}
@@ -240,7 +241,7 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	defer cancel()
 	err = s.verifyLoaded(joining, loaded)
 	if events.IsUnavailable(err, events.NATS, events.PostgreSQL) {
-		// The copy may have lost its version, and clocks differ.
+		// A version that the copy has lost may be above this one, as clocks differ.
 		asking, cancel := leavingHalf(ctx)
 		defer cancel()
 		if newest := s.newestPublished(asking, a.char); newest >= change.Version {
@@ -251,8 +252,8 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	return cmp.Or(err, errAgain)
 }
 
-// leavingHalf returns a context that ends half way from now to the end of ctx: a server that
-// hangs leaves time for what does not need it.
+// leavingHalf returns a context for half of the time that ctx has left, so that a server
+// that hangs leaves time for steps that do not need it.
 func leavingHalf(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -100,6 +100,7 @@ func (s *Service) inSession(ctx context.Context, char events.CharID, session uui
 	})
 }
 
+// loader returns a load whose result is not remembered.
 func (s *Service) loader(char events.CharID, want game.Want) func(context.Context) (*game.Loaded, error) {
 	return func(ctx context.Context) (*game.Loaded, error) { return s.Hot.Load(ctx, char, want) }
 }

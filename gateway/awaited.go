@@ -11,10 +11,9 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// awaitedSaves are the changes whose callers wait until a saver has stored them, and
-// tells it (see game.Origin). What is told may get lost, so they are looked for, too.
-// One look is for all of them: if each looked for itself, the looks would take
-// more of PostgreSQL than the saves.
+// awaitedSaves are the changes whose callers wait until they are saved. The saver says so
+// (see game.Origin), but its word may get lost, so PostgreSQL is asked, too: once for all
+// who wait, because a query for each would cost it more than the saves do.
 type awaitedSaves struct {
 	running sync.WaitGroup
 
@@ -27,7 +26,7 @@ type awaitedSaves struct {
 type awaitedSave struct {
 	rows  map[events.CharID][]events.Row
 	saved chan struct{} // closed by done
-	done  func()        // all of rows are saved
+	done  func()        // says that all of rows are saved
 }
 
 func newAwaitedSave(rows map[events.CharID][]events.Row) *awaitedSave {
@@ -37,10 +36,10 @@ func newAwaitedSave(rows map[events.CharID][]events.Row) *awaitedSave {
 }
 
 const (
-	// lookEvery is the pause between two looks. A saver needs 1 to 10 ms, and tells;
-	// what is looked for is what was not told.
+	// lookEvery is the pause between two queries. A saver needs 1 to 10 ms and says so;
+	// the queries find the saves whose word got lost.
 	lookEvery = 20 * time.Millisecond
-	// lookLater is the pause where PostgreSQL does not answer.
+	// lookLater is the pause after PostgreSQL did not answer.
 	lookLater = 50 * time.Millisecond
 )
 
@@ -49,7 +48,7 @@ func savedRows(c *game.Change) []events.Row {
 	return slices.DeleteFunc(c.Marks(), func(row events.Row) bool { return row.Key == game.RowContexts })
 }
 
-// waitFor waits until it is told, or seen, that a save is done, at most ColdTimeout.
+// waitFor waits for a save, at most for ColdTimeout, and reports whether it is done.
 func (s *Service) waitFor(ctx context.Context, save *awaitedSave) bool {
 	if save.isSaved(nil) {
 		return true // there is nothing to save
@@ -82,7 +81,8 @@ func (a *awaitedSaves) remove(one *awaitedSave) {
 	delete(a.waiting, one)
 }
 
-// all returns those that wait. Where that is nobody, the next has to begin anew.
+// all returns the saves that are waited for. When there are none lookForSaves ends, and
+// the next add starts it again.
 func (a *awaitedSaves) all() []*awaitedSave {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -90,7 +90,7 @@ func (a *awaitedSaves) all() []*awaitedSave {
 	return slices.Collect(maps.Keys(a.waiting))
 }
 
-// lookForSaves goes on until nobody waits.
+// lookForSaves asks for the awaited saves until nobody waits.
 func (s *Service) lookForSaves() {
 	for pause := lookEvery; ; {
 		time.Sleep(pause)
@@ -113,8 +113,8 @@ func (s *Service) lookForSaves() {
 	}
 }
 
-// doneSaves returns those of waiting whose rows are saved. PostgreSQL is asked, and not
-// whether the dirty marks are gone: that comes later, and proves nothing where
+// doneSaves returns those of waiting whose rows are saved. It asks PostgreSQL instead of
+// looking for the dirty marks: they go later, and their absence proves nothing where
 // Redis has lost its memory.
 func (s *Service) doneSaves(ctx context.Context, waiting []*awaitedSave) ([]*awaitedSave, error) {
 	rows, err := s.Cold.Rows(ctx, wantedBy(waiting))

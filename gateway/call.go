@@ -36,8 +36,8 @@ func newCall(r *fasthttp.RequestCtx) (*call, error) {
 	return c, c.readOptions()
 }
 
-// syntaxFirst says of a body that is no JSON that it is none, whatever was wrong before
-// its fault was met.
+// syntaxFirst reports a body that is not JSON as such, even where the decoder met another
+// fault first.
 func (c *call) syntaxFirst(err error) error {
 	if _, ok := errors.AsType[*events.FieldError](err); ok && len(c.body) > 0 && !json.Valid(c.body) && !errors.Is(err, events.ErrSyntax) {
 		return &events.FieldError{Err: events.ErrSyntax}
@@ -83,21 +83,21 @@ func (c *call) readOptions() error {
 		return badParameter("durability", errDurability)
 	}
 	c.opts.Trace = c.header("traceparent")
-	if c.request.IsGet() { // who reads may do it again without a key
+	if c.request.IsGet() { // a read may be repeated without a key
 		return nil
 	}
 	if keys := c.request.Request.Header.PeekAll("Idempotency-Key"); len(keys) > 0 {
 		if len(keys) > 1 {
 			return badParameter("Idempotency-Key", events.ErrRepeated)
 		}
-		// An empty one is none that its caller meant.
+		// An empty key is refused: its caller meant to send one.
 		id, err := strictjson.ParseUUID(string(keys[0]))
 		if err != nil {
 			return badParameter("Idempotency-Key", err)
 		}
 		c.opts.Key = id.String()
 		force := ""
-		if on, _ := c.flag("force"); on { // who does not know what it is, is told later
+		if on, _ := c.flag("force"); on { // the handler refuses any other value
 			force = "true"
 		}
 		c.opts.Fingerprint = fingerprint(string(c.request.Method()), string(c.request.Path()), force, string(c.body))

@@ -28,7 +28,7 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 	}
 	return s.act(ctx, action{
 		char: char, opts: opts, enters: in.Context,
-		// The trades are for the end of a fight, which is then decided on what is
+		// The trades are for the end of the fight, which can then be decided on what is
 		// remembered.
 		want:   &game.Want{Sessions: true, Scenarios: true, Progress: true, Transfers: true},
 		likely: func(ctx context.Context) []uuid.UUID { return s.shown(ctx, char) },
@@ -46,14 +46,15 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 	})
 }
 
-// isFought reports whether a fight has ended: then its begin is repeated, long after
-// everybody has forgotten the request, and its end would be, too. Its mark tells until the
-// history has it. Where PostgreSQL does not answer it is taken for a new one, as a trade is.
+// isFought reports whether the fight that a request begins has ended already. Then the
+// request is a repeat that comes long after its answer, and that of the fight's end, were
+// forgotten. The fight's mark tells until the history has it. Where PostgreSQL does not
+// answer, the fight is taken for a new one, as a trade is.
 func (s *Service) isFought(ctx context.Context, char events.CharID, fight uuid.UUID, key string) (bool, error) {
 	loading, cancel := s.acting.within(ctx)
 	defer cancel()
 	l, err := s.load(loading, char, game.Want{Dirty: true, Request: key})
-	if err != nil || l.Record != "" { // the request is not forgotten
+	if err != nil || l.Record != "" { // the first answer is still known
 		return false, err
 	}
 	if _, unsaved := l.Dirty[events.RowFight(fight)]; unsaved {
@@ -68,9 +69,9 @@ func (s *Service) isFought(ctx context.Context, char events.CharID, fight uuid.U
 	return len(saved) > 0, nil
 }
 
-// sessionID makes the id of a session. A request that may be repeated always
-// makes the same: an open session is then recognised as its own, even where
-// Redis has forgotten the answer.
+// sessionID makes the id of a session. A request with a key always makes the same id, so
+// that its repeat recognises the open session as its own even where Redis has forgotten
+// the answer.
 func (s *Service) sessionID(char events.CharID, key string) uuid.UUID {
 	if key == "" {
 		return uuid.Must(uuid.NewV7())
@@ -78,7 +79,7 @@ func (s *Service) sessionID(char events.CharID, key string) uuid.UUID {
 	return uuid.NewSHA1(uuid.Nil, []byte("session/"+char.String()+"/"+key))
 }
 
-// shown are the sessions that the mirror shows; none where it cannot be asked now.
+// shown returns the sessions that the mirror shows; none where it does not answer now.
 func (s *Service) shown(ctx context.Context, char events.CharID) []uuid.UUID {
 	ctx, cancel := context.WithTimeout(ctx, s.PublishTimeout)
 	defer cancel()

@@ -10,18 +10,18 @@ import (
 	"github.com/savepoint-games/savepoint/internal/recent"
 )
 
-// copies remembers in which state this gateway left characters, so that the next
-// action of one need not load it again. It may be outdated: a load, too, is by
-// the time of its commit, and as there the commit finds out, by the parts and
-// the copy that it expects. What no commit guards, a refusal or an answer that
+// copies remembers the state in which this gateway left characters, so that the next
+// action of a character need not load it. What is remembered may be outdated, as what was
+// loaded may be by the time of its commit; either way the commit finds out, by the parts
+// and the copy that it expects. What no commit guards, a refusal or an answer that
 // changes nothing, is never decided on what is remembered.
 type copies struct {
 	known *recent.Map[events.CharID, *remembered]
 }
 
 const (
-	// mostCopies bounds the memory of a gateway, where each has a kilobyte or two; of
-	// larger ones there are fewer: see weight.
+	// mostCopies is how many copies of the usual size, a kilobyte or two, are remembered;
+	// of larger ones there are fewer: see weight.
 	mostCopies = 65_536
 	copyBytes  = 4 << 10
 	itemBytes  = 64
@@ -34,30 +34,30 @@ func newCopies() copies {
 	return copies{recent.NewWeighed[events.CharID](mostCopies*copyBytes, (*remembered).weight)}
 }
 
-// weight is about how much memory m takes, in bytes.
+// weight estimates the memory that m takes, in bytes.
 func (m *remembered) weight() int {
 	return copyBytes + itemBytes*len(m.loaded.Items) + m.data()
 }
 
-// remembered is a copy in one pair of hands: who takes it from the map has it
-// alone, and puts it back after a commit, or not at all.
+// remembered is a copy that one action has at a time: whoever takes it from the map has
+// it alone, and puts it back after a commit or not at all.
 type remembered struct {
-	// loaded is the copy, in the form that actions are decided on; of it the State alone
-	// is remembered.
+	// loaded is the copy, in the form that actions are decided on; only its State is
+	// remembered.
 	loaded game.Loaded
-	// has tells which parts the state has. Of the items it has those in the map, an
-	// item that the character does not have among them; with has.AllItems the map is
-	// the bag.
+	// has tells which parts the state has. The items that it has are the keys of the map,
+	// even those that the character has none of; with has.AllItems the map is the whole
+	// bag.
 	has game.Want
-	// contested tells that others change the character, too. Then the copy is not
-	// used until a load has found it as it was left.
+	// contested means that others change the character, too. The copy is then not used
+	// until a load has found the character as the copy has it.
 	contested bool
-	// recalled tells that an action is decided on the copy as it was remembered.
+	// recalled means that the action in hand is decided on the copy as it was remembered.
 	recalled bool
 }
 
-// take returns what is remembered of a character; recalled where an action that
-// wants so much can be decided on it.
+// take takes out what is remembered of a character; it is recalled if an action that
+// wants this can be decided on it.
 func (c copies) take(char events.CharID, want *game.Want) *remembered {
 	m, ok := c.known.Take(char)
 	if !ok {
@@ -67,12 +67,12 @@ func (c copies) take(char events.CharID, want *game.Want) *remembered {
 	return m
 }
 
-// put remembers where a commit has brought a copy.
+// put remembers a copy as the commit of a change left it.
 func (c copies) put(m *remembered, change *game.Change) {
 	m.loaded.Apply(change)
 	maps.DeleteFunc(m.loaded.Sessions, func(_ uuid.UUID, s game.Session) bool { return !s.Open() })
-	// A copy without a name cannot be expected. Trades that are not saved are known
-	// to Redis alone: it forgets them when they are saved.
+	// A commit cannot expect a copy without a name. Trades that are not saved have to be
+	// read from Redis each time: it forgets them when they are saved.
 	if m.loaded.Copy != "" && len(m.loaded.Transfers) == 0 && len(m.loaded.Items) <= mostItems && m.data() <= mostData {
 		c.known.Put(change.Char, m)
 	}
@@ -142,8 +142,8 @@ func (m *remembered) learn(l *game.Loaded, want *game.Want) {
 	m.knowEmpty()
 }
 
-// knowEmpty takes in that a part which has no version has nothing in it: nobody
-// has to load the fights of a character that never fought.
+// knowEmpty notes that a part without a version is empty: the fights of a character that
+// never fought need not be loaded.
 func (m *remembered) knowEmpty() {
 	never := func(p game.Part) bool { return m.loaded.Parts[p] == 0 }
 	m.has.AllItems = m.has.AllItems || never(game.PartItems)
@@ -152,8 +152,8 @@ func (m *remembered) knowEmpty() {
 	m.has.Sessions = m.has.Sessions || never(game.PartSessions)
 }
 
-// isAt reports whether nobody has changed the character since it was left so.
-// Vitals do not count: they depend on nothing, and nothing depends on them.
+// isAt reports whether nobody has changed the character since m was remembered. Vitals do
+// not count: they depend on nothing, and nothing depends on them.
 func (m *remembered) isAt(s *game.State) bool {
 	if m.loaded.Copy != s.Copy {
 		return false

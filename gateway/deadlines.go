@@ -18,12 +18,12 @@ type deadlines struct {
 type deadline struct {
 	ctx    context.Context
 	cancel context.CancelFunc // nobody calls it: it ends by itself
-	while  time.Time
+	while  time.Time          // until when it is handed out
 }
 
-// within returns a context that ends with ctx, and after the timeout, or up to a
-// sixteenth of that later. cancel is to be called when it is not needed any more. It
-// has the values of ctx only where that can end.
+// within returns a context that ends when ctx does or when the timeout is over, up to a
+// sixteenth of it late. The caller calls cancel when done with it. It has the values of
+// ctx only if ctx can end.
 func (d *deadlines) within(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
 	if ctx.Done() != nil {
 		return context.WithTimeout(ctx, d.timeout)

@@ -9,10 +9,10 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// Dispatch orders a save: it reads the scope's hot state and publishes it, each
-// row at the version at which it was changed. It and DispatchVerified are the entry
-// points through which any code orders a save that is not the publish of its own
-// commit. It returns how many events the stream has stored.
+// Dispatch orders a save: it reads the scope's hot state and publishes it, each row at
+// the version at which it was changed. Any save that is not the publish of one's own
+// commit is ordered through it or DispatchVerified. It returns how many events the stream
+// has stored.
 func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	startedAt := time.Now()
 	want, _ := wantOf(scope) // what has no hot state has no events
@@ -24,7 +24,7 @@ func (s *Service) Dispatch(ctx context.Context, scope events.Scope, char events.
 }
 
 // DispatchVerified is Dispatch of a character whose copy may not be verified, or not be
-// in Redis: it is joined first. One that nobody knows is ErrUnknown.
+// in Redis: it is joined first. For a character that nobody knows it returns ErrUnknown.
 func (s *Service) DispatchVerified(ctx context.Context, scope events.Scope, char events.CharID) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ActionTimeout)
 	defer cancel()
@@ -37,7 +37,7 @@ func (s *Service) DispatchVerified(ctx context.Context, scope events.Scope, char
 	if loaded.Version == 0 {
 		return 0, ErrUnknown
 	}
-	if time.Since(startedAt) > s.PublishBy/2 { // the copy was joined first
+	if time.Since(startedAt) > s.PublishBy/2 { // the copy had to be joined first
 		return s.Dispatch(ctx, scope, char)
 	}
 	return s.dispatchLoaded(ctx, scope, loaded, startedAt)

@@ -61,9 +61,9 @@ func (s *Service) publish(ctx context.Context, c *game.Change, answer *Answer, o
 	return reached
 }
 
-// waitUntil waits until what was sent has come as far as it is wanted to, and tells how
-// far it has come. save is what to wait for with DurabilityCold, else nil. The error says
-// why it has not come to the stream.
+// waitUntil waits until what was sent has the wanted durability, and returns the one that
+// it has reached. save is what to wait for with DurabilityCold, else nil. The error says
+// why it has not reached the stream.
 func (s *Service) waitUntil(ctx context.Context, wanted Durability, stored func() error, save *awaitedSave) (Durability, error) {
 	if wanted == DurabilityHot {
 		return DurabilityHot, nil
@@ -77,14 +77,14 @@ func (s *Service) waitUntil(ctx context.Context, wanted Durability, stored func(
 	return DurabilityStream, nil
 }
 
-// errLate is the reason where a commit, or what was loaded, is too old to be
-// published by itself.
+// errLate is the reason why a commit, or what was loaded, is too old to be published and
+// is left to the dirty marks.
 var errLate = errors.New("too long since it was read or written: Redis may have lost it meanwhile")
 
-// send puts events on their way that were committed after startedAt. stored returns
-// nil when the stream has them within PublishTimeout, and within PublishBy: what
-// comes later may be missing from copies that were joined meanwhile, so it is
-// left to the dirty marks, which go with the commit.
+// send starts to publish events that were committed after startedAt. stored returns nil
+// when the stream has them within PublishTimeout, and within PublishBy: what comes later
+// may be missing from copies that were joined meanwhile, so it is left to the dirty
+// marks, which are lost only together with the commit.
 func (s *Service) send(ctx context.Context, startedAt time.Time, origin game.Origin, batch ...events.StateChanged) (stored func() error, err error) {
 	if time.Since(startedAt) > s.PublishBy {
 		return nil, errLate
@@ -131,13 +131,13 @@ func (s *Service) publishAgain(ctx context.Context, a action, answer *Answer) Du
 	return DurabilityStream
 }
 
-// publishLoaded publishes all that the marks of a copy name, which was loaded after startedAt.
+// publishLoaded publishes all that the marks of l name. l was loaded after startedAt.
 func (s *Service) publishLoaded(ctx context.Context, l *game.Loaded, startedAt time.Time, origin game.Origin) error {
 	marked := make(map[events.Scope]bool)
 	for row := range l.Dirty {
 		marked[row.Scope()] = true
 		if id, ok := row.Fight(); ok && l.Sessions[id].Result == nil {
-			return errLate // it was not loaded with its mark
+			return errLate // the fight was not loaded with its mark
 		}
 	}
 	var batch []events.StateChanged

@@ -14,9 +14,9 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// errEscrowGone is the reason where the sender's copy does not hold a trade any
-// more and PostgreSQL does not have it: Redis has lost it, or it was saved and
-// PostgreSQL has lost it.
+// errEscrowGone is returned for a trade that the sender's copy does not hold any more and
+// PostgreSQL does not have: Redis has lost it, or it was saved and PostgreSQL has lost
+// it.
 var errEscrowGone = errors.New("the sender does not hold it any more; repeat the transfer")
 
 // checkEscrow makes sure that a trade may still be handed over: the sender's
@@ -53,10 +53,10 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 	return "", nil
 }
 
-// takeBack gives the sender the items again of a trade that can never arrive: its receiver
-// knows the id as another trade's, which began at the same moment or had been forgotten. It
-// does so once: where it was done before, and the sender's copy has the trade in escrow again,
-// as after a loss, the trade alone is set right.
+// takeBack returns to the sender the items of a trade that can never arrive: its receiver
+// knows the id as another trade's, which began at the same moment or had been forgotten.
+// It returns them once: where that was done before, and the sender's copy has the trade
+// in escrow again, as after a loss, the trade alone is set right.
 func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
 	opts := tradeOptions(t.ID, t.From, t.To, game.DeltasOf(&t))
 	opts.Key += ":back"
@@ -93,13 +93,13 @@ func (s *Service) takeBackAs(ctx context.Context, t events.Transfer, opts Option
 	})
 }
 
-// errArrived is the reason where a receiver knows a trade's id as another trade's, and yet
-// had the items once: nobody can tell from here which of the two counts.
+// errArrived is returned where the receiver knows a trade's id as another trade's and yet
+// had the items once: which of the two counts cannot be told from here.
 var errArrived = errors.New("the receiver has had the items, and knows the id as another transfer's")
 
-// toldTrade is a trade as the events of its sides last tell of it, saved or not: a
-// PostgreSQL that was replaced by an older copy shows in escrow what was completed
-// long ago.
+// toldTrade returns a trade as the newest events of its sides have it, saved or not: a
+// PostgreSQL that was replaced by an older copy may still show it in escrow when it was
+// completed long ago.
 func (s *Service) toldTrade(ctx context.Context, t events.Transfer) (events.Transfer, error) {
 	since := t.Version.Time().Add(-events.MaxAhead) // a version may be ahead of the clock
 	for _, char := range []events.CharID{t.From, t.To} {
@@ -131,9 +131,9 @@ func (s *Service) savedTrade(ctx context.Context, id uuid.UUID) (t events.Transf
 // errNoAck is the reason where the stream did not answer in time.
 var errNoAck = errors.New("no ack in time")
 
-// completeEscrow goes on with the trades that a sender has in escrow, and
-// publishes them. It returns how many events it sent. A receiver that cannot be
-// reached leaves its trade in escrow, for the next time.
+// completeEscrow hands over the trades that a sender has in escrow, and publishes them.
+// It returns how many events it sent. A trade whose receiver cannot be reached stays in
+// escrow, for the next time.
 func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, error) {
 	sent := 0
 	for _, t := range sender.Transfers {
@@ -149,8 +149,8 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 		case DurabilityHot:
 			return sent, fmt.Errorf("publish transfer %s: %w", t.ID, events.Unavailable(events.NATS, errNoAck))
 		case DurabilityCold:
-			// The receiver's save had it completed: a save of the sender that says
-			// so, too, clears the sender's mark.
+			// The receiver's save has stored it as completed. A save of the sender that
+			// says so, too, clears the sender's mark.
 			sender.Transfers[t.ID] = h.trade
 		default:
 			sent += 2

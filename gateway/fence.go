@@ -12,9 +12,9 @@ import (
 // errFence is the reason for a pause after Redis has lost its memory.
 var errFence = errors.New("it was started or emptied a moment ago, and what was on its way is let through first; try again")
 
-// loadFenced loads all of a character when nothing can be on its way any more that was
-// committed before Redis was last started, failed over or emptied: what is joined then
-// is complete.
+// loadFenced loads a whole character, after waiting until nothing can be on its way any
+// more that was committed before Redis was last started, failed over or emptied: what is
+// joined then is complete.
 func (s *Service) loadFenced(ctx context.Context, char events.CharID) (*game.Loaded, error) {
 	want := game.Everything
 	want.Beginning = true
@@ -34,12 +34,13 @@ func (s *Service) loadFenced(ctx context.Context, char events.CharID) (*game.Loa
 	}
 }
 
-// noteBeginnings notes the beginnings of all slots where that of one was just noted: a
-// server was started or emptied. If each were noted when it is first asked for, each
-// would be a loss of its own, with a fence and a reading of the trades on their way.
+// noteBeginnings notes the beginnings of all slots when that of one was just noted,
+// because that means that a server was started or emptied. Noted one by one, when first
+// asked for, each would be a loss of its own, with a fence and a reading of the trades on
+// their way.
 func (s *Service) noteBeginnings(ctx context.Context) {
 	if !s.noting.TryLock() {
-		return // somebody does
+		return // another caller does it
 	}
 	defer s.noting.Unlock()
 	if err := s.Hot.NoteBeginnings(ctx); err != nil {
@@ -47,6 +48,6 @@ func (s *Service) noteBeginnings(ctx context.Context) {
 	}
 }
 
-// beginningOf is since when the copies near a character's are kept, in this run of Redis,
-// by our own clock.
+// beginningOf returns since when this run of Redis has kept the character's copy and
+// those beside it, by our own clock.
 func beginningOf(l *game.Loaded) time.Time { return time.Now().Add(-l.Age) }

@@ -14,7 +14,7 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// others is what those who are not Redis know of a character.
+// others is what all but Redis know of a character.
 type others struct {
 	tied  *game.State   // the trades on their way
 	tail  game.Tail     // the stream
@@ -22,10 +22,11 @@ type others struct {
 	shown game.Contexts // the mirror
 }
 
-// readOthers reads what the others know of a character whose copy is kept since a beginning.
+// readOthers reads what the others know of a character whose copy Redis has kept since
+// beginning.
 func (s *Service) readOthers(ctx context.Context, char events.CharID, beginning time.Time) (*others, error) {
-	// The order matters: what is saved when the reads of the stream begin is in the
-	// read of what is saved.
+	// The order matters: the stream leaves out what is saved by the time of Tails, so
+	// PostgreSQL has to be read after that.
 	tied, err := s.tiesOf(ctx, char, beginning)
 	if err != nil {
 		return nil, err

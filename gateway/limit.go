@@ -8,9 +8,9 @@ import (
 
 var errFull = errors.New("the gateway answers as many requests at once as it may; nothing was changed, try again")
 
-// Limited refuses what comes while h answers n requests already, with 503 and
-// before anything is changed. It bounds what a gateway holds in memory while a
-// server behind it is slow; what is taken on is never dropped.
+// Limited answers 503, before anything is changed, to requests that come while h is
+// answering n others. It bounds what a gateway holds in memory while a server behind it
+// is slow; a request that is taken on is never dropped.
 func Limited(n int, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	places := make(chan struct{}, n)
 	return func(r *fasthttp.RequestCtx) {

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// A lingering connection may still bring what nobody will read, when it is closed after
-// its answer. The system would tell the other side so, whose system then drops the answer.
-// So its end waits until the other side has stopped to send.
+// A lingering connection may be closed, after its answer, while the other side is still
+// sending. The system would then reset it, and the other side's system would drop the
+// answer. So Close waits until the other side has stopped sending.
 type lingering struct {
 	*net.TCPConn
 	unread atomic.Bool
 }
 
-// Of a body that is too large so much is read and dropped, for so long.
+// How many bytes of a body that is too large are read and dropped, and for how long.
 const (
 	mostDropped   = 64 << 20
 	lingerTimeout = 2 * time.Second

@@ -22,7 +22,7 @@ func (s *Service) verifyCopy(ctx context.Context, char events.CharID) error {
 	return s.verifyLoaded(ctx, loaded)
 }
 
-// verifyLoaded is verifyCopy from where the fence has let it through.
+// verifyLoaded is verifyCopy of a copy that loadFenced returned.
 func (s *Service) verifyLoaded(ctx context.Context, loaded *game.Loaded) error {
 	if loaded.Verified {
 		return nil // another gateway was faster
@@ -48,8 +48,8 @@ func (s *Service) verifyKnown(ctx context.Context, char events.CharID) (known bo
 	return true, unlessMoved(s.commitJoin(ctx, loaded, joined, with))
 }
 
-// unlessMoved is the error of a join, unless another gateway was faster: then the copy
-// is verified, too, or the next load finds that it is not.
+// unlessMoved returns the error of a join, but nil where another gateway was faster: the
+// copy is verified then, too, or the next load finds that it is not.
 func unlessMoved(err error) error {
 	if _, moved := errors.AsType[*game.MovedError](err); moved {
 		return nil
@@ -57,7 +57,8 @@ func unlessMoved(err error) error {
 	return err
 }
 
-// joinLoaded is joinAll of what was loaded, or what can be known of it while NATS is away.
+// joinLoaded is joinAll of what was loaded or, while NATS is away, all that can be known
+// without it.
 func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded) (*game.State, game.Joining, error) {
 	joined, with, err := s.joinAll(ctx, &loaded.State, beginningOf(loaded))
 	if err != nil && !loaded.Known && events.IsUnavailable(err, events.NATS) {
@@ -69,9 +70,9 @@ func (s *Service) joinLoaded(ctx context.Context, loaded *game.Loaded) (*game.St
 	return joined, with, nil
 }
 
-// loadNewcomer reads a character that Redis does not have while NATS is away: all of it
-// is in PostgreSQL where Redis is complete; else cause stands. So it does for one that may
-// repeat a request of before Redis lost its memory.
+// loadNewcomer reads a character that Redis does not have while NATS is away. If Redis is
+// complete, PostgreSQL has all of it. Otherwise cause is returned, as it is for a
+// character that may repeat a request from before Redis lost its memory.
 func (s *Service) loadNewcomer(ctx context.Context, loaded *game.Loaded, cause error) (*game.State, game.Joining, error) {
 	complete, err := s.Hot.Complete(ctx)
 	if err != nil || !complete {
@@ -115,8 +116,8 @@ func (s *Service) Rejoin(ctx context.Context, char events.CharID, distrusted ...
 	return ErrBusy
 }
 
-// commitJoin puts what was joined in the place of what was loaded. It is a MovedError where
-// somebody was faster.
+// commitJoin puts what was joined in the place of what was loaded. It returns a
+// *game.MovedError where somebody was faster.
 func (s *Service) commitJoin(ctx context.Context, loaded *game.Loaded, joined *game.State, with game.Joining) error {
 	with.Beginning = loaded.Beginning
 	err := s.Hot.CommitJoin(ctx, &loaded.State, joined, with)
@@ -126,8 +127,8 @@ func (s *Service) commitJoin(ctx context.Context, loaded *game.Loaded, joined *g
 	return err
 }
 
-// load is Hot.Load of a copy that is verified; a character that nobody knows
-// yet, or that knows the answer to the request, comes back as it is. All for reading.
+// load is Hot.Load for readers: the copy is verified first. A character that nobody knows
+// yet, or that has the answer to the request, comes back as it is.
 func (s *Service) load(ctx context.Context, char events.CharID, want game.Want) (*game.Loaded, error) {
 	for {
 		loaded, err := s.Hot.Load(ctx, char, want)

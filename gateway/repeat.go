@@ -15,11 +15,11 @@ type record struct {
 	Fingerprint string   `json:"fingerprint"`
 	Answer      *Answer  `json:"answer,omitempty"`
 	Refusal     *Problem `json:"refusal,omitempty"`
-	// Context is the one that Answer is in, where the request has entered one.
+	// Context is the context that the request entered, or "".
 	Context game.Context `json:"context,omitempty"`
 }
 
-// A RefusedError is the repeat of a request that the rules had refused.
+// A RefusedError answers the repeat of a request that the rules had refused.
 type RefusedError struct{ Problem *Problem }
 
 func (e *RefusedError) Error() string { return "refused before: " + e.Problem.Detail }
@@ -27,8 +27,8 @@ func (e *RefusedError) Error() string { return "refused before: " + e.Problem.De
 // ErrKeyReused is returned for an idempotency key that another request had.
 var ErrKeyReused = errors.New("the idempotency key was used for another request; each request needs one of its own")
 
-// refuse keeps a refusal: the same request may still be on its way through a
-// gateway that sleeps, and must not be taken when the state has changed.
+// refuse keeps a refusal and returns it: the same request may still be on its way through
+// a gateway that is suspended, and must not be accepted after the state has changed.
 func (s *Service) refuse(ctx context.Context, a action, refusal error) error {
 	ctx, cancel := s.acting.within(ctx)
 	defer cancel()

@@ -8,10 +8,11 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// Restate gives rows of a character the values that they have in the hot copy
-// once more, at a new version: for rows of which PostgreSQL has another value at
-// the same version, which no event of that version can correct. Rows that Redis
-// does not have are left alone.
+// Restate writes rows of a character once more, with the values that they have in the hot
+// copy and at a new version: for rows of which PostgreSQL has another value at the same
+// version, which no event of that version can correct. Rows that Redis does not have are
+// left alone. The error wraps game.ErrNotRestated where a row cannot be said by itself;
+// the others are restated all the same.
 func (s *Service) Restate(ctx context.Context, char events.CharID, rows ...events.RowKey) error {
 	var refused error
 	_, err := s.act(ctx, action{

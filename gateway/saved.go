@@ -13,9 +13,9 @@ import (
 type SavedView struct {
 	CharID  events.CharID  `json:"char_id"`
 	Version events.Version `json:"version"` // of the newest change
-	// UpTo holds, for each scope, a version: PostgreSQL has every change of the
-	// scope at or below it. It is Version where nothing is left to save, and 0 while
-	// PostgreSQL has nothing of a row that is.
+	// UpTo holds, for each scope, a version: PostgreSQL has every change of the scope at
+	// or below it. It is Version where nothing is left to save, and 0 while PostgreSQL
+	// has no version of a row that is left to save.
 	UpTo map[events.Scope]events.Version `json:"saved_up_to"`
 	// Saved tells whether UpTo has reached the version that was asked for, in
 	// the scopes that were asked for.
@@ -70,8 +70,8 @@ func (s *Service) savedVersions(ctx context.Context, char events.CharID, marks e
 	return saved[char]
 }
 
-// newSavedView does not go by the marks alone: a row has one, for its newest change, and
-// nobody knows what of the changes before that is saved but PostgreSQL.
+// newSavedView does not go by the marks alone: a row has one mark, for its newest change,
+// and only PostgreSQL knows which of the changes before that are saved.
 func newSavedView(char events.CharID, version events.Version, marks, saved events.RowVersions) *SavedView {
 	view := &SavedView{CharID: char, Version: version, UpTo: make(map[events.Scope]events.Version)}
 	for _, scope := range events.Scopes() {
@@ -85,8 +85,8 @@ func newSavedView(char events.CharID, version events.Version, marks, saved event
 	return view
 }
 
-// allBefore is up to which version nothing of a marked row can be left to save: a fight
-// changes once, when it ends.
+// allBefore returns the version up to which nothing of a marked row can be left to save.
+// A fight changes once, when it ends; of other rows nothing is known.
 func allBefore(row events.RowKey, mark events.Version) events.Version {
 	if _, ok := row.Fight(); ok {
 		return mark - 1

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// silence is how long a connection may say nothing, before its first request, as
-	// load balancers open them beforehand, or between two.
+	// silence is how long a connection may be idle, between two requests or before the
+	// first: load balancers open connections in advance.
 	silence      = 2 * time.Minute
 	writeTimeout = 30 * time.Second
 	// mostHeaders bounds the first line and the headers of a request, in bytes. Each
-	// connection holds as much.
+	// connection has a buffer of that size.
 	mostHeaders = 8 << 10
-	// mostRead is the largest body that is kept until its end, in bytes. Of a larger one
-	// the rest is dropped.
+	// mostRead is the largest body that is read into memory, in bytes. The rest of a
+	// larger one is dropped.
 	mostRead     = 4 * events.MaxBytes
 	drainTimeout = 10 * time.Second
 )
@@ -41,7 +41,7 @@ func Serve(ctx context.Context, listener net.Listener, log *slog.Logger, h fasth
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
 		err := server.ShutdownWithContext(drain)
-		_ = listener.Close() // the server knows nothing of it where it has not begun yet
+		_ = listener.Close() // the server does not know it before Serve has begun
 		stopped <- err
 	})
 	err := server.Serve(lingerers{listener})
@@ -51,8 +51,8 @@ func Serve(ctx context.Context, listener net.Listener, log *slog.Logger, h fasth
 	return fmt.Errorf("serve %s: %w", listener.Addr(), err)
 }
 
-// unreadable answers what is no request, or one that is too large. Its connection
-// ends.
+// unreadable answers what is not a request, or a request that is too large. The
+// connection ends.
 func unreadable(r *fasthttp.RequestCtx, err error) {
 	var (
 		small   *fasthttp.ErrSmallBuffer
@@ -73,7 +73,7 @@ func unreadable(r *fasthttp.RequestCtx, err error) {
 	}
 }
 
-// quietly logs what the server says of single connections, which callers cause.
+// quietly logs as debug what the server says about single connections: callers cause it.
 type quietly struct{ log *slog.Logger }
 
 // Printf implements fasthttp.Logger.

@@ -10,12 +10,12 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// ties remember which trades the events carry that were on their way when Redis
-// lost its memory. Whoever is joined after that loss is told of its trades, whichever
-// side's events carry them: else one side would have a trade that the other one has not.
+// ties remember the trades carried by the events that were on their way when Redis lost
+// its memory. Whoever is joined after that loss learns of its trades, whichever side's
+// events carry them: else one side would have a trade that the other lacks.
 //
-// A cluster has a beginning for each of its slots, so a reading serves all that it
-// has come late enough for. More trades than somebody needs are harmless.
+// A cluster has a beginning for each of its slots, so a reading serves all slots whose
+// fence was over when it started. Trades that a character does not need are harmless.
 type ties struct {
 	ctx     context.Context // ended by stop
 	stop    context.CancelFunc
@@ -39,22 +39,23 @@ func (t *ties) close() {
 }
 
 const (
-	// tiesAge is how long they are remembered: what is saved by then costs memory.
+	// tiesAge is how long a reading is remembered: trades that are saved meanwhile only
+	// cost memory.
 	tiesAge = time.Minute
 	// tiesTimeout bounds the reading: half a million events took 2 s.
 	tiesTimeout = time.Minute
 	// tiesMargin is more than the clocks of a gateway and of NATS differ.
 	tiesMargin = time.Minute
-	// tiesReach is how much later than the newest beginning one may be that a reading
-	// is good for, too: the slots of a server that was started again are noted one after
-	// the other. It may cost the reading of as much of what was stored since.
+	// tiesReach is how much later than the newest known beginning another may be that a
+	// reading still serves: the slots of a server that was started again are noted one
+	// after the other. It may cost reading that much more of the stream.
 	tiesReach = time.Minute
 )
 
-// errTies is the reason for a pause while they are read.
+// errTies is returned while the trades are being read.
 var errTies = errors.New("the trades on their way are being read, as Redis has lost its memory; repeat the request")
 
-// A reading reads them once.
+// A reading is one pass over those events.
 type reading struct {
 	startedAt time.Time     // by our own clock
 	upTo      time.Time     // the latest beginning that it is good for
@@ -80,8 +81,8 @@ func (r *reading) isUnderWay() bool {
 	}
 }
 
-// tiesOf returns what the trades on their way know of a character whose copy is kept since a
-// beginning.
+// tiesOf returns what the trades on their way know of a character whose copy Redis has
+// kept since beginning.
 func (s *Service) tiesOf(ctx context.Context, char events.CharID, beginning time.Time) (*game.State, error) {
 	for {
 		r := s.readTies(beginning)
@@ -99,8 +100,8 @@ func (s *Service) tiesOf(ctx context.Context, char events.CharID, beginning time
 	}
 }
 
-// readTies returns the reading that is under way, or the last where it will do, or one
-// that begins now: one at a time, for all who wait.
+// readTies returns the reading that is under way, else the last one if it serves, else a
+// new one: there is one at a time, for all who wait.
 func (s *Service) readTies(beginning time.Time) *reading {
 	t := s.ties
 	t.mu.Lock()
@@ -117,7 +118,7 @@ func (s *Service) readTies(beginning time.Time) *reading {
 	return r
 }
 
-// finish carries a reading out, whoever still waits for it.
+// finish carries out a reading, even if nobody waits for it any more.
 func (s *Service) finish(r *reading) {
 	ctx, cancel := context.WithTimeout(s.ties.ctx, tiesTimeout)
 	defer cancel()

@@ -32,15 +32,15 @@ type TransferAnswer struct {
 	Replayed bool `json:"-"`
 }
 
-// errTradeReused is the reason where a trade's id was another trade's.
+// errTradeReused is returned where a trade's id was used for another trade.
 var errTradeReused = errors.New("was used for another transfer; each needs one of its own")
 
-// Transfer moves items between two characters, all or nothing and once, however
-// often it is asked for. The two may lie on different servers, so there is no
-// commit of both: the sender's takes the items into escrow, then the receiver's
-// takes them out, and who finds a trade in escrow (a repeat of the request, or
-// the sweeper) goes on with it. Its events carry both sides and leave when both
-// are committed, so that PostgreSQL shows both at once.
+// Transfer moves items between two characters, all or nothing and once, however often it
+// is asked for. The two may lie on different servers, so there is no commit of both: the
+// sender's takes the items into escrow, then the receiver's takes them out, and whoever
+// finds a trade in escrow (a repeat of the request, or the sweeper) goes on with it. Its
+// events carry both sides and leave when both are committed, so that PostgreSQL shows
+// both at once.
 func (s *Service) Transfer(ctx context.Context, trade game.Trade, opts Options) (*TransferAnswer, error) {
 	// As in act: what is committed is also completed and published.
 	ctx = context.WithoutCancel(ctx)
@@ -69,7 +69,7 @@ func (s *Service) Transfer(ctx context.Context, trade game.Trade, opts Options) 
 type handover struct {
 	trade    events.Transfer
 	carried  []events.Transfer
-	replayed bool // somebody was here before
+	replayed bool // this is not the first attempt
 	// seen is when the sender's copy was last known to hold the trade.
 	seen time.Time
 	// receiver is what was loaded of the receiver, until it is used.
@@ -146,7 +146,7 @@ func (s *Service) rememberedTrade(ctx context.Context, sender, receiver *game.Lo
 	return "", err
 }
 
-// tradeRecord is the record of a trade that is known otherwise.
+// tradeRecord is the record of a trade that was found without its key.
 func tradeRecord(t *events.Transfer) (string, error) {
 	kept := record{Fingerprint: tradeOptions(t.ID, t.From, t.To, game.DeltasOf(t)).Fingerprint}
 	if t.ToVersion == events.TakenBack {
@@ -203,7 +203,7 @@ func (s *Service) receive(ctx context.Context, h *handover) error {
 		err = ErrKeyReused
 	}
 	if err != nil {
-		// The items are the trade's. A refusal would sound final.
+		// The trade still holds the items. A refusal would sound final.
 		return events.Unavailable("receiver", fmt.Errorf("transfer %s stays in escrow: %w", t.ID, err))
 	}
 	h.trade, h.replayed = *answer.Trade, h.replayed || answer.Replayed
@@ -230,7 +230,7 @@ func tradeOptions(id uuid.UUID, from, to events.CharID, items []game.ItemDelta) 
 	return Options{Key: tradeKey(id), Fingerprint: fingerprint(parts...)}
 }
 
-// tradeKey is by what both sides remember a trade.
+// tradeKey is the key by which both sides remember a trade.
 func tradeKey(id uuid.UUID) string { return "transfer:" + id.String() }
 
 func newTransferAnswer(t *events.Transfer) *TransferAnswer {

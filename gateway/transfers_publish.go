@@ -10,7 +10,7 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// both says what the trade did to both sides.
+// both returns the events of a trade, one for each side.
 func (h *handover) both() []events.StateChanged {
 	carried := game.RestsOn(h.trade, h.carried)
 	return []events.StateChanged{
@@ -83,8 +83,8 @@ func (s *Service) clearSavedTrade(ctx context.Context, t *events.Transfer) {
 	}
 }
 
-// catchUp joins those sides of a trade again whose items Redis brought back older.
-// Their other rows may be newer.
+// catchUp rejoins those sides of a trade whose items are older in Redis than the trade
+// left them. Their other rows may be newer.
 func (s *Service) catchUp(ctx context.Context, h *handover) {
 	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
 		l, err := s.Hot.Load(ctx, char, game.Want{Items: game.ItemIDs(game.DeltasOf(&h.trade))})

@@ -8,14 +8,14 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// turns let those actions of a character that depend on its state go one after
-// the other through this gateway. Nothing rests on them: the commit finds out who
-// decided on what is outdated. But of many at once all but one would, each time
-// anew, and a character that many act on (a guild's chest, the receiver of
+// turns let the actions of a character that depend on its state go through this gateway
+// one after the other. Correctness does not rest on them: the commit finds out who
+// decided on outdated state. But of many actions at once all but one would have to start
+// over, each time, and a character that many act on (a guild's chest, the receiver of
 // everybody's trades) would be served the slower the more is asked of it.
 type turns struct {
-	// patience is how long one waits for those before it, and then goes ahead all
-	// the same, so that nobody is kept out by an action that hangs.
+	// patience is how long an action waits for those before it. Then it goes ahead all
+	// the same, so that an action that hangs keeps nobody out.
 	patience time.Duration
 
 	mu sync.Mutex
@@ -32,8 +32,8 @@ func newTurns(patience time.Duration) *turns {
 	return &turns{patience: patience, of: make(map[events.CharID]*turn)}
 }
 
-// take returns when it is the caller's turn, in the order of asking, or has
-// waited long enough. pass ends it.
+// take returns when it is the caller's turn, in the order of the calls, or when the
+// caller has waited long enough. pass ends the turn.
 func (t *turns) take(ctx context.Context, char events.CharID) (pass func()) {
 	own := t.join(char)
 	pass = func() {
