@@ -8,19 +8,20 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// aside are the characters that hold up others: one whose row somebody has locked, or on
-// a block that cannot be read, would hold up every transaction that it is in. They are
+// aside are the characters that hold up others: one whose row is locked, or lies on a
+// block that cannot be read, would hold up every transaction that it is in. They are
 // saved in a lane of their own until they get through.
 type aside struct {
-	some atomic.Bool // whether there are any: it is asked for each event
+	some atomic.Bool // whether chars has any; read for each event, without mu
 	mu   sync.Mutex
-	// chars has how long the next transaction of a character alone may take.
+	// chars holds how long the next transaction of each character alone may take.
 	chars map[events.CharID]time.Duration
 }
 
-// firstAlone is how long a transaction of one character may take that others are waiting
-// for: longer than nearly any does, and so short that many locked rows are soon found.
-// Each time that it is stuck the next may take twice as long, up to SaveTimeout.
+// firstAlone is how long the transaction of one character alone may take while others
+// wait: longer than nearly any takes, and short enough that many locked rows are soon
+// found. Each time that a character is stuck its next transaction may take twice as long,
+// up to SaveTimeout.
 const firstAlone = leastTimeout / 10
 
 func (a *aside) has(char events.CharID) bool {
@@ -40,7 +41,7 @@ func (a *aside) alone(char events.CharID) time.Duration {
 	return max(a.chars[char], firstAlone)
 }
 
-// add sets a character aside, of which the next transaction alone may take so long.
+// add sets a character aside; its next transaction alone may take so long.
 func (a *aside) add(char events.CharID, alone time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -30,8 +30,8 @@ func (b *batch) ofOne() bool {
 	return !slices.ContainsFunc(b.events, func(e events.StateChanged) bool { return e.CharID != b.events[0].CharID })
 }
 
-// split cuts b in half: between two characters as long as there are two, else between
-// two events. b stays as it is: somebody may be giving signs of life for it.
+// split cuts b in half: between two characters as long as there are two, else between two
+// events. b stays as it is: the heartbeat may be using it.
 func (b *batch) split() (left, right *batch) {
 	half := len(b.events) / 2
 	if !b.ofOne() {
@@ -41,8 +41,8 @@ func (b *batch) split() (left, right *batch) {
 	return &batch{events: b.events[:half], msgs: b.msgs[:half]}, &batch{events: b.events[half:], msgs: b.msgs[half:]}
 }
 
-// nearestChange is the place nearest to another where a character ends and the next one
-// begins. The events of b are by character, of two at least.
+// nearestChange returns the place nearest to another where one character's events end and
+// the next one's begin. The events of b are sorted by character, and of two at least.
 func (b *batch) nearestChange(to int) int {
 	for d := 0; ; d++ {
 		for _, at := range [...]int{to - d, to + d} {
@@ -71,16 +71,16 @@ func (b charOrder) Swap(i, j int) {
 }
 
 // batchBytes bounds what a lane lets gather, in bytes of JSON, so that a saver's memory
-// does not depend on what games put into their events. In memory an event of which only
-// the place of its message is left takes half as much again, one with its message three
-// times as much: such ones count twice.
+// does not depend on what games put into their events. In memory an event whose message
+// has let go of its bytes takes one and a half times as much; one whose message is kept
+// takes three times as much, and counts twice.
 const (
 	batchBytes = 2 << 20
 	keptWeight = 2
 )
 
-// weigh lets go of the bytes of a message whose event is decoded, where they are not
-// needed to settle it, and returns the weight of the event and whether they are kept.
+// weigh lets go of the bytes of a message whose event is decoded, unless they are needed
+// to settle it. It returns the weight of the event, and whether the bytes are kept.
 func weigh(msg jetstream.Msg) (weight int, kept bool) {
 	n := len(msg.Data())
 	if m, ok := msg.(releaser); ok && m.Release() {
@@ -89,7 +89,7 @@ func weigh(msg jetstream.Msg) (weight int, kept bool) {
 	return keptWeight * n, true
 }
 
-// detached is a message that may be in hand for long.
+// detached returns msg in a form that may be held for long.
 func detached(msg jetstream.Msg) jetstream.Msg {
 	if m, ok := msg.(detacher); ok {
 		return m.Detached()
@@ -97,8 +97,8 @@ func detached(msg jetstream.Msg) jetstream.Msg {
 	return msg
 }
 
-// hasRoom reports whether an event of such a weight makes b no more than most events, and
-// not too large to be in memory. One event always has room.
+// hasRoom reports whether b may take another event of this weight: it holds most events
+// at most, and not more bytes than may be in memory. One event always has room.
 func (b *batch) hasRoom(weight, most int) bool {
 	return len(b.msgs) == 0 || len(b.msgs) < most && b.weight+weight <= batchBytes
 }
@@ -108,21 +108,22 @@ func (b *batch) add(e *events.StateChanged, msg jetstream.Msg, weight int) {
 	b.weight += weight
 }
 
-// clear lets go of all that is in b, and keeps the room.
+// clear empties b and keeps its capacity.
 func (b *batch) clear() {
 	clear(b.events)
 	clear(b.msgs)
 	b.events, b.msgs, b.weight = b.events[:0], b.msgs[:0], 0
 }
 
-// following is how many events waited at the stream when it handed out the last of b.
+// following returns how many events waited in the stream when it handed out the last one
+// of b.
 func (b *batch) following() int {
 	if len(b.msgs) == 0 {
 		return 0
 	}
 	last, err := b.msgs[len(b.msgs)-1].Metadata()
 	if err != nil {
-		return 0 // read has refused those without
+		return 0 // cannot be: read refuses messages without
 	}
 	return int(min(last.NumPending, math.MaxInt32))
 }
@@ -147,11 +148,11 @@ func (b *batch) giveBack() {
 	}
 }
 
-// retryLater is how long an event waits that cannot be settled now: one that did not get
-// through alone, one of a newer build, or one that could not be buried.
+// retryLater is how long an event waits that cannot be settled now: it did not get
+// through alone, is of a newer build, or could not be buried.
 const retryLater = 5 * time.Second
 
-// giveBackLater lets nobody have the messages for a while.
+// giveBackLater gives the messages back, to be handed out again after retryLater.
 func (b *batch) giveBackLater() {
 	for _, msg := range b.msgs {
 		_ = msg.NakWithDelay(retryLater) // if it is lost, the ack wait does the same

@@ -13,8 +13,9 @@ import (
 )
 
 // bury puts an event among the dead letters. Where that does not work now, as when they
-// are full, the event comes again, and holds up nobody meanwhile. Where they are full and
-// many wait already, it does not come again: the stream has it until it is too old there.
+// are full, the event comes again later, and holds up nobody meanwhile. Where they are
+// full and many events wait already, it is given up: the stream keeps it until it is too
+// old.
 func (w *Worker) bury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) {
 	err := w.tryToBury(ctx, msg, char, cause)
 	switch {
@@ -40,15 +41,15 @@ func (w *Worker) giveUp(msg jetstream.Msg, char events.CharID, cause, err error)
 	_ = msg.TermWithReason("no room among the dead letters") // if it is lost, the event comes again
 }
 
-// isFull reports whether a server has answered that there is no room for a message. It
-// may also not have answered: then it is away, and everything waits.
+// isFull reports whether the server answered that there is no room for a message. A
+// server that is away does not answer; then everything waits.
 func isFull(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && slices.Contains(noRoom[:], refused.ErrorCode)
 }
 
-// noRoom are the server's codes, for what is published, of a stream, an account and a
-// server that have as much as they may.
+// noRoom are the error codes for publishing to a stream, an account and a server that are
+// full.
 var noRoom = [...]jetstream.ErrorCode{10077, 10002, 10023}
 
 func (w *Worker) tryToBury(ctx context.Context, msg jetstream.Msg, char events.CharID, cause error) error {
@@ -75,8 +76,8 @@ type retryQuota struct {
 	count int
 }
 
-// mostWait of a kind: what waits counts as handed out, and the server hands out no more
-// than so much (maxAckPending of the bus).
+// mostWait is how many events of a kind may wait: they count as handed out, of which the
+// server allows a limited number (maxAckPending of the bus).
 const mostWait = 1000
 
 // mayWait reports whether one more may wait.

@@ -7,21 +7,20 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// sessionsRead is how far a sweeper has come, under one note, with those that the
-// mirror shows in a session.
+// sessionsRead is how far a sweeper has come, under one note, with the characters that
+// the mirror shows in a session.
 type sessionsRead struct {
 	note string
 	next uint64
 }
 
-// complete brings this run of Redis to where a character that it does not have
-// has nothing left to save and no open session. From then on such a character
-// can be loaded without the stream. It takes two steps: everything is settled
-// that the stream had stored at some moment of the run, and those that the
-// mirror shows in a session are in Redis.
+// complete makes this run of Redis complete: a character that Redis does not have then
+// has nothing left to save and no open session, and can be loaded without the stream. Two
+// things are needed: everything that the stream had stored at some moment of the run is
+// settled, and the characters that the mirror shows in a session are in Redis.
 func (s *sweep) complete(ctx context.Context) error {
-	// The note comes before the questions: what is found out is of its run, and
-	// of the time since Redis was last emptied.
+	// The note comes before the questions, so that the answers are about this run, and
+	// about the time since Redis was last emptied.
 	note, done, err := s.Hot.BeginNote(ctx)
 	if err != nil || note == "" || done {
 		return err
@@ -43,9 +42,9 @@ func (s *sweep) complete(ctx context.Context) error {
 	return s.Hot.NoteComplete(ctx, note)
 }
 
-// joinInContext joins those that Redis shows in a context, as it had them before
-// it was started: what is open is known by Redis and the mirror alone, and the
-// mirror may be lost before anybody touches them.
+// joinInContext joins the characters that Redis, as it was before it was started, shows
+// in a context: only Redis and the mirror know what is open, and the mirror may be lost
+// before anybody touches these characters.
 func (s *sweep) joinInContext(ctx context.Context) error {
 	chars, err := s.Hot.InContext(ctx)
 	if err != nil {
@@ -53,7 +52,7 @@ func (s *sweep) joinInContext(ctx context.Context) error {
 	}
 	for chunk := range slices.Chunk(chars, sweepChunk) {
 		if s.over(ctx) {
-			return nil // the next sweep goes on: those that are joined are passed over
+			return nil // the next sweep goes on, and passes over those that are joined
 		}
 		if err := s.bringIn(ctx, chunk); err != nil {
 			return err
@@ -62,8 +61,8 @@ func (s *sweep) joinInContext(ctx context.Context) error {
 	return nil
 }
 
-// fetchSessions brings those into Redis that were in a session when it was
-// started or emptied. What one sweep does not manage the next goes on with.
+// fetchSessions brings the characters into Redis that were in a session when it was
+// started or emptied. The next sweep goes on where this one stops.
 func (s *sweep) fetchSessions(ctx context.Context, note string) (finished bool, err error) {
 	if s.sessionsRead.note != note {
 		s.sessionsRead = sessionsRead{note: note}
@@ -94,8 +93,8 @@ func (s *sweep) bringIn(ctx context.Context, chars []events.CharID) error {
 		func(ctx context.Context, char events.CharID) error { return s.Game.Rejoin(ctx, char) })
 }
 
-// fetchEscrow brings those senders into Redis of whose trades only PostgreSQL
-// knows that they are in escrow: their marks then lead to the rest.
+// fetchEscrow brings the senders into Redis of trades that PostgreSQL has in escrow:
+// their marks then lead to the rest.
 func (s *sweep) fetchEscrow(ctx context.Context) error {
 	chars, err := s.Cold.EscrowBefore(ctx, events.Version(s.now.Add(-s.Grace).UnixMicro()), sweepChunk)
 	if err != nil {

@@ -45,13 +45,14 @@ func newDealer(w *Worker, beat *heartbeat) *dealer {
 }
 
 // fillWait is how long a batch that should become full waits at most. Where several
-// savers and scopes take turns at the stream, the next fetch comes only every some
-// tens of milliseconds, and a pace may let few events through; what waited as long as
-// a backlog may wait for this as well.
+// savers and scopes take turns at the stream, the next fetch comes only every some tens
+// of milliseconds, and a pace may let few events through; an event that has waited in a
+// backlog can wait this much longer.
 const fillWait = 500 * time.Millisecond
 
-// run deals until ctx is done, or fetched is closed. What has not begun then goes
-// back for another saver, and so does all that is still fetched, until that is closed.
+// run deals until ctx is done or fetched is closed. Then batches that no lane has begun
+// go back for another saver, and so does all that still comes from fetched until it is
+// closed.
 func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 	defer d.end(fetched)
 	for {
@@ -76,8 +77,8 @@ func (d *dealer) run(ctx context.Context, fetched <-chan *batch) {
 	}
 }
 
-// wantsFull reports whether the next fetch will be full, so that a batch should be before
-// a transaction begins.
+// wantsFull reports whether the next fetch will be full, so that a batch should become
+// full before a transaction begins.
 func (d *dealer) wantsFull() bool { return d.patience != nil }
 
 // batches is what a lane saves, one after the other: each is asked for when the
@@ -107,8 +108,8 @@ func (d *dealer) take(ctx context.Context, fetched *batch) {
 	d.beat.drop(fetched)
 }
 
-// deal puts the events of b, behind which so many wait at the stream, beside what
-// waits for the lanes.
+// deal adds the events of b to what waits for the lanes. following is how many wait in
+// the stream behind them.
 func (d *dealer) deal(b *batch, following int) {
 	switch {
 	case following < d.w.fetchSize():
@@ -128,7 +129,7 @@ func (d *dealer) deal(b *batch, following int) {
 	}
 }
 
-// all is what waits, with the lane that it waits for.
+// all yields each batch that waits, with the lane that it waits for.
 func (d *dealer) all() iter.Seq2[int, *batch] {
 	return func(yield func(int, *batch) bool) {
 		for lane, batches := range d.waiting {
@@ -141,7 +142,7 @@ func (d *dealer) all() iter.Seq2[int, *batch] {
 	}
 }
 
-// laneOf is the lane of a character, where they are shared out over so many.
+// laneOf returns the lane of a character when characters are spread over so many lanes.
 func (d *dealer) laneOf(char events.CharID, lanes int) int {
 	if d.w.aside.has(char) {
 		return d.w.asideLane()
@@ -149,8 +150,9 @@ func (d *dealer) laneOf(char events.CharID, lanes int) int {
 	return laneOf(char, lanes)
 }
 
-// put lets an event wait for a lane. About so many more are coming for it. Of those set
-// aside no more wait than one batch: what is behind them must not wait for them.
+// put lets an event wait for a lane, for which about as many more are coming. Of the
+// events of characters set aside no more than one batch waits: what is behind them must
+// not wait for them.
 func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming int) {
 	weight, kept := weigh(msg)
 	if lane == d.w.asideLane() && !kept {
@@ -173,8 +175,8 @@ func (d *dealer) put(lane int, e *events.StateChanged, msg jetstream.Msg, coming
 	batches[len(batches)-1].add(e, msg, weight)
 }
 
-// room is how many events a batch gets room for at once, if they are as heavy as its
-// first and so many are coming.
+// room returns the capacity of a new batch, if all its events are as heavy as its first
+// and so many are coming.
 func (d *dealer) room(weight, coming int) int {
 	if d.wantsFull() {
 		return min(d.w.BatchSize, batchBytes/max(weight, 1)+1)
@@ -218,13 +220,13 @@ func (d *dealer) giveBack(b *batch) {
 }
 
 // A batch smaller than 1/fewOf is not split: the second transaction costs more than it
-// gains. Should the one meet a row of another lane, one waits for the other, as two
-// savers do.
+// gains. If it has a row in common with a transaction of another lane, one waits for the
+// other, as with two savers.
 const fewOf = 32
 
-// share is over how many lanes so many events are shared out. How much came with one
-// fetch does not tell few events from a backlog, which comes in pieces: following is
-// what waits behind.
+// share returns over how many lanes count events are spread. A fetch alone does not tell
+// a few events from a piece of a backlog, so following, which wait behind them, count
+// too.
 func (w *Worker) share(count, following int) int {
 	if count+following < w.BatchSize/fewOf {
 		return 1

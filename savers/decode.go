@@ -11,13 +11,14 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// newerTries is for events of a newer build: another saver gets them, or this one after
-// its upgrade; after some minutes they go to the dead letters, from where they can be
-// retried. So they do where many come (mostWait).
+// newerTries is how often an event of a newer build is handed out, to another saver or to
+// this one after its upgrade, before it goes to the dead letters, from where it can be
+// retried: after some minutes. Where many come, they go there at once (mostWait).
 const newerTries = 60
 
 // buriedAtOnce is how many messages are on their way to the dead letters at a time: one
-// after the other, half of a backlog took forty times as long as the other half.
+// by one, half of a backlog that had to be buried took forty times as long as the half
+// that was saved.
 const buriedAtOnce = 32
 
 // decode reads the messages into b. What is no event of this scope goes to the dead
@@ -55,13 +56,13 @@ func (w *Worker) read(msg jetstream.Msg, e *events.StateChanged) error {
 		err = checkDelivery(e, scope, char, msg)
 	}
 	if err != nil && char != 0 {
-		e.CharID = char // the subject is what the dead letters are found by
+		e.CharID = char // dead letters are found by the subject's
 	}
 	return err
 }
 
-// checkDelivery checks e against where and when the stream got it: roughly where that
-// is enough.
+// checkDelivery checks e against the subject and time at which the stream stored it; a
+// rough time, which is cheap, where that is enough.
 func checkDelivery(e *events.StateChanged, scope events.Scope, char events.CharID, msg jetstream.Msg) error {
 	if m, ok := msg.(storedSincer); ok {
 		if since := m.StoredSince(); !since.IsZero() && e.CheckDelivery(scope, char, since) == nil {

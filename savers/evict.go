@@ -7,9 +7,9 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// evict forgets idle characters of which everything is saved. One that has to
-// stay is looked at again when a tenth of the idle time has passed, so that it
-// does not stand in the way of the others.
+// evict forgets idle characters of which everything is saved. One that has to stay is
+// looked at again after a tenth of the idle time, so that it is not in the way of the
+// others.
 func (s *sweep) evict(ctx context.Context) error {
 	since := s.now.Add(-s.EvictIdle)
 	for !s.over(ctx) {

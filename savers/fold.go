@@ -23,8 +23,8 @@ func (n newest[K, V]) add(key K, v events.Version, value V) {
 	}
 }
 
-// keys returns the keys in ascending order, in which all savers lock rows, so
-// that two of them never wait for each other.
+// keys returns the keys in ascending order. All savers lock rows in this order, so that
+// no two of them wait for each other.
 func (n newest[K, V]) keys(compare func(a, b K) int) []K {
 	keys := slices.AppendSeq(make([]K, 0, len(n)), maps.Keys(n))
 	slices.SortFunc(keys, compare)

@@ -72,9 +72,9 @@ func KindOf(err error) Kind {
 	return KindBug
 }
 
-// takesNoWrites reports whether the server waits for a vacuum, because the numbers of its
-// transactions would begin anew: it takes nothing from anybody then, and says so by the
-// code of a statement that is too large.
+// takesNoWrites reports whether the server refuses all writes until a vacuum, because it
+// would run out of transaction ids. It says so by the code of a statement that is too
+// large.
 func takesNoWrites(err *pgconn.PgError) bool {
 	return err.Routine == "GetNewTransactionId" || err.Routine == "GetNewMultiXactId"
 }
@@ -136,10 +136,10 @@ func isConnection(err error) bool {
 		pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")
 }
 
-// goOn reports whether the sweep can go on after an error that one character
-// met: one that says that a server is away will meet the others, too. An error
-// of the character's own, as of a row that somebody else wrote or on a block that
-// cannot be read, must not keep all others from their turn.
+// goOn reports whether the sweep can go on after an error with one character: where a
+// server is away, the others would fail, too. An error of the character's own, as of a
+// row that somebody else wrote or on a block that cannot be read, must not keep all
+// others from their turn.
 func goOn(ctx context.Context, err error) bool {
 	away, ok := errors.AsType[*events.UnavailableError](err)
 	return ctx.Err() == nil && (!ok || isAnswer(away))

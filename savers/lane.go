@@ -16,13 +16,14 @@ type lane struct {
 	number   int
 	stopping <-chan struct{}
 	saved    chan<- *batch // what is stored
-	// least is how long the smallest part of a batch that is stuck may take; then its
-	// characters are saved one by one.
+	// least is how long a part of a stuck batch may take that is not halved any more: if
+	// it is stuck, its characters are saved one by one.
 	least  time.Duration
 	random *rand.Rand
 }
 
-// leastTimeout is the least of the lanes in which others would wait.
+// leastTimeout is the least of every lane but that of the characters set aside, in which
+// nobody else waits.
 const leastTimeout = time.Second
 
 func (w *Worker) newLane(number int, stopping <-chan struct{}, saved chan<- *batch) *lane {
@@ -56,9 +57,10 @@ func (l *lane) saveInHand(ctx context.Context, b *batch) {
 	}
 }
 
-// maxTries with an unknown error, of one event alone, before it is taken for a bad one;
-// and of a batch that end the server's connection, before it is taken for stuck. Of a part
-// of what is stuck one suffices: it may end the whole server each time.
+// maxTries is how many tries of one event alone may fail with an unknown error before the
+// event is taken for a bad one, and how many tries of a batch may end in a lost
+// connection before the batch is taken for stuck. Of a part of a stuck batch one
+// suffices: each may bring down the whole server.
 const maxTries = 5
 
 // save stores b, or the parts of it that can be stored now: a batch with an event
@@ -105,16 +107,16 @@ func (l *lane) save(ctx context.Context, b *batch, timeout time.Duration) error 
 	}
 }
 
-// acknowledge settles what is committed, and passes it on to those who tell of it.
-// From here on nothing can be lost: an ack that is lost makes the event come again.
+// acknowledge settles what is committed, and passes it on to afterCommit. From here on
+// nothing can be lost: an ack that is lost makes the event come again.
 func (l *lane) acknowledge(b *batch) {
 	b.ack(l.Log)
 	l.aside.drop(b.events)
 	l.saved <- b
 }
 
-// setAside lets the events of one character wait, and those of it that come meanwhile be
-// saved where they hold up nobody.
+// setAside lets the events of one character wait. Those that come meanwhile are saved
+// where they hold up nobody.
 func (l *lane) setAside(b *batch, cause error) {
 	char := b.events[0].CharID
 	l.Log.Warn("character set aside: its events do not get through, and are tried again", "char_id", char, "events", len(b.events), "err", cause)
@@ -122,9 +124,9 @@ func (l *lane) setAside(b *batch, cause error) {
 	b.giveBackLater()
 }
 
-// oneByOne saves each character of b alone, first those that have been stuck least. When
-// those that are stuck have taken least together, the others are set aside untried:
-// however many are stuck, a batch is over soon.
+// oneByOne saves each character of b alone, first those that have been stuck least often.
+// When the stuck ones have taken l.least together, the rest are set aside untried:
+// however many are stuck, the batch is done soon.
 func (l *lane) oneByOne(ctx context.Context, b *batch) error {
 	var taken time.Duration
 	parts := l.byCharacter(b)
@@ -149,8 +151,8 @@ func (l *lane) oneByOne(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// byCharacter is a batch for each character of b: first those that have been stuck least,
-// and in any order those that have been as often, so that each has its turn.
+// byCharacter returns a batch for each character of b: first those that have been stuck
+// least often, and those that are equal in random order, so that each has its turn.
 func (l *lane) byCharacter(b *batch) (parts []*batch) {
 	b = b.sorted()
 	for from, i := 0, 1; i <= len(b.events); i++ {
@@ -166,7 +168,8 @@ func (l *lane) byCharacter(b *batch) (parts []*batch) {
 	return parts
 }
 
-// withoutAside gives back those of b that have been set aside since it began to wait.
+// withoutAside returns b without the characters that have been set aside since it began
+// to wait; their events are given back.
 func (l *lane) withoutAside(b *batch) *batch {
 	if !l.aside.some.Load() {
 		return b

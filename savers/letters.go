@@ -11,11 +11,10 @@ import (
 // set. ok is false where nobody can tell: such a letter may be the only copy of
 // a change, and stays until somebody looks at it.
 //
-// An event of another character or scope than its letter's tells no rows: what is
-// saved of that one says nothing about this one. Nor does a body that cannot be read,
-// but for vitals: they are one row, which each event sets whole, and no event's version
-// is more than events.MaxAhead above the time at which the stream stored it: a row above
-// that is newer than whatever the letter says.
+// Nobody can tell where the event is of another character or scope than its letter, nor
+// where the body cannot be read. Vitals are the exception: they are one row, which each
+// event sets whole, and no event's version is more than events.MaxAhead above the time at
+// which the stream stored it. A row above that is newer than whatever the letter says.
 func letterRows(l events.DeadLetter) (char events.CharID, rows []events.Row, ok bool) {
 	if e, err := events.Decode(l.Body); err == nil {
 		if e.Scope != l.Scope || l.Char != 0 && e.CharID != l.Char {
@@ -31,8 +30,8 @@ func letterRows(l events.DeadLetter) (char events.CharID, rows []events.Row, ok 
 	return l.Char, []events.Row{{Key: events.RowVitals, Version: newer}}, true
 }
 
-// Resolved tells, for each letter, whether PostgreSQL has all that it would have
-// set, as new or newer.
+// Resolved reports for each letter whether PostgreSQL has every row that its event would
+// have set, as new or newer. It returns the error of asking PostgreSQL.
 func Resolved(ctx context.Context, cold CleanupCold, letters []events.DeadLetter) ([]bool, error) {
 	wanted := make(map[events.CharID]events.RowVersions)
 	needs := make([]struct {

@@ -11,11 +11,11 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// dispatchOverdue looks after the marks that have stood too long. PostgreSQL is
-// asked first: what it has is cleared. Then the stream: while the savers are
-// behind the mark, its event is taken to be in the backlog. What is left was
-// never published or is lost, and is dispatched. Each character that is looked
-// at leaves the front of the list, saved or not, so all get their turn.
+// dispatchOverdue handles the marks that have stood too long. PostgreSQL is asked first:
+// what it has is cleared. Then the stream: while the savers are behind the mark, its
+// event is taken to be in the backlog. What is left was never published or is lost, and
+// is dispatched. Each character that is looked at leaves the front of the list, saved or
+// not, so all get their turn.
 func (s *sweep) dispatchOverdue(ctx context.Context) error {
 	o := &overdue{sweep: s, backlog: newBacklogs(s.Stream, s.Grace)}
 	defer o.report()
@@ -106,8 +106,8 @@ func (o *overdue) dispatchAll(ctx context.Context, lost map[events.CharID]events
 	return errors.Join(err, o.Hot.PostponeOverdue(ctx, until))
 }
 
-// overtaken is what is saved of the rows that are marked. A character of which
-// nothing is saved stays in it: its place in the index may be all that is left.
+// overtaken returns the marked rows that are saved. A character without any is in it,
+// too: its place in the index may be all that is left of it.
 func overtaken(marks, saved map[events.CharID]events.RowVersions) map[events.CharID]events.RowVersions {
 	out := make(map[events.CharID]events.RowVersions, len(marks))
 	for char, rows := range marks {
@@ -142,8 +142,8 @@ func (o *overdue) lost(ctx context.Context, marks, saved events.RowVersions) (ev
 	return lost, nil
 }
 
-// isOfAnother reports whether what is saved of a trade may be another trade, of others, under
-// the same id: a completed one is saved one above where it began.
+// isOfAnother reports whether the saved trade may be another one, of other characters,
+// under the same id: a completed trade's row is at most one version above its mark.
 func isOfAnother(row events.RowKey, mark, saved events.Version) bool {
 	_, trade := row.Transfer()
 	return trade && saved > mark+1

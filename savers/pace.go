@@ -15,9 +15,8 @@ import (
 // those whose actions wait for an ack. Nothing is lost meanwhile, so the players
 // come first. Where nobody plays, or nothing much waits, there is no pace.
 //
-// The workers of a process share one. How much the players do it learns from the
-// stream; how much savers have taken, all of them together, a consumer says with
-// each message.
+// The workers of a process share one. It learns from the stream how much the players do,
+// and from the metadata of each message how much all savers together have taken.
 type Pace struct {
 	// Published returns how many events the stream has ever been given. It is asked
 	// while a scope is behind, at most every shortWindow.
@@ -25,9 +24,9 @@ type Pace struct {
 
 	mu     sync.Mutex
 	scopes map[events.Scope]progress
-	due    time.Time // when as many events as were handed out may have been
+	due    time.Time // when the pace allows as many events as were handed out so far
 
-	known     bool    // whether the arrivals are; where not, they are 0
+	known     bool    // whether arrivals is known; else it is 0
 	arrivals  float64 // events a second, when they were last counted
 	published uint64  // by then
 	counted   time.Time
@@ -62,8 +61,8 @@ const (
 	countTimeout = time.Second
 )
 
-// slowDown waits as long as the pace asks for after the messages of a scope of which this
-// is the last; more waiting events than behind are a backlog.
+// slowDown waits as long as the pace asks for after messages of a scope, of which last is
+// the last one. More than behind waiting events are a backlog.
 func (p *Pace) slowDown(ctx context.Context, scope events.Scope, last *jetstream.MsgMetadata, behind int) {
 	isBehind := last.NumPending > uint64(behind)
 	if isBehind {
@@ -96,7 +95,7 @@ func (p *Pace) learn(ctx context.Context) {
 	}
 }
 
-// begin reports whether the arrivals have to be counted, and nobody does.
+// begin reports whether the caller has to count the arrivals now; nobody else does.
 func (p *Pace) begin(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -59,8 +59,8 @@ func (w *Worker) saveIn(ctx context.Context, batch []events.StateChanged) error 
 	return nil
 }
 
-// afterCommit tells those who wait for what is committed. The next transaction does
-// not wait for it, the one after that does.
+// afterCommit does what follows a commit: it clears marks and calls the saver's
+// AfterCommit. The lane's next transaction does not wait for it, the one after that does.
 func (w *Worker) afterCommit(ctx context.Context, b *batch) {
 	ctx, cancel := context.WithTimeout(ctx, afterCommitTimeout)
 	defer cancel()

@@ -28,8 +28,8 @@ func (s *sweep) over(ctx context.Context) bool {
 	return ctx.Err() != nil || time.Now().After(s.deadline)
 }
 
-// each does something for characters, some at once. One whose own error it meets is
-// passed over, and failed says so in the log; see goOn.
+// each calls do for characters, sweepAtOnce at a time. A character that fails for a
+// reason of its own (see goOn) is passed over, and logged with the message failed.
 func (s *sweep) each(ctx context.Context, chars []events.CharID, failed string, do func(context.Context, events.CharID) error) error {
 	var group errgroup.Group
 	group.SetLimit(sweepAtOnce)
@@ -47,7 +47,7 @@ func (s *sweep) each(ctx context.Context, chars []events.CharID, failed string, 
 }
 
 // bisect handles characters together. Where that fails, and not because a server is away,
-// it handles half of them at a time, until the one that it failed for is alone.
+// it handles each half of them, and so on until the character that fails is alone.
 func (s *sweep) bisect(ctx context.Context, chars []events.CharID, together func(context.Context, []events.CharID) error, alone func(context.Context, events.CharID, error) error) error {
 	err := together(ctx, chars)
 	if err == nil || !goOn(ctx, err) {
@@ -56,7 +56,8 @@ func (s *sweep) bisect(ctx context.Context, chars []events.CharID, together func
 	if len(chars) == 1 {
 		return alone(ctx, chars[0], err)
 	}
-	// The first half has its turn in any case: so each sweep gets somewhere.
+	// The first half has its turn even when time is over, so that each sweep gets
+	// somewhere.
 	half := len(chars) / 2
 	if err := s.bisect(ctx, chars[:half], together, alone); err != nil || s.over(ctx) {
 		return err

@@ -15,9 +15,9 @@ import (
 
 // Source hands out messages that nobody has settled; see bus.Source.
 type Source interface {
-	// Fetch returns what is waiting, at most limit messages, and blocks while
-	// nothing is. The caller settles each of them. It returns none where what was
-	// said to wait does not come, because others have taken it.
+	// Fetch returns what is waiting, at most limit messages, and blocks while nothing is.
+	// The caller settles each of them. It returns none where the messages that were said
+	// to wait do not come, because others have taken them.
 	Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error)
 }
 
@@ -52,13 +52,12 @@ type DB interface {
 	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
-// Worker is the universal loop: fetch, decode, open the transaction, call the
-// saver of the scope, commit, acknowledge, after-commit. What is fetched is split
-// by character into lanes, each with a transaction of its own: two lanes have no
-// row in common, so that neither waits for the other's locks. Few events are one
-// transaction. A lane more is for those who hold up others (aside). While batches
-// commit, the next are fetched and decoded (dealer), and what follows the last ones'
-// commit is done.
+// Worker is the universal loop: fetch, decode, open the transaction, call the saver of
+// the scope, commit, acknowledge, after-commit. What is fetched is split by character
+// into lanes, each with a transaction of its own: two lanes have no row in common, so
+// that neither waits for the other's locks. Few events are one transaction. One more lane
+// is for characters that hold up others (aside). While batches commit, the next are
+// fetched and decoded (dealer), and what follows the last ones' commit is done.
 type Worker struct {
 	// Saver stores the batches.
 	Saver Saver
@@ -84,8 +83,8 @@ type Worker struct {
 	//
 	// Defaults to 2.
 	Lanes int
-	// RefuseNewer buries an event of a newer build at once: for who saves what is stored,
-	// where no other saver takes it.
+	// RefuseNewer buries an event of a newer build at once: for a replay, whose events no
+	// other saver takes.
 	RefuseNewer bool
 	// Pace makes workers that are behind while players play drain their backlog no
 	// faster than those can bear. nil for none.
@@ -130,7 +129,7 @@ func (w *Worker) withDefaults() *Worker {
 }
 
 // fetchSize is how many messages are fetched at a time. With their bytes they take twice
-// as much memory as what is left of them in a batch (weigh), and as many again lie ready.
+// as much memory as in a batch (weigh), and as many again are held ready.
 func (w *Worker) fetchSize() int { return (w.BatchSize + 1) / 2 }
 
 // Run saves until ctx is done. Then what the lanes have in hand commits and is
@@ -200,7 +199,7 @@ func (w *Worker) fetch(ctx context.Context, out chan<- *batch, beat *heartbeat) 
 	}
 }
 
-// wait waits before the next try, and reports whether it comes: not where the worker stops.
+// wait waits before the next try. It reports false where the worker stops instead.
 func (w *Worker) wait(ctx context.Context, stopping <-chan struct{}, try int) bool {
 	timer := time.NewTimer(w.Backoff << min(try-1, 6))
 	defer timer.Stop()
@@ -213,8 +212,9 @@ func (w *Worker) wait(ctx context.Context, stopping <-chan struct{}, try int) bo
 	return false
 }
 
-// paced returns where the last of the messages was, for the pace; nil where there is none
-// to be kept. It is read before they are handed over: who has them lets go of their bytes.
+// paced returns the metadata of the last message, for the pace; nil where there is no
+// pace to keep. It is read before the messages are handed over, since the next stage lets
+// go of their bytes.
 func (w *Worker) paced(msgs []jetstream.Msg) *jetstream.MsgMetadata {
 	if w.Pace == nil || !w.Saver.Scope().HasState() || len(msgs) == 0 {
 		return nil
@@ -226,8 +226,8 @@ func (w *Worker) paced(msgs []jetstream.Msg) *jetstream.MsgMetadata {
 	return last
 }
 
-// handOver waits until the next stage takes b, of which nothing but its end may be
-// there: then no batch waits to become full.
+// handOver waits until the next stage takes b. b may be empty: then it only tells that
+// the fetch is over, and no batch waits to become full.
 func handOver(ctx context.Context, b *batch, next chan<- *batch, beat *heartbeat) {
 	beat.add(b)
 	select {
@@ -238,5 +238,5 @@ func handOver(ctx context.Context, b *batch, next chan<- *batch, beat *heartbeat
 	}
 }
 
-// asideLane is the lane of those who hold up others.
+// asideLane is the lane of the characters that hold up others.
 func (w *Worker) asideLane() int { return w.Lanes }
