@@ -13,12 +13,14 @@ const (
 	mostAsked = 2
 	// mostTogether bounds how many are read at once.
 	mostTogether = 64
-	// togetherTimeout bounds a read for many. Who waits for it has a deadline of its own.
+	// togetherTimeout bounds a read for many. Each caller that waits has a deadline of
+	// its own.
 	togetherTimeout = 5 * time.Second
 )
 
-// asking reads one thing for each who asks: those that are asked for while reads are
-// under way are read together. Who asks for the same at the same time may get the same.
+// asking reads one value for each caller. Keys that are asked for while reads are under
+// way are read together. Callers that ask for the same key at the same time may share a
+// value.
 type asking[K comparable, V any] struct {
 	read   func(ctx context.Context, keys []K) (map[K]V, error)
 	gather gather.Gatherer[*asked[K, V]]
@@ -37,7 +39,8 @@ func newAsking[K comparable, V any](read func(ctx context.Context, keys []K) (ma
 	return a
 }
 
-// one reads what there is of a key after the call began; the zero value where that is nothing.
+// one reads the value of a key, as it is at some moment after the call began; the zero
+// value where there is none.
 func (a *asking[K, V]) one(ctx context.Context, key K) (found V, err error) {
 	own := &asked[K, V]{key: key}
 	if err := a.gather.Do(ctx, own, func() { a.alone(ctx, own) }); err != nil {
@@ -51,9 +54,9 @@ func (a *asking[K, V]) alone(ctx context.Context, own *asked[K, V]) {
 	own.found, own.err = found[own.key], err
 }
 
-// together reads those that have gathered, in a goroutine that ends with its read, at the
-// latest when the pool is closed. Where that fails each is read by itself: one
-// that cannot be read must not be in the way of the others.
+// together reads the keys that have gathered, in a goroutine that ends with the read, at
+// the latest when the pool is closed. If it fails each key is read alone: one that cannot
+// be read must not be in the way of the others.
 func (a *asking[K, V]) together(batch []gather.One[*asked[K, V]]) {
 	ctx, cancel := context.WithTimeout(context.Background(), togetherTimeout)
 	defer cancel()

@@ -5,9 +5,9 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// pgx does not know uuid.UUID. By itself it finds out anew for each value that
-// the type writes itself as a text (driver.Valuer), which takes it longer than
-// everything else in a row of the fights.
+// pgx does not know uuid.UUID. Left alone it finds out for each value anew that the type
+// writes itself as text (driver.Valuer), which takes longer than all else in a row of
+// combat_history.
 
 // byteUUID is a UUID that pgx writes as its bytes.
 type byteUUID uuid.UUID

@@ -18,22 +18,22 @@ type args struct {
 	// beginning is the token that the copies near this one must have, "" for any.
 	beginning string
 	keys      []string
-	// The numbers of keys that not all changes have, 0 for none.
+	// The numbers of keys that only some changes have; 0 for none.
 	idle, requests, notes int
-	// The fields of the ac hash that must have some value, and these values; those
-	// that get one, and it.
+	// The fields of the ac hash that must have some value, and these values; then the
+	// fields to set, in pairs with their values.
 	expected, values, fields []string
-	packed                   []byte // the commands, and at last the other lists
-	ends                     []int  // of each of them in packed
-	// What most changes need is in one piece of memory, which is used again; more goes
+	packed                   []byte // the commands, then the other lists
+	ends                     []int  // where each of them ends in packed
+	// Memory that is used again, enough for most changes; what does not fit is allocated
 	// beside it.
 	room [24]string // the texts of all the above
 	argv [16]string // the arguments, the keys aside
 	sent [32]any    // the command, which points to keys and argv
 }
 
-// usedArgs has those whose command was answered. One without an answer may still be
-// on its way.
+// usedArgs holds args whose command was answered. Those of a command without an answer
+// may still be read, so they are not used again.
 var usedArgs = sync.Pool{New: func() any { return new(args) }}
 
 // newArgs begins the arguments; beginning is the token that the copies near this one
@@ -59,7 +59,7 @@ func newArgs(s *Store, mode byte, c *game.Change, r game.Request, beginning stri
 	return a
 }
 
-// key numbers a key.
+// key returns the number of a key, counted from 1, and adds the key if it is new.
 func (a *args) key(name string) (number int) {
 	if i := slices.Index(a.keys, name); i >= 0 {
 		return i + 1
@@ -82,7 +82,7 @@ func (a *args) all() (keys, arguments []string) {
 		argv = append(argv, packed[begin:end])
 		begin = end
 	}
-	return a.keys, append(argv, argv[:commands]...)[commands:] // the commands at last
+	return a.keys, append(argv, argv[:commands]...)[commands:] // the commands come last
 }
 
 // list ends an argument with texts.
@@ -91,7 +91,8 @@ func (a *args) list(texts ...string) {
 	a.ends = append(a.ends, len(a.packed))
 }
 
-// expect lets a field of the ac hash have a value; "" for none.
+// expect makes the commit depend on a field of the ac hash having this value; "" means
+// that there is no such field.
 func (a *args) expect(field, value string) {
 	a.expected, a.values = append(a.expected, field), append(a.values, value)
 }
@@ -115,7 +116,7 @@ func (a *args) marks(rows []events.Row) {
 	}
 }
 
-// text writes a version, which mostly is that of the change.
+// text returns a version as text, without an allocation where it is the change's own.
 func (a *args) text(v events.Version) string {
 	if v == a.change.Version {
 		return a.version

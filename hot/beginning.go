@@ -10,9 +10,8 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Beginning tells since how long the server that holds a character has kept what it was
-// told, and a token that is another one after the next restart, failover or
-// FLUSHALL.
+// Beginning returns for how long the server that holds a character has kept what it was
+// told, and a token that changes with the next restart, failover or FLUSHALL.
 func (s *Store) Beginning(ctx context.Context, char events.CharID) (token string, age time.Duration, err error) {
 	token, age, err = readBeginning(s.call(ctx, fnBeginning, []string{s.indexes.key(indexBeginning, char)}))
 	if err != nil {

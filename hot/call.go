@@ -12,8 +12,8 @@ func (s *Store) call(ctx context.Context, f function, keys []string, argv ...str
 	return s.callIn(ctx, nil, f, keys, argv)
 }
 
-// callIn is call with room for the command. Where the reply has no error, nothing
-// holds the texts or the room any more.
+// callIn is call with memory for the command. When the reply has no error, nothing refers
+// to room, keys or argv any more.
 func (s *Store) callIn(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
 	reply := s.send(ctx, room, f, keys, argv)
 	if !isUnknown(reply.Err()) {
@@ -26,9 +26,8 @@ func (s *Store) callIn(ctx context.Context, room []any, f function, keys, argv [
 	return s.send(ctx, nil, f, keys, argv)
 }
 
-// send runs a function on a server that should know it: together with others,
-// where there is one server. On a cluster one that is away would hold up what
-// others wait for.
+// send runs a function on a server that should know it. On a single server calls are
+// gathered; on a cluster a node that is away would hold up calls to the others.
 func (s *Store) send(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
 	cmd := command(ctx, room, f, keys, argv)
 	if s.gather == nil {
@@ -43,16 +42,16 @@ func (s *Store) send(ctx context.Context, room []any, f function, keys, argv []s
 	return cmd
 }
 
-// once is a command that is not sent again where its reply is lost, as a client of a
-// cluster does whatever MaxRetries says: a commit that was sent again found its own
-// version, and was decided and carried out a second time. Redirections are followed.
+// once is a command that is not sent again when its reply is lost. A cluster client would
+// send it again whatever MaxRetries says: a commit that was sent twice met its own
+// version, so it was decided and carried out a second time. Redirections are followed.
 type once struct{ *redis.Cmd }
 
 // NoRetry is asked by the client.
 func (once) NoRetry() bool { return true }
 
-// command is a call that is not sent yet, in room if that is large enough. It points
-// to the texts: to make a value of each costs an allocation.
+// command returns a call that is not sent yet, in room if that is large enough. It refers
+// to the texts by pointers, because boxing each would cost an allocation.
 func command(ctx context.Context, room []any, f function, keys, argv []string) *redis.Cmd {
 	args := slices.Grow(room[:0], 3+len(keys)+len(argv))
 	args = append(args, "fcall", fullNames[f], len(keys))

@@ -36,10 +36,10 @@ func (s *Store) BeginNote(ctx context.Context) (name string, complete bool, err 
 	return reply[0], reply[1] == "1", nil
 }
 
-// NoteSettled notes that the stream's newest sequence was last, with everything
-// up to settled saved, as it was after BeginNote. It reports whether all is
-// settled that the stream had stored at some moment since BeginNote: what came
-// later is of characters that Redis has.
+// NoteSettled notes what the stream said after BeginNote: its newest sequence is last,
+// and everything up to settled is saved. It reports whether all is settled that the
+// stream had stored at some moment since BeginNote: what came later is about characters
+// that Redis has.
 func (s *Store) NoteSettled(ctx context.Context, name string, last, settled uint64) (bool, error) {
 	n, err := s.call(ctx, fnComplete, []string{keyComplete}, "settled", name, utoa(last), utoa(settled)).Int()
 	if err != nil {

@@ -16,10 +16,11 @@ const (
 	mostGathered = 128
 )
 
-// newGatherer lets commands go as one pipeline where many are under way.
+// newGatherer returns a gatherer that sends commands as one pipeline when many are under
+// way.
 //
-// The client has something alike (AutoPipeline), which is experimental, and may
-// send a command again. A commit must not be.
+// The client's own AutoPipeline is experimental and may send a command twice, which a
+// commit must not be.
 func newGatherer(rdb *redis.Client) *gather.Gatherer[*redis.Cmd] {
 	return &gather.Gatherer[*redis.Cmd]{
 		Under: mostSending, Most: mostGathered,
@@ -27,11 +28,11 @@ func newGatherer(rdb *redis.Client) *gather.Gatherer[*redis.Cmd] {
 	}
 }
 
-// exec leaves in each command its answer or its error. It is bounded by the
-// client's timeouts.
+// exec runs a pipeline and leaves in each command its answer or its error. The client's
+// timeouts bound it.
 func exec(rdb *redis.Client, batch []gather.One[*redis.Cmd]) {
 	ctx := context.Background()
-	// Each command has the error, too.
+	// The error is in each command, too.
 	_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, one := range batch {
 			if err := one.Ctx.Err(); err != nil {

@@ -45,8 +45,8 @@ func (s *Store) Lost(ctx context.Context, t time.Time, limit int) ([]events.Char
 	return lost, s.move(ctx, indexOpen, later, redis.ZAddArgs{XX: true})
 }
 
-// InContext lists all characters that are in a context. One that enters or
-// leaves one meanwhile may be among them, and one may be there twice.
+// InContext lists all characters that are in a context. A character that enters or leaves
+// one meanwhile may or may not be listed, and a character may be listed twice.
 func (s *Store) InContext(ctx context.Context) (chars []events.CharID, err error) {
 	err = s.each(ctx, indexOpen, func(char events.CharID) bool {
 		chars = append(chars, char)
@@ -60,20 +60,20 @@ func (s *Store) Idle(ctx context.Context, t time.Time, limit int) ([]events.Char
 	return s.before(ctx, indexIdle, t, limit)
 }
 
-// PostponeOverdue lets Overdue pass over characters that are still dirty until their
-// marks have become as old again as they are at the given times.
+// PostponeOverdue moves characters that are still dirty to the given times in the index:
+// Overdue passes over them until those are overdue.
 func (s *Store) PostponeOverdue(ctx context.Context, until map[events.CharID]time.Time) error {
 	return s.move(ctx, indexDirty, until, redis.ZAddArgs{XX: true})
 }
 
-// PostponeLost lets Lost pass over characters that are in a context, as if they had
-// entered it at a time.
+// PostponeLost lets Lost pass over characters in a context as if they had entered it at
+// that time, if that is later than their place in the index.
 func (s *Store) PostponeLost(ctx context.Context, chars []events.CharID, at time.Time) error {
 	return s.move(ctx, indexOpen, all(chars, at), redis.ZAddArgs{XX: true, GT: true})
 }
 
-// PostponeIdle lets Idle pass over characters as if they had been seen at a time.
-// For those that were seen since, nothing changes.
+// PostponeIdle lets Idle pass over characters as if they had been seen at that time.
+// Nothing changes for those that were seen later.
 func (s *Store) PostponeIdle(ctx context.Context, chars []events.CharID, at time.Time) error {
 	return s.move(ctx, indexIdle, all(chars, at), redis.ZAddArgs{XX: true, GT: true})
 }

@@ -50,7 +50,7 @@ func keyRequests(c events.CharID) string    { return part(c, "requests") }
 func keyRequestsOld(c events.CharID) string { return part(c, "requests:old") }
 
 func part(c events.CharID, name string) string {
-	key := strconv.AppendInt(append(make([]byte, 0, 80), "{ac:"...), int64(c), 10) // of no length that is known, on the stack
+	key := strconv.AppendInt(append(make([]byte, 0, 80), "{ac:"...), int64(c), 10) // a capacity that the compiler knows keeps it on the stack
 	return string(append(append(key, "}:"...), name...))
 }
 
@@ -68,8 +68,8 @@ const (
 	indexOpen  = "open"  // characters in a context, by when they entered it
 
 	// indexBeginning is no index but lies beside them: "<run>:<time>", since when this
-	// run of Redis has kept what it was told. Releases that told runs apart
-	// otherwise have notes of their own, "born" and "since".
+	// run of Redis has kept what it was told. Older releases, which told runs apart
+	// differently, use notes of other names, "born" and "since".
 	indexBeginning = "beginning"
 )
 

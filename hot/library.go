@@ -11,14 +11,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What has to happen in one step is a Redis Function. Each is a file in lua; all
-// are one library, whose name carries a hash of its source: gateways and savers
-// of several releases may work side by side.
+// What has to happen in one step is a Redis Function. Each function is a file in lua;
+// together they are one library, whose name carries a hash of its source, so that
+// gateways and savers of several releases may work side by side.
 
 //go:embed lua
 var luaFiles embed.FS
 
-// A function is the name of one, without that of its library.
+// A function is the name of a Redis Function, without its library's.
 type function string
 
 const (
@@ -54,7 +54,8 @@ func library(source func(name string) string) (name, text string) {
 	return name, "#!lua name=" + name + "\n" + strings.ReplaceAll(body.String(), "NAME_", name+"_")
 }
 
-// fullNames are what Redis knows the functions by, as arguments of a command.
+// fullNames are the names by which Redis knows the functions, boxed as arguments of a
+// command.
 var fullNames = func() map[function]any {
 	names := make(map[function]any, len(functions))
 	for _, f := range functions {
@@ -63,8 +64,8 @@ var fullNames = func() map[function]any {
 	return names
 }()
 
-// isUnknown reports whether a server does not have the library: it is new, or was
-// started without what it had. Then nothing was done.
+// isUnknown reports whether a server lacks the library, because it is new or came back
+// without its data. Then nothing was done.
 func isUnknown(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "Function not found")
 }

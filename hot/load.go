@@ -40,8 +40,8 @@ func (s *Store) load(ctx context.Context, char events.CharID, want game.Want) (*
 	var r replies
 	send := s.pipelined
 	if want.Dirty {
-		// Marks say something only together with the copy that they belong to: were
-		// Redis emptied in between, there would be none.
+		// Marks mean something only together with the copy that they belong to: if Redis
+		// were emptied between the two reads, the copy would seem to have none.
 		send = s.transaction
 	}
 	err := send(ctx, func(p redis.Pipeliner) {
@@ -188,7 +188,7 @@ func (r *replies) readItems(st *game.State, want game.Want) (err error) {
 func readMarks(values map[string]string) events.RowVersions {
 	marks := make(events.RowVersions, len(values))
 	for row, text := range values {
-		v, _ := strconv.ParseInt(text, 10, 64) // what somebody else wrote is 0, older than any change
+		v, _ := strconv.ParseInt(text, 10, 64) // a text that somebody else wrote counts as 0, older than any change
 		marks[events.RowKey(row)] = events.Version(v)
 	}
 	return marks

@@ -34,9 +34,9 @@ func (s *Store) Saved(ctx context.Context, batch []events.StateChanged) error {
 	return s.Clear(ctx, saved)
 }
 
-// Clear removes the marks of rows that are stored, at these versions. A mark that was
-// set again since stays. Fights among the rows lose their copies in Redis, too, and a
-// character without any marks leaves the index of dirty ones.
+// Clear removes the marks of rows that are stored, at these versions. A mark that was set
+// again at a higher version stays. Fights among the rows lose their copies in Redis, too,
+// and a character without any marks leaves the index of dirty ones.
 func (s *Store) Clear(ctx context.Context, saved map[events.CharID]events.RowVersions) error {
 	if len(saved) == 0 {
 		return nil
@@ -73,9 +73,9 @@ func notCleared(chars int, err error) error {
 // fewMarks is how many saved characters are cleared without asking first who has marks.
 const fewMarks = 32
 
-// marked leaves out the characters that have no marks. A replay, or what another
-// saver has done already, consists of them; to ask costs a tenth of a script.
-// An event leaves after its mark is set, so none is missed.
+// marked leaves out the characters that have no marks. A replay consists of such
+// characters, and so does a batch that another saver has done already; asking costs a
+// tenth of a script. An event leaves after its mark is set, so none is missed.
 func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.CharID, error) {
 	if len(chars) <= fewMarks {
 		return chars, nil
@@ -109,8 +109,7 @@ func (s *Store) marked(ctx context.Context, chars []events.CharID) ([]events.Cha
 	return marked, nil
 }
 
-// Marks returns what is dirty of some characters. Each of them is in the
-// answer.
+// Marks returns the dirty rows of some characters. Each of chars is in the answer.
 func (s *Store) Marks(ctx context.Context, chars []events.CharID) (map[events.CharID]events.RowVersions, error) {
 	replies := make([]*redis.MapStringStringCmd, len(chars))
 	err := s.pipelined(ctx, func(p redis.Pipeliner) {

@@ -11,9 +11,9 @@ import (
 // A call is one run of a function.
 type call struct{ keys, argv []string }
 
-// callEach runs a function once for each call, in one pipeline, and returns the
-// replies. Where a server does not know it, all is run a second time: the
-// function must be one that may run twice.
+// callEach runs a function once for each call, in one pipeline, and returns the replies.
+// Where a server does not know the function, all calls run a second time, so it must be
+// one that may run twice.
 func (s *Store) callEach(ctx context.Context, f function, calls []call) ([]*redis.Cmd, error) {
 	replies := make([]*redis.Cmd, len(calls))
 	err := s.pipelined(ctx, func(p redis.Pipeliner) {
@@ -38,7 +38,7 @@ func (s *Store) pipelined(ctx context.Context, fill func(redis.Pipeliner)) error
 	return s.sendAll(ctx, s.rdb.Pipelined, fill)
 }
 
-// transaction is pipelined where nothing may happen in between.
+// transaction is pipelined in MULTI and EXEC: nothing happens in between.
 func (s *Store) transaction(ctx context.Context, fill func(redis.Pipeliner)) error {
 	return s.sendAll(ctx, s.rdb.TxPipelined, fill)
 }
@@ -61,8 +61,8 @@ func (s *Store) sendAll(ctx context.Context, send sender, fill func(redis.Pipeli
 	if !errors.Is(err, redis.Nil) {
 		return err
 	}
-	// It is the error of the first command that has one. On a cluster, behind the nil of
-	// one server may stand that another is away.
+	// err is that of the first command that failed. On a cluster, the nil of one server
+	// may hide that another is away.
 	for _, cmd := range queued {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
 			return err

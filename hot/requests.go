@@ -9,8 +9,8 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 )
 
-// mostAnswers bounds how many answers a join brings back, the newest: those of a
-// minute in which a character did something thirty times a second.
+// mostAnswers is how many answers, the newest, a join brings back at most: those of a
+// minute in which a character acted thirty times a second.
 const mostAnswers = 2048
 
 // requestMemory is how long a generation of answers is remembered; the same in
@@ -25,10 +25,9 @@ func (s *Store) Refuse(ctx context.Context, char events.CharID, r game.Request) 
 	return s.run(ctx, newArgs(s, modeRefuse, &game.Change{Char: char, Unseen: true}, r, ""))
 }
 
-// forgotten returns the newest of these answers that are not in the older half of
-// what Redis remembers. Those that are would come into the newer one a second time,
-// and fill it: then the older half goes, and with it answers that no event brings
-// back.
+// forgotten returns the newest of these answers, without those in the older half of what
+// Redis remembers. Those would be written to the newer half a second time and fill it;
+// then the older half goes, and with it answers that no event brings back.
 func (s *Store) forgotten(ctx context.Context, char events.CharID, answers []game.Request) ([]game.Request, error) {
 	answers = answers[max(0, len(answers)-mostAnswers):]
 	if len(answers) == 0 {
@@ -57,7 +56,7 @@ func (a *args) remember(answers []game.Request) {
 		a.command("HSETNX", keyRequests(a.change.Char), r.Key, r.Record)
 	}
 	if len(answers) > 0 {
-		for _, how := range []string{"NX", "GT"} { // without a time to go, or with an earlier one
+		for _, how := range []string{"NX", "GT"} { // where the key does not expire, or would earlier
 			a.command("EXPIRE", keyRequests(a.change.Char), itoa(int64(requestMemory/time.Second)), how)
 		}
 	}

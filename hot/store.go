@@ -48,12 +48,12 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Client is the connection itself, for those who ask the servers about
-// themselves. It stays the store's.
+// Client is the connection itself, for questions about the servers. The store still owns
+// and closes it.
 func (s *Store) Client() redis.UniversalClient { return s.rdb }
 
-// Ping returns nil when Redis answers and takes writes: one that follows another, or is
-// full, refuses a function. Of a cluster any server will do.
+// Ping returns nil when Redis answers and takes writes: a replica, or a server that is
+// full, refuses a function. On a cluster an answer of any server will do.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.indexes.cluster {
 		return unavailable(s.rdb.Ping(ctx).Err())
@@ -129,8 +129,8 @@ func unavailable(err error) error {
 	return &events.UnavailableError{What: events.Redis, Answered: isForeign(err), Err: err}
 }
 
-// isForeign reports whether somebody else wrote a key, or a value that a function cannot
-// reckon with.
+// isForeign reports whether an error means that somebody else wrote a key of another
+// type, or a value that a function cannot calculate with.
 func isForeign(err error) bool {
 	return strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "attempt to ")
 }
