@@ -60,8 +60,8 @@ func (s *State) sayChunks(cause events.Cause, ids []string, chunk int) (out []ev
 	return out
 }
 
-// sayItems adds what becomes of some items: in one event, or in more where the trades
-// that they rest on do not fit into one.
+// sayItems appends the events that say some items: one, or more where the trades that
+// they rest on do not fit into one.
 func (s *State) sayItems(out []events.StateChanged, cause events.Cause, ids []string) []events.StateChanged {
 	carried, err := fitting(s.carry(ids...))
 	if half := len(ids) / 2; err != nil && half > 0 {

@@ -70,8 +70,8 @@ func joinRows[K comparable, V versioned](a, b map[K]V) map[K]V {
 	return a
 }
 
-// Has reports whether a copy has each row of another, at its version or above; but for
-// fights and completed trades, of which PostgreSQL is not asked for all.
+// Has reports whether a copy has each row of another, at its version or above. Fights and
+// completed trades do not count: PostgreSQL is not asked for all of them.
 func (s *State) Has(other *State) bool {
 	if v := other.Vitals; v != nil && (s.Vitals == nil || s.Vitals.Version < v.Version) {
 		return false
@@ -157,9 +157,9 @@ func (s *State) Rows() events.RowVersions {
 	return rows
 }
 
-// Unsaved lists the rows of a joined state that PostgreSQL, which has saved and of the
-// fights these, does not have at their version, and the contexts where the mirror does
-// not show them.
+// Unsaved lists the rows of a joined state that PostgreSQL does not have at their
+// version, and the contexts where the mirror does not show them. saved and fights are
+// what PostgreSQL has, shown is what the mirror shows.
 func (s *State) Unsaved(saved *State, fights map[uuid.UUID]events.Version, shown Contexts) (rows []events.Row) {
 	stored := saved.Rows()
 	for id, version := range fights {
@@ -193,8 +193,9 @@ func (s *State) Fights() (sessions []uuid.UUID) {
 }
 
 // CloseEnded drops from the contexts each session that has ended: as the rest of the
-// state shows, or because the fight is among those that are saved, which it drops, too.
-// A map of contexts that came back older must not reopen a fight whose reward is granted.
+// state shows, or because it is a fight among those that are saved. These fights are
+// dropped from the sessions, too. A map of contexts that came back older must not reopen
+// a fight whose reward is granted.
 func (s *State) CloseEnded(saved map[uuid.UUID]events.Version) {
 	s.Contexts.Active = maps.Clone(s.Contexts.Active) // other copies may have the same map
 	fight := s.Contexts.Active[ContextCombat]

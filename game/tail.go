@@ -21,8 +21,9 @@ type Tail struct {
 	trades  map[uuid.UUID]int // where Answers has them
 }
 
-// AnswerMemory is how far back the stream is asked for answers: longer than a client repeats a
-// request of which it got none. What a Redis that is older has lost, nobody needs.
+// AnswerMemory is how far back the stream is asked for answers: longer than a client goes
+// on repeating a request that got none. Nobody needs the answers that Redis lost longer
+// ago.
 const AnswerMemory = time.Minute
 
 // Answered is a request that a recent event has answered: Request, or the one for

@@ -18,9 +18,9 @@ type Trade struct {
 	Items    []ItemDelta // each at least 1, none twice
 }
 
-// Give takes the items of a trade from the sender s into escrow. The trade is
-// complete when the receiver has them (Receive); until then it is the one
-// record that holds them. It is ErrUnsaved where its event would not fit.
+// Give takes the items of a trade from the sender s into escrow. The trade is complete
+// when the receiver has them (Receive); until then it is the one record that holds them.
+// Give returns ErrUnsaved where the event would not fit.
 func Give(s *State, v events.Version, trade Trade) (*Change, events.Transfer, error) {
 	c := newChange(s, v, PartItems)
 	t := events.Transfer{ID: trade.ID, From: trade.From, To: trade.To, Version: v}
@@ -53,9 +53,9 @@ func DeltasOf(t *events.Transfer) []ItemDelta {
 	return deltas
 }
 
-// Receive gives the items of a trade in escrow to the receiver s. known are the
-// unsaved trades that the sender knows of. It is ErrUnsaved where its event would
-// not fit.
+// Receive gives the items of a trade in escrow to the receiver s. known are the unsaved
+// trades that the sender knows of. Receive returns ErrUnsaved where the event would not
+// fit.
 func Receive(s *State, v events.Version, t events.Transfer, known []events.Transfer) (*Change, events.Transfer, error) {
 	c := newChange(s, v, PartItems)
 	changes, err := c.applyItems(s, DeltasOf(&t))
@@ -83,9 +83,9 @@ func Receive(s *State, v events.Version, t events.Transfer, known []events.Trans
 	return c, t, nil
 }
 
-// TakeBack gives the items of a trade in escrow to its sender s again, once: where t tells that
-// they were taken back before, s is a copy that had forgotten it. It is nil where the sender
-// does not hold the trade.
+// TakeBack returns the items of a trade in escrow to its sender s, once: where t tells
+// that they were taken back before, s is a copy that has forgotten it, and gets none. The
+// change is nil where the sender does not hold the trade.
 func TakeBack(s *State, v events.Version, t events.Transfer) (*Change, error) {
 	held := s.Transfers[t.ID]
 	if held.From != s.Char || held.Version != t.Version || !held.InEscrow() {
@@ -185,9 +185,9 @@ func sidesOf(t *events.Transfer) (sides []side) {
 	return sides
 }
 
-// restOn lists the trades that have changed what is shown, those that have changed
-// what these show, and so on; the newest first. Nothing else is left out: what comes
-// to be visible without one of them has items twice, or nowhere.
+// restOn lists the trades that have changed what is shown, those that have changed what
+// these show, and so on; the newest first. None of them may be left out: what became
+// visible without one would have items twice, or nowhere.
 func restOn(shown []side, known map[uuid.UUID]events.Transfer) (found []events.Transfer) {
 	changed := make(map[side][]uuid.UUID)
 	for id, t := range known {
@@ -213,8 +213,8 @@ func restOn(shown []side, known map[uuid.UUID]events.Transfer) (found []events.T
 }
 
 const (
-	// MaxUnsaved bounds the items of the trades that two characters know of and that
-	// are not saved, where one more trade between them begins.
+	// MaxUnsaved is how many items the unsaved trades that two characters know of may
+	// have, all together, when one more trade between them begins.
 	MaxUnsaved = 256
 	// roomForTrades is how many bytes the trades of one event may take: MaxUnsaved
 	// items of the longest names, or twice what one request may move, fit in, and beside
@@ -222,8 +222,8 @@ const (
 	roomForTrades = 160 << 10
 )
 
-// ErrUnsaved: so many trades wait to be saved that those which the items rest on
-// would not fit into one event. Nothing is left out of it.
+// ErrUnsaved is returned where so many trades wait to be saved that those which some
+// items rest on do not fit into one event. None may be left out of it.
 var ErrUnsaved = errors.New("too many trades of these characters wait to be saved; try again when savers have caught up")
 
 // fitting returns the trades for an event, with ErrUnsaved where they do not fit.

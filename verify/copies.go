@@ -124,7 +124,8 @@ func saidRows(e *events.StateChanged) []events.Row {
 	return rows
 }
 
-// rowVersion is the version that an event gives a row; 0 where it names it not.
+// rowVersion is the version that an event gives a row; 0 where the event does not name
+// the row.
 func rowVersion(e events.Stored, key events.RowKey) (v events.Version) {
 	if e.Data == nil {
 		return 0

@@ -217,7 +217,7 @@ func (m *mending) clearMarks(ctx context.Context) (errs error) {
 	for key, version := range m.hot.Dirty {
 		_, trade := key.Transfer()
 		switch have := cold[key].Version; {
-		case trade: // it is read where it is in escrow only: its sender is not done with it
+		case trade: // PostgreSQL is read for trades in escrow only, whose sender is not done
 		case key.Scope() == "":
 			err := m.Game.RefreshMirror(ctx, m.char)
 			m.did(key, "showed the contexts in the mirror", err)

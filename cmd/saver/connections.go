@@ -60,9 +60,9 @@ func (c *connections) close(ctx context.Context) {
 	_ = c.hot.Close() // nothing is buffered
 }
 
-// service orders saves and repairs. Nobody waits for them: they can give the
-// servers more time than players have, but for what they have read: a character may be
-// joined without that as soon as gateways do.
+// service orders saves and repairs. No player waits for them, so they may give the
+// servers more time. But they publish what they have read no later than a gateway would
+// (publishBy): after that a character may be joined without it.
 func (c *connections) service(cause events.Cause, log *slog.Logger) *gateway.Service {
 	return gateway.New(gateway.Config{
 		Hot: c.hot, Stream: c.bus, Mirror: c.bus.Mirror(), Cold: c.cold, Log: log,

@@ -9,7 +9,7 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// windowed drops what a replay is not about.
+// windowed is a source without the events that a replay is not about.
 type windowed struct {
 	source *bus.Source
 	replay *replay

@@ -1,5 +1,5 @@
-// Package gather lets what many ask of a server at the same time go together: a
-// server reads, logs and answers many at once for less, and so does who asks.
+// Package gather sends together what many callers ask of a server at the same time: that
+// costs the server less to read, log and answer, and the callers less to ask.
 package gather
 
 import (
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A Gatherer lets a question go at once, by its caller's own hand, while few are
-// under way. While many are, those that come gather, and go together when one is
-// answered. Nobody waits for more to come. It is safe for concurrent use.
+// A Gatherer lets a caller ask by itself, at once, while few questions are under way.
+// While many are, those that come gather, and go together when one is answered. Nobody
+// waits for more to come. It is safe for concurrent use.
 type Gatherer[T any] struct {
 	// Under is how many may be under way, those that go together counted once.
 	Under int
@@ -25,8 +25,7 @@ type Gatherer[T any] struct {
 	sender  sync.WaitGroup
 }
 
-// One is a question that has waited, with the context of its caller, who has left
-// where that is done.
+// One is a question that has waited. When Ctx is done its caller has left.
 type One[T any] struct {
 	Ctx  context.Context
 	What T
@@ -37,9 +36,9 @@ type waiting[T any] struct {
 	answered chan struct{}
 }
 
-// Do asks: by alone, or together with others. Where ctx is done before the answer,
-// its error is returned; what was asked for may then happen or not, and what must
-// not be looked at.
+// Do asks what: by calling alone, or together with others. If ctx is done before the
+// answer, Do returns its error. Then what was asked for may or may not happen, and what
+// must not be looked at.
 func (g *Gatherer[T]) Do(ctx context.Context, what T, alone func()) error {
 	g.mu.Lock()
 	if g.sending < g.Under {
@@ -70,8 +69,8 @@ func (g *Gatherer[T]) Waiting() int {
 // Wait returns when all who gathered are answered. It is for after the last Do.
 func (g *Gatherer[T]) Wait() { g.sender.Wait() }
 
-// goOn lets those go that have gathered while one was under way. Its caller need
-// not wait for them.
+// goOn sends what has gathered while a question was under way. The caller of that one
+// need not wait for it.
 func (g *Gatherer[T]) goOn() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

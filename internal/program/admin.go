@@ -27,8 +27,8 @@ type Check struct {
 
 const (
 	checkTimeout = time.Second
-	// toldTimeout is for those that are not required: who asks gives up after a second, as
-	// a rule, and must not take their silence for the program's.
+	// toldTimeout is for checks that are not required: whoever asks usually gives up
+	// after a second, and must not take their silence for the program's.
 	toldTimeout = checkTimeout / 2
 )
 

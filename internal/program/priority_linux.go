@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// GiveWay lets other processes of the machine have its processors first. Linux
-// keeps a priority for each thread; threads to come inherit it, so it is done when
-// all were found to have it: one that did not yet may have started another meanwhile.
+// GiveWay lets other processes of the machine have its processors first. Linux keeps a
+// priority for each thread, and new threads inherit it. So GiveWay looks until all
+// threads have it: one that did not yet may have started another meanwhile.
 func GiveWay() error {
 	for {
 		changed, err := giveWayAll()
@@ -40,7 +40,7 @@ func giveWayAll() (changed bool, err error) {
 	return changed, nil
 }
 
-// giveWay leaves a thread alone that was started to give way more.
+// giveWay leaves a thread alone that gives way as much already, or more.
 func giveWay(thread int) (changed bool, err error) {
 	have, err := syscall.Getpriority(syscall.PRIO_PROCESS, thread)
 	if err != nil || 20-have >= givenWay { // the kernel answers with 20 less the nice value

@@ -1,12 +1,12 @@
-// Package recent remembers what was seen lately, so that it need not be asked for
-// again. What it remembers may be outdated: who uses it must find that out.
+// Package recent remembers what was seen lately, so that it need not be asked for again.
+// What it remembers may be outdated: its users must find that out.
 package recent
 
 import "sync"
 
-// A Map remembers values up to a weight. Where it is full, a new value takes the place
-// of arbitrary ones: to forget costs a question, nothing else. It is safe for
-// concurrent use.
+// A Map remembers values up to a weight. Where it is full, a new value takes the place of
+// arbitrary ones: a value that is forgotten has to be asked for again, nothing else. It
+// is safe for concurrent use.
 type Map[K comparable, V any] struct {
 	mu           sync.Mutex
 	values       map[K]weighed[V]
@@ -25,8 +25,8 @@ func NewMap[K comparable, V any](most int) *Map[K, V] {
 	return NewWeighed[K](most, func(V) int { return 1 })
 }
 
-// NewWeighed returns an empty Map of values that weigh no more than most together. What
-// is more by itself is not remembered. A weight is that of the moment of Put.
+// NewWeighed returns an empty Map of values that weigh no more than most together. A
+// value that weighs more by itself is not remembered. Values are weighed by Put only.
 func NewWeighed[K comparable, V any](most int, weigh func(V) int) *Map[K, V] {
 	return &Map[K, V]{values: make(map[K]weighed[V]), most: most, weigh: weigh}
 }
@@ -39,7 +39,8 @@ func (m *Map[K, V]) Get(key K) (value V, ok bool) {
 	return held.value, ok
 }
 
-// Take is Get, and forgets: nobody else gets the value until it is put back.
+// Take returns what is remembered of key and forgets it: nobody else gets the value until
+// it is put back.
 func (m *Map[K, V]) Take(key K) (value V, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

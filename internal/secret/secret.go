@@ -1,4 +1,4 @@
-// Package secret keeps passwords, which addresses have in them, out of what people read.
+// Package secret keeps the passwords in URLs out of what people read.
 package secret
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// URLs is a comma list of URLs without who logs in there.
+// URLs returns a comma list of URLs without their users and passwords.
 func URLs(list string) string {
 	urls := strings.Split(list, ",")
 	for i, text := range urls {
@@ -27,7 +27,7 @@ func URLs(list string) string {
 
 var errParse = errors.New("not a URL; of its user and password all but letters and digits is written as %2F for a slash, and so on")
 
-// Err is an error without the URL that could not be parsed: the standard library quotes
+// Err returns err without the URL that could not be parsed: the standard library quotes
 // it, and what it takes for a port may be the password.
 func Err(err error) error {
 	if unread, ok := errors.AsType[*url.Error](err); ok && unread.Op == "parse" {
