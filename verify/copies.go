@@ -182,7 +182,7 @@ func rows(s *game.State) map[events.RowKey]Copy {
 	texts := s.Describe()
 	for key, version := range s.Rows() {
 		text := texts[key]
-		if _, fight := key.Fight(); fight || text == "" {
+		if isFight(key) || text == "" {
 			text = fmt.Sprintf("version %d", version)
 		}
 		out[key] = Copy{text, version}

@@ -131,10 +131,15 @@ func (r *row) differs() bool {
 	if !r.known {
 		return false
 	}
-	if _, fight := r.key.Fight(); fight {
+	if isFight(r.key) {
 		return r.hot.Version > 0
 	}
 	return r.hot != r.cold
+}
+
+func isFight(key events.RowKey) bool {
+	_, fight := key.Fight()
+	return fight
 }
 
 func (r *row) difference(char events.CharID) Difference {
@@ -156,9 +161,8 @@ func (r *row) difference(char events.CharID) Difference {
 
 func (r *row) verdict() Verdict {
 	newest := max(r.hot.Version, r.stream.Version)
-	_, fight := r.key.Fight()
 	switch {
-	case fight && r.cold.Version > 0:
+	case isFight(r.key) && r.cold.Version > 0:
 		return Leftover
 	case r.hot.Version == r.cold.Version && r.stream.Version <= r.cold.Version:
 		return r.conflict()

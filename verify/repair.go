@@ -124,11 +124,6 @@ func (m *mending) plan(diffs []Difference) {
 	}
 }
 
-func isFight(key events.RowKey) bool {
-	_, fight := key.Fight()
-	return fight
-}
-
 // planUnsaved decides about a row that PostgreSQL lacks: Redis says it again
 // where it can, else the stream.
 func (m *mending) planUnsaved(d Difference) {
