@@ -75,7 +75,7 @@ type Quantity struct {
 }
 
 // ErrBusy is returned when others were faster each time until the deadline.
-var ErrBusy = errors.New("character is too busy, nothing was changed; try again")
+var ErrBusy = errors.New("character is too busy and was not changed; try again")
 
 // act carries out an action: it loads, decides and commits, and starts over when somebody
 // was faster; then it publishes.
