@@ -55,10 +55,10 @@ func newRig(t *testing.T) *rig {
 	stacktest.Eventually(t, "a connection to NATS", r.bus.Conn().IsConnected)
 	r.must(r.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Hour}))
 	r.pool, r.cold = r.openCold(stacktest.Database(t))
-	r.game = gateway.Service{
+	r.game = gateway.New(gateway.Config{
 		Hot: r.hot, Stream: r.bus, Mirror: r.bus.Mirror(), Cold: r.cold, Log: quiet,
 		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, PublishBy: 20 * time.Second, Fence: time.Millisecond,
-	}.WithDefaults()
+	})
 	t.Cleanup(r.game.Close)
 	r.console = &console.Console{Log: quiet}
 	r.point(r.hot, r.bus, r.cold)

@@ -72,8 +72,11 @@ func (a *action) kept(text string) (*Answer, error) {
 	if kept.Fingerprint != a.opts.Fingerprint {
 		return nil, ErrKeyReused
 	}
-	if kept.Refusal != nil {
+	switch {
+	case kept.Refusal != nil:
 		return nil, &RefusedError{kept.Refusal}
+	case kept.Answer == nil: // a newer build knows what it is
+		return nil, fmt.Errorf("kept answer of request %s: neither an answer nor a refusal", a.opts.Key)
 	}
 	kept.Answer.Replayed, kept.Answer.request = true, game.Request{Key: a.opts.Key, Record: text}
 	return kept.Answer, nil

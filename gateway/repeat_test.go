@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -144,5 +145,28 @@ func TestAnswerThatARepeatHasPublishedOutlivesRedis(t *testing.T) {
 
 	if n := s.quantity(1, "hot", "gem"); n != 6 {
 		t.Errorf("%d gems, want 6", n)
+	}
+}
+
+// What a newer build has kept for a request is not understood. That is an error, and the
+// request is not carried out again.
+func TestKeptAnswerOfANewerBuildIsAnError(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	key, body := uuid.NewString(), `{"changes":[{"item_id":"gem","delta":1}]}`
+	s.want(200, "POST", "1/inventory", body, "Idempotency-Key", key)
+	kept, err := s.redis.HGet(t.Context(), "{ac:1}:requests", key).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := strings.Replace(kept, `"answer":`, `"something":`, 1)
+	if err := s.redis.HSet(t.Context(), "{ac:1}:requests", key, newer).Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	s.want(500, "POST", "1/inventory", body, "Idempotency-Key", key)
+
+	if a := s.want(200, "POST", "1/inventory", body); len(a.Items) != 1 || a.Items[0].Quantity != 2 {
+		t.Errorf("one more gem, after one that was counted once: %+v", a.Items)
 	}
 }
