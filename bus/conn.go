@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,13 +29,6 @@ type Bus struct {
 	suspect chan struct{}
 	// replayRest is for how long a replay may hand out nothing and still goes on.
 	replayRest time.Duration
-
-	// What catch-ups need to know of the connection.
-	closing     chan struct{} // closed by Close
-	close       func()
-	catchUps    sync.WaitGroup
-	settleEvery time.Duration
-	silentAfter time.Duration
 }
 
 const (
@@ -53,9 +45,7 @@ const (
 func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
 		log: log, suspect: make(chan struct{}, 1), tail: tails{memory: game.AnswerMemory}, replayRest: replayRest,
-		closing: make(chan struct{}), settleEvery: settleEvery, silentAfter: silentAfter,
 	}
-	b.close = sync.OnceFunc(func() { close(b.closing) })
 	nc, err := nats.Connect(url,
 		nats.Name(name),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
@@ -92,32 +82,18 @@ func Connect(url, name string, log *slog.Logger) (*Bus, error) {
 }
 
 // Close sends what is under way, at most until ctx is done, and closes the
-// connection. ctx must have a deadline. Nobody fetches any more.
+// connection. ctx must have a deadline. Who draws events over it ends that before: see
+// package intake.
 func (b *Bus) Close(ctx context.Context) {
-	b.endCatchUps(ctx)
 	b.acks.drain(ctx)
 	_ = b.nc.FlushWithContext(ctx) // acknowledgements leave; an error means they come again
 	b.nc.Close()
 }
 
-// endCatchUps has catch-ups settle what is saved, and end.
-func (b *Bus) endCatchUps(ctx context.Context) {
-	b.close()
-	ended := make(chan struct{})
-	go func() {
-		b.catchUps.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done(): // without a connection they will end
-	}
-}
-
 // Ping returns nil when JetStream answers and has the stream of changes.
 func (b *Bus) Ping(ctx context.Context) error {
 	if !b.nc.IsConnected() {
-		return unavailable(errNotConnected)
+		return Unavailable(ErrNotConnected)
 	}
 	_, err := b.stream(ctx, StreamChanges)
 	return named("stream "+StreamChanges, err)
@@ -127,21 +103,26 @@ func (b *Bus) Ping(ctx context.Context) error {
 // looks for them without it: Keep need not be told of one that is about to be made.
 func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	stream, err := b.js.Stream(ctx, name)
-	return stream, unavailable(b.suspectIfGone(err))
+	return stream, Unavailable(b.SuspectIfGone(err))
 }
 
 // Conn is the connection itself, for those who listen to subjects.
 func (b *Bus) Conn() *nats.Conn { return b.nc }
 
-func unavailable(err error) error {
+// JetStream is the way to streams and consumers, for those who draw from them.
+func (b *Bus) JetStream() jetstream.JetStream { return b.js }
+
+// Unavailable is an error of the client or the server as callers get it: an
+// *events.UnavailableError. nil stays nil.
+func Unavailable(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrReconnectBufExceeded): // of a buffer that is off: see Connect
-		err = errNotConnected
+		err = ErrNotConnected
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		err = fmt.Errorf("%w; gateways and savers create it when they start", err)
 	}
 	return events.Unavailable(events.NATS, err)
 }
 
-// errNotConnected is the reason while there is no connection.
-var errNotConnected = errors.New("not connected")
+// ErrNotConnected is the reason while there is no connection.
+var ErrNotConnected = errors.New("not connected")

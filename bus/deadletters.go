@@ -58,7 +58,7 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 		ack, err = b.js.PublishMsg(ctx, letter, id)
 	}
 	if err != nil {
-		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, unavailable(err))
+		return fmt.Errorf("bury event %s of %s: %w", sequence, meta.Stream, Unavailable(err))
 	}
 	b.log.Warn("event is in the dead letters", "scope", scope, "sequence", sequence, "char_id", char, "reason", reason)
 	kept := events.DeadLetter{Sequence: ack.Sequence, Scope: scope, Char: char, Stored: meta.Timestamp, Body: letter.Data}
@@ -66,6 +66,26 @@ func (b *Bus) Bury(ctx context.Context, msg jetstream.Msg, scope events.Scope, c
 		b.log.Debug("older dead letters stay", "subject", letter.Subject, "err", err)
 	}
 	return nil
+}
+
+// A releasable message may have let go of its bytes.
+type releasable interface{ Released() bool }
+
+// original returns a message as the stream has it: from the stream, where its bytes
+// were let go of. The error is events.ErrGone where that has it no more.
+func (b *Bus) original(ctx context.Context, msg jetstream.Msg, meta *jetstream.MsgMetadata) (*jetstream.RawStreamMsg, error) {
+	if m, ok := msg.(releasable); !ok || !m.Released() {
+		return &jetstream.RawStreamMsg{Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data()}, nil
+	}
+	stored, err := b.get(ctx, meta.Stream, atSequence(meta.Sequence.Stream))
+	if err != nil {
+		return nil, err
+	}
+	// A stream that has lost its end, or was made anew, has another one there.
+	if stored == nil || !stored.Time.Equal(meta.Timestamp) {
+		return nil, fmt.Errorf("%s has no message %d of %s: %w", meta.Stream, meta.Sequence.Stream, meta.Timestamp, events.ErrGone)
+	}
+	return stored, nil
 }
 
 // cutOff leaves out the body of a letter that is larger than the server takes: what

@@ -38,7 +38,7 @@ func lastOf(subject string) getRequest { return getRequest{"last_by_subj": subje
 // the stream: a message that has been acknowledged is there (decision 16).
 func (b *Bus) get(ctx context.Context, stream string, q getRequest) (*jetstream.RawStreamMsg, error) {
 	if !b.nc.IsConnected() {
-		return nil, unavailable(errNotConnected)
+		return nil, Unavailable(ErrNotConnected)
 	}
 	request, err := json.Marshal(q)
 	if err != nil {
@@ -48,11 +48,11 @@ func (b *Bus) get(ctx context.Context, stream string, q getRequest) (*jetstream.
 	defer cancel()
 	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, request)
 	if err != nil {
-		return nil, unavailable(b.suspectIfGone(err))
+		return nil, Unavailable(b.SuspectIfGone(err))
 	}
 	msg, err := decodeGot(answer.Data)
 	if err != nil {
-		return nil, unavailable(b.suspectIfGone(err))
+		return nil, Unavailable(b.SuspectIfGone(err))
 	}
 	return msg, nil
 }

@@ -93,7 +93,7 @@ func (b *Bus) Sample(ctx context.Context, random *rand.Rand, n int) ([]events.Ch
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("sample the stream: %w", unavailable(err))
+			return nil, fmt.Errorf("sample the stream: %w", Unavailable(err))
 		}
 		if _, char, err := events.ParseSubject(msg.Subject); err == nil && char != 0 {
 			chars = append(chars, char)

@@ -89,7 +89,7 @@ func (b *Bus) missing(ctx context.Context) (string, error) {
 		}
 	}
 	for _, scope := range append(events.Scopes(), events.ScopeCleanup) {
-		if _, err := b.js.Consumer(ctx, streamOf(scope), ConsumerName(scope)); err != nil {
+		if _, err := b.js.Consumer(ctx, StreamOf(scope), ConsumerName(scope)); err != nil {
 			return notFound("consumer "+ConsumerName(scope), err)
 		}
 	}
@@ -107,7 +107,7 @@ func notFound(what string, err error) (string, error) {
 	if isGone(err) || errors.Is(err, jetstream.ErrMsgNotFound) {
 		return what, nil
 	}
-	return "", fmt.Errorf("%s: %w", what, unavailable(err))
+	return "", fmt.Errorf("%s: %w", what, Unavailable(err))
 }
 
 // isGone reports whether an error says that a part of the topology may be
@@ -124,8 +124,9 @@ func isGone(err error) bool {
 	return false
 }
 
-// suspectIfGone has Keep look where err says that something is gone, and returns err.
-func (b *Bus) suspectIfGone(err error) error {
+// SuspectIfGone has Keep look where err says that a part of the topology is gone, and
+// returns err.
+func (b *Bus) SuspectIfGone(err error) error {
 	if err != nil && isGone(err) {
 		b.suspectLoss()
 	}

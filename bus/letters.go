@@ -70,7 +70,7 @@ func (b *Bus) DeadLetters(ctx context.Context, scope events.Scope) (n uint64, er
 	}
 	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("dlq."+string(scope)+".*"))
 	if err != nil {
-		return 0, fmt.Errorf("dead letters: %w", unavailable(err))
+		return 0, fmt.Errorf("dead letters: %w", Unavailable(err))
 	}
 	for _, count := range info.State.Subjects {
 		n += count
@@ -104,7 +104,7 @@ func (b *Bus) RetryLetter(ctx context.Context, l events.DeadLetter) error {
 	msg := nats.NewMsg(strings.TrimSuffix(l.Subject, "."+events.NoCharacter))
 	msg.Data = l.Body
 	if _, err := b.js.PublishMsg(ctx, msg); err != nil {
-		return fmt.Errorf("retry dead letter %d: %w", l.Sequence, unavailable(err))
+		return fmt.Errorf("retry dead letter %d: %w", l.Sequence, Unavailable(err))
 	}
 	return b.DropLetter(ctx, l.Sequence)
 }
@@ -121,5 +121,5 @@ func (b *Bus) DropLetter(ctx context.Context, seq uint64) error {
 			return nil
 		}
 	}
-	return named("drop dead letter "+strconv.FormatUint(seq, 10), unavailable(err))
+	return named("drop dead letter "+strconv.FormatUint(seq, 10), Unavailable(err))
 }

@@ -153,52 +153,18 @@ func (r *rig) put(subject, body string) uint64 {
 	return ack.Sequence
 }
 
-func (r *rig) source(scope events.Scope) *bus.Source {
+// source is the consumer that the savers of a scope share.
+func (r *rig) source(scope events.Scope) jetstream.Consumer {
 	r.t.Helper()
-	source, err := r.bus.Source(r.t.Context(), scope)
+	consumer, err := r.js.Consumer(r.t.Context(), bus.StreamOf(scope), bus.ConsumerName(scope))
 	r.must(err)
-	return source
+	return consumer
 }
 
-// fetch takes what waits, or the next that comes, and leaves the rest to others.
-func (r *rig) fetch(source *bus.Source, limit int) []jetstream.Msg {
+// take has the server hand out exactly n messages of a consumer.
+func (r *rig) take(consumer jetstream.Consumer, n int) (msgs []jetstream.Msg) {
 	r.t.Helper()
-	defer r.giveUp(source)
-	return r.next(source, limit)
-}
-
-// next is a Fetch that others may follow.
-func (r *rig) next(source *bus.Source, limit int) []jetstream.Msg {
-	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
-	defer cancel()
-	for ctx.Err() == nil { // it may say that others have taken what was waiting
-		msgs, err := source.Fetch(ctx, limit)
-		r.must(err)
-		if len(msgs) > 0 {
-			return msgs
-		}
-	}
-	r.t.Fatal("nothing came")
-	return nil
-}
-
-// giveUp gives back what the server has handed out ahead.
-func (r *rig) giveUp(source *bus.Source) {
-	r.t.Helper()
-	ctx, cancel := context.WithCancel(r.t.Context())
-	cancel()
-	msgs, err := source.Fetch(ctx, 1)
-	r.must(err)
-	if len(msgs) > 0 {
-		r.t.Errorf("%d messages from a fetch that was given up", len(msgs))
-	}
-}
-
-// take has the server hand out exactly n messages of the source's consumer.
-func (r *rig) take(source *bus.Source, n int) (msgs []jetstream.Msg) {
-	r.t.Helper()
-	batch, err := source.Consumer().Fetch(n, jetstream.FetchMaxWait(patience))
+	batch, err := consumer.Fetch(n, jetstream.FetchMaxWait(patience))
 	r.must(err)
 	for msg := range batch.Messages() {
 		msgs = append(msgs, msg)

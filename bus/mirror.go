@@ -160,7 +160,7 @@ func (m *Mirror) Put(ctx context.Context, char events.CharID, contexts game.Cont
 		case isRefusal(err):
 			return fmt.Errorf("mirror of character %d: %w", char, err)
 		default:
-			return fmt.Errorf("mirror of character %d: %w", char, unavailable(m.b.suspectIfGone(err)))
+			return fmt.Errorf("mirror of character %d: %w", char, Unavailable(m.b.SuspectIfGone(err)))
 		}
 	}
 }

@@ -36,7 +36,7 @@ const HeaderRequest = "Savepoint-Request"
 // where it is stored, the others are.
 func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(context.Context) error, err error) {
 	if !b.nc.IsConnected() {
-		return nil, fmt.Errorf("publish: %w", unavailable(errNotConnected))
+		return nil, fmt.Errorf("publish: %w", Unavailable(ErrNotConnected))
 	}
 	var saved []string
 	if origin.Saved != nil {
@@ -58,8 +58,8 @@ func (b *Bus) Send(origin game.Origin, batch ...events.StateChanged) (wait func(
 	}
 	return func(ctx context.Context) error {
 		for i, one := range sent {
-			if _, err := one.wait(ctx); b.suspectIfGone(err) != nil {
-				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, unavailable(err))
+			if _, err := one.wait(ctx); b.SuspectIfGone(err) != nil {
+				return fmt.Errorf("publish %s event of character %d: %w", batch[i].Scope, batch[i].CharID, Unavailable(err))
 			}
 		}
 		return nil
@@ -75,7 +75,7 @@ func (b *Bus) send(e *events.StateChanged, header nats.Header) (pending, error) 
 	}
 	*room = body
 	sent, err := b.acks.request(b.nc, &nats.Msg{Subject: events.Subject(e.Scope, e.CharID), Header: header, Data: body})
-	return sent, unavailable(err)
+	return sent, Unavailable(err)
 }
 
 // bodies has the room of events that were sent.

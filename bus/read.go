@@ -17,6 +17,9 @@ const (
 	// a subscription may hold.
 	readMessages = 500
 	readBytes    = 4 << 20
+	// aroundMessage is more than what the server counts beside a message and its headers:
+	// the subject that it has, and the one for its ack.
+	aroundMessage = 16 << 10
 	// readTimeout bounds the wait for the next message of an answer.
 	readTimeout = 5 * time.Second
 	// replicaTimeout is how long a replica may take to begin an answer. One whose server
@@ -27,6 +30,11 @@ const (
 	statusEnd     = "204" // no more in this answer
 	statusNothing = "404"
 )
+
+// RequestBytes bounds what one request to a consumer brings, usually to so many bytes. It
+// is no less than the largest message that the server takes: one that no request can
+// bring, and all that is behind it, never comes.
+func (b *Bus) RequestBytes(usual int) int { return max(usual, int(b.nc.MaxPayload())+aroundMessage) }
 
 // A position is where in a stream reading begins: at a sequence, or at a time.
 type position struct {
@@ -58,7 +66,7 @@ func (b *Bus) page(ctx context.Context, stream, subject string, from position, l
 // answer that has nine tenths of the stream.) One that says nothing has nothing.
 func (b *Bus) replicaPage(ctx context.Context, stream, subject string, from position, limit int) ([]jetstream.RawStreamMsg, error) {
 	if !b.nc.IsConnected() {
-		return nil, unavailable(errNotConnected)
+		return nil, Unavailable(ErrNotConnected)
 	}
 	q, batch := from.next(subject), max(2, min(limit, readMessages)) // with one the server leaves out the end
 	q["batch"], q["max_bytes"] = batch, readBytes
@@ -71,11 +79,11 @@ func (b *Bus) replicaPage(ctx context.Context, stream, subject string, from posi
 	answers := make(chan *nats.Msg, batch+1)
 	subscription, err := b.nc.ChanSubscribe(inbox, answers)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, Unavailable(err)
 	}
 	defer func() { _ = subscription.Unsubscribe() }() // the connection may be gone
 	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+stream, inbox, request); err != nil {
-		return nil, unavailable(err)
+		return nil, Unavailable(err)
 	}
 	page, err := collectPage(ctx, answers)
 	return page[:min(len(page), limit)], err
@@ -96,14 +104,14 @@ func collectPage(ctx context.Context, answers <-chan *nats.Msg) (page []jetstrea
 			if waiting == first && reading.Err() == nil {
 				return nil, nil
 			}
-			return nil, unavailable(reading.Err())
+			return nil, Unavailable(reading.Err())
 		}
 		switch status := answer.Header.Get(statusHeader); status {
 		case statusEnd, statusNothing:
 			return page, nil
 		case "":
 		default:
-			return nil, unavailable(errors.New(status + " " + answer.Header.Get("Description")))
+			return nil, Unavailable(errors.New(status + " " + answer.Header.Get("Description")))
 		}
 		msg, err := readStored(answer)
 		if err != nil {

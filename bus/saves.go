@@ -53,8 +53,8 @@ func (s *saves) expect(n int, saved func()) []string {
 	return subjects
 }
 
-// tellSaved tells whoever waits for it that an event is saved.
-func (b *Bus) tellSaved(header nats.Header) {
+// TellSaved tells whoever waits for it that the event with these headers is saved.
+func (b *Bus) TellSaved(header nats.Header) {
 	// Other subjects are not an event's to name.
 	if subject := header[HeaderSaved]; len(subject) == 1 && strings.HasPrefix(subject[0], savedPrefix) {
 		if err := b.nc.Publish(subject[0], nil); err != nil {

@@ -16,24 +16,24 @@ import (
 func (b *Bus) scan(ctx context.Context, scope events.Scope, from uint64, yield func(*jetstream.RawStreamMsg) bool) error {
 	from = max(from, 1)
 	if !b.nc.IsConnected() {
-		return unavailable(errNotConnected)
+		return Unavailable(ErrNotConnected)
 	}
 	consumer, last, err := b.ordered(ctx, events.ScopeSubject(scope)+".*", from)
 	if err != nil {
-		return unavailable(b.suspectIfGone(err))
+		return Unavailable(b.SuspectIfGone(err))
 	}
 	if last < from {
 		return nil // it would wait for the next one
 	}
-	msgs, err := consumer.Messages(jetstream.PullMaxBytes(max(readBytes, b.requestBytes())))
+	msgs, err := consumer.Messages(jetstream.PullMaxBytes(b.RequestBytes(readBytes)))
 	if err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
 	defer msgs.Stop()
 	for {
 		msg, err := nextOf(ctx, msgs)
 		if err != nil {
-			return unavailable(fmt.Errorf("next event of %s: %w", scope, err))
+			return Unavailable(fmt.Errorf("next event of %s: %w", scope, err))
 		}
 		if !yield(msg) || msg.Sequence >= last {
 			return nil

@@ -21,7 +21,7 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	floor := stream.CachedInfo().State.LastSeq // where all is settled
 	names, err := consumerNames(ctx, stream, consumerPrefix)
 	if err != nil {
-		return nil, 0, unavailable(err)
+		return nil, 0, Unavailable(err)
 	}
 	seen := make(map[string]bool)
 	for _, name := range names {
@@ -39,7 +39,7 @@ func (b *Bus) floor(ctx context.Context) (jetstream.Stream, uint64, error) {
 	}
 	for _, scope := range events.Scopes() {
 		if !seen[ConsumerName(scope)] { // then nobody can say what is settled
-			return nil, 0, unavailable(fmt.Errorf("consumer %s: %w", ConsumerName(scope), jetstream.ErrConsumerNotFound))
+			return nil, 0, Unavailable(fmt.Errorf("consumer %s: %w", ConsumerName(scope), jetstream.ErrConsumerNotFound))
 		}
 	}
 	return stream, floor, nil

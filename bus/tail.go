@@ -141,7 +141,7 @@ func (b *Bus) tailBegins(ctx context.Context) (tailStart, error) {
 		found, _ := a.Val.(tailStart)
 		return found, a.Err
 	case <-ctx.Done():
-		return tailStart{}, unavailable(ctx.Err())
+		return tailStart{}, Unavailable(ctx.Err())
 	}
 }
 

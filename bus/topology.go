@@ -53,13 +53,13 @@ func (t Topology) withDefaults() Topology {
 	return t
 }
 
-// maxAckPending is how many events of a scope savers may hold at once. One saver keeps
-// busy with 20,000 (a fetch of 5,000, a transaction of as many under way in each of two
+// MaxAckPending is how many events of a scope savers, or a replay, may hold at once. One
+// saver keeps busy with 20,000 (a fetch of 5,000, a transaction of as many under way in each of two
 // lanes, and one that waits), and may hold up to three times as many small ones. More
 // savers hold less each. The default of 1,000 would stall one.
 // Servers may have a limit of their own, so it must not be generous: 100,000 is
 // what operators set.
-const maxAckPending = 80_000
+const MaxAckPending = 80_000
 
 const (
 	// largestEvent is an event with its headers, of which the server takes 64 KiB.
@@ -109,7 +109,7 @@ func (b *Bus) ensureChanges(ctx context.Context, t Topology) error {
 		return named(StreamChanges, err)
 	}
 	if err != nil {
-		return named(StreamChanges, unavailable(err))
+		return named(StreamChanges, Unavailable(err))
 	}
 	if err := mergeChanges(&cfg, stream.CachedInfo().Config); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (b *Bus) larger(ctx context.Context, name string, maxBytes int64, replicas 
 		return maxBytes, replicas, nil
 	}
 	if err != nil {
-		return 0, 0, named(name, unavailable(err))
+		return 0, 0, named(name, Unavailable(err))
 	}
 	want := jetstream.StreamConfig{MaxBytes: maxBytes, Replicas: replicas}
 	keepLarger(&want, stream.CachedInfo().Config)
@@ -264,7 +264,7 @@ func (b *Bus) ensureConsumer(ctx context.Context, t Topology, stream string, sco
 	_, err := b.js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		Durable: ConsumerName(scope), FilterSubject: filter,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: t.AckWait, MaxAckPending: maxAckPending,
+		AckWait: t.AckWait, MaxAckPending: MaxAckPending,
 		MaxDeliver: -1, // an outage must not turn good events into dead ones
 	})
 	return named("consumer "+ConsumerName(scope), err)
@@ -274,6 +274,32 @@ const consumerPrefix = "saver-"
 
 // ConsumerName is the durable consumer that the savers of a scope share.
 func ConsumerName(scope events.Scope) string { return consumerPrefix + string(scope) }
+
+// StreamOf is the stream that has the events of a scope.
+func StreamOf(scope events.Scope) string {
+	if scope == events.ScopeCleanup {
+		return StreamClock
+	}
+	return StreamChanges
+}
+
+// replayPrefix keeps the consumers of replays apart from those of savers, which
+// say what is saved.
+const replayPrefix = "replay-"
+
+// ReplayConsumer is the durable consumer of a replay of a scope.
+func ReplayConsumer(name string, scope events.Scope) string {
+	return replayPrefix + name + "-" + string(scope)
+}
+
+// ReaderPrefix begins the names of a consumer's readers, from which savers take its
+// backlog together: see package intake.
+func ReaderPrefix(consumer string) string { return "catch-up-" + consumer + "-" }
+
+// Readers names those that a consumer has.
+func Readers(ctx context.Context, stream jetstream.Stream, consumer string) ([]string, error) {
+	return consumerNames(ctx, stream, ReaderPrefix(consumer))
+}
 
 // consumerNames lists the consumers of a stream whose names begin so. What else there
 // is to know of them has to be asked of each: on a cluster, a list with all of it takes
@@ -292,7 +318,7 @@ func consumerNames(ctx context.Context, stream jetstream.Stream, prefix string) 
 func (b *Bus) ensureSchedule(ctx context.Context, t Topology) error {
 	stream, err := b.js.Stream(ctx, StreamClock)
 	if err != nil {
-		return named(StreamClock, unavailable(err))
+		return named(StreamClock, Unavailable(err))
 	}
 	every := "@every " + t.CleanupEvery.String()
 	armed, err := stream.GetLastMsgForSubject(ctx, SubjectSchedule)

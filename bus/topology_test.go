@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/internal/stack"
+	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
 // changes is the stream of changes as it has to be; the server fills in the
@@ -195,7 +198,7 @@ func TestEnsureBringsAnOlderTopologyUpToDate(t *testing.T) {
 			t.Errorf("subject %s is missing", subject)
 		}
 	}
-	if got := string(r.fetch(r.source(events.ScopeVitals), 1)[0].Data()); got != "kept" {
+	if got := string(r.take(r.source(events.ScopeVitals), 1)[0].Data()); got != "kept" {
 		t.Errorf("the first event is %q", got)
 	}
 }
@@ -373,5 +376,73 @@ func TestEnsureLimitsTheSizeOfWhatIsStored(t *testing.T) {
 
 		cfg.MaxMsgSize = want
 		equal(t, "SYNC", r.config("SYNC"), cfg)
+	}
+}
+
+// Changing the interval replaces the schedule; there is never a second one.
+func TestTickIsArmedAnewWhenItsIntervalChanges(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	equal(t, "schedule", r.schedule(), []string{"@every 1h0m0s", "sync.cleanup"})
+
+	r.must(r.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Second}))
+
+	equal(t, "schedule", r.schedule(), []string{"@every 1s", "sync.cleanup"})
+	source := r.source(events.ScopeCleanup)
+	for range 2 {
+		r.ack(r.take(source, 1)...)
+	}
+
+	r.must(r.bus.Ensure(t.Context(), seldom))
+	equal(t, "schedule", r.schedule(), []string{"@every 1h0m0s", "sync.cleanup"})
+	stream, err := r.js.Stream(t.Context(), bus.StreamClock)
+	r.must(err)
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("clock.>"))
+	r.must(err)
+	equal(t, "schedules", info.State.Subjects, map[string]uint64{"clock.cleanup": 1})
+}
+
+// Ticks that nobody takes are of no use later.
+func TestTicksDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, bus.Topology{CleanupEvery: time.Second})
+	stacktest.Eventually(t, "a second tick", func() bool { return r.stream(bus.StreamClock).State.LastSeq >= 3 })
+
+	batch, err := r.source(events.ScopeCleanup).FetchNoWait(100)
+	r.must(err)
+	var ticks []jetstream.Msg
+	for tick := range batch.Messages() {
+		ticks = append(ticks, tick)
+	}
+	if len(ticks) != 1 {
+		t.Errorf("%d ticks at once", len(ticks))
+	}
+	r.ack(ticks...)
+}
+
+// newClusterRig starts three servers with the topology, of three replicas.
+func newClusterRig(t *testing.T) (*rig, []*stack.NATS) {
+	t.Helper()
+	servers := stacktest.NATSCluster(t)
+	r := newRigOn(t, servers...)
+	stacktest.Eventually(t, "the cluster has its streams", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // nobody answers before one leads
+		defer cancel()
+		return r.bus.Ensure(ctx, bus.Topology{Replicas: len(servers), CleanupEvery: time.Hour, AckWait: 2 * time.Second}) == nil
+	})
+	return r, servers
+}
+
+// A process that does not ask for replicas takes away none that are there.
+func TestEnsureTakesNoReplicaAway(t *testing.T) {
+	t.Parallel()
+	r, servers := newClusterRig(t)
+
+	r.must(r.bus.Ensure(t.Context(), seldom))
+
+	for _, name := range []string{bus.StreamChanges, bus.StreamClock, bus.StreamDead, bus.StreamMirror} {
+		if n := r.config(name).Replicas; n != len(servers) {
+			t.Errorf("%s: %d replicas, want %d", name, n, len(servers))
+		}
 	}
 }

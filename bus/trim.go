@@ -44,7 +44,7 @@ func (b *Bus) trim(ctx context.Context, share float64) (dropped uint64, err erro
 		return 0, nil
 	}
 	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(upTo+1)); err != nil {
-		return 0, fmt.Errorf("trim: %w", unavailable(err))
+		return 0, fmt.Errorf("trim: %w", Unavailable(err))
 	}
 	return upTo + 1 - info.State.FirstSeq, nil
 }
@@ -53,7 +53,7 @@ func (b *Bus) trim(ctx context.Context, share float64) (dropped uint64, err erro
 func (b *Bus) replayed(ctx context.Context, stream jetstream.Stream) (uint64, error) {
 	names, err := consumerNames(ctx, stream, replayPrefix)
 	if err != nil {
-		return 0, unavailable(err)
+		return 0, Unavailable(err)
 	}
 	floor := uint64(math.MaxUint64)
 	for _, name := range names {
@@ -62,11 +62,11 @@ func (b *Bus) replayed(ctx context.Context, stream jetstream.Stream) (uint64, er
 			continue
 		}
 		if err != nil {
-			return 0, unavailable(err)
+			return 0, Unavailable(err)
 		}
-		readers, err := consumerNames(ctx, stream, readerPrefix(replay))
+		readers, err := Readers(ctx, stream, name)
 		if err != nil {
-			return 0, unavailable(err)
+			return 0, Unavailable(err)
 		}
 		if info := replay.CachedInfo(); len(readers) > 0 || b.isUnderWay(info) {
 			floor = min(floor, info.AckFloor.Stream)

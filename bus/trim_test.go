@@ -3,6 +3,8 @@ package bus_test
 import (
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
@@ -120,28 +122,38 @@ func TestTrimOfAStreamWithoutALimitDropsNothing(t *testing.T) {
 	r.trim(0, 0)
 }
 
+// replay is the consumer of a new replay of all.
+func (r *rig) replay(name string) jetstream.Consumer {
+	r.t.Helper()
+	consumer, err := r.js.CreateConsumer(r.t.Context(), bus.StreamChanges, jetstream.ConsumerConfig{
+		Durable: bus.ReplayConsumer(name, events.ScopeVitals), AckPolicy: jetstream.AckExplicitPolicy,
+		FilterSubject: "sync.vitals.*",
+	})
+	r.must(err)
+	return consumer
+}
+
 // What a replay has not come to may be in the stream alone: the database has lost it. One
 // that was left long ago holds nobody up.
 func TestTrimKeepsWhatAReplayHasNotComeTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.settle(5)
-	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{})
-	r.must(err)
+	replay := r.replay("slow")
 	r.trim(0, 0)
 
 	left := func(n uint64) {
 		t.Helper()
 		stacktest.Eventually(t, "the server knows what is replayed", func() bool {
-			left, _, err := source.Left(t.Context())
-			return err == nil && left == n
+			info, err := replay.Info(t.Context())
+			return err == nil && info.NumPending+uint64(info.NumAckPending) == n
 		})
 	}
-	r.ack(r.take(source, 2)...)
+	r.ack(r.take(replay, 2)...)
 	left(3)
 	r.trim(0, 2)
 
-	hand := r.take(source, 1)
+	hand := r.take(replay, 1)
 	r.trim(0, 0)
 	r.ack(hand...)
 	left(2)
@@ -157,10 +169,9 @@ func TestTrimDropsWhatAStoppedReplayHadInHand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.settle(5)
-	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: "stopped"})
-	r.must(err)
-	r.take(source, 1)
-	r.must(r.take(source, 1)[0].Nak())
+	replay := r.replay("stopped")
+	r.take(replay, 1)
+	r.must(r.take(replay, 1)[0].Nak())
 	r.trim(0, 0)
 
 	r.bus.SetReplayRest(0)

@@ -20,7 +20,7 @@ import (
 func (b *Bus) unsettled(ctx context.Context, stream jetstream.Stream, name string) (*jetstream.RawStreamMsg, *jetstream.ConsumerInfo, error) {
 	found, err := stream.Consumer(ctx, name)
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, Unavailable(err)
 	}
 	known, consumer := stream.CachedInfo(), found.CachedInfo()
 	from, err := b.firstToLookAt(ctx, known, consumer)

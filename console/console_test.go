@@ -24,6 +24,7 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 	"github.com/savepoint-games/savepoint/verify"
@@ -117,11 +118,12 @@ func (r *rig) must(err error) {
 func (r *rig) save() (stop func()) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	in := intake.New(r.bus, quiet)
 	var group sync.WaitGroup
 	for _, saver := range []savers.Saver{
 		savers.CombatStateSaver{}, savers.InventoryStateSaver{}, savers.VitalsStateSaver{}, savers.ScenarioStateSaver{},
 	} {
-		source, err := r.bus.Source(ctx, saver.Scope())
+		source, err := in.Source(ctx, saver.Scope())
 		r.must(err)
 		worker := &savers.Worker{Saver: saver, Source: source, DB: r.pool, Dead: r.bus, Marks: r.hot, Log: quiet}
 		group.Go(func() {
@@ -130,7 +132,13 @@ func (r *rig) save() (stop func()) {
 			}
 		})
 	}
-	stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	stop = sync.OnceFunc(func() {
+		cancel()
+		group.Wait()
+		ending, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		in.Close(ending)
+	})
 	r.t.Cleanup(stop)
 	return stop
 }

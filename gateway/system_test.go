@@ -31,6 +31,7 @@ import (
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 	"github.com/savepoint-games/savepoint/verify"
@@ -49,13 +50,14 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // system is the product on real servers, within a test.
 type system struct {
-	t     *testing.T
-	hot   *hot.Store
-	redis redis.UniversalClient
-	bus   *bus.Bus
-	js    jetstream.JetStream
-	pool  *pgxpool.Pool
-	cold  *cold.Store
+	t      *testing.T
+	hot    *hot.Store
+	redis  redis.UniversalClient
+	bus    *bus.Bus
+	intake *intake.Intake
+	js     jetstream.JetStream
+	pool   *pgxpool.Pool
+	cold   *cold.Store
 	// stream is the way to the savers, with a switch.
 	stream *cutStream
 	// gateways are two of them, as HTTP servers.
@@ -107,6 +109,7 @@ func newSystemOn(t *testing.T, redisURL string) *system {
 	must()
 	s.bus, err = bus.Connect(stacktest.NATS(t).URL(), t.Name(), quiet)
 	must()
+	s.intake = intake.New(s.bus, quiet)
 	s.js, err = jetstream.New(s.bus.Conn())
 	must()
 	err = s.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Hour})
@@ -138,6 +141,7 @@ func newRedis(url string) (redis.UniversalClient, error) {
 func (s *system) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	s.intake.Close(ctx)
 	s.bus.Close(ctx)
 	s.pool.Close()
 	_ = s.redis.Close()
@@ -189,7 +193,7 @@ func (s *system) saveWith(all ...savers.Saver) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	for _, saver := range all {
-		source, err := s.bus.Source(ctx, saver.Scope())
+		source, err := s.intake.Source(ctx, saver.Scope())
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 )
@@ -41,11 +42,12 @@ func openPool(t *testing.T, url string) *pgxpool.Pool {
 
 // rig is a stream, a database, and savers that come and go.
 type rig struct {
-	t    *testing.T
-	bus  *bus.Bus
-	nc   *nats.Conn
-	js   jetstream.JetStream
-	pool *pgxpool.Pool
+	t      *testing.T
+	bus    *bus.Bus
+	intake *intake.Intake
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	pool   *pgxpool.Pool
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -61,9 +63,11 @@ func newRig(t *testing.T, pool *pgxpool.Pool) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in := intake.New(b, quiet)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
+		in.Close(ctx)
 		b.Close(ctx)
 		nc.Close()
 	})
@@ -74,7 +78,7 @@ func newRig(t *testing.T, pool *pgxpool.Pool) *rig {
 	if err := b.Ensure(t.Context(), bus.Topology{AckWait: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t, b, nc, js, pool}
+	return &rig{t, b, in, nc, js, pool}
 }
 
 // start runs a worker until stop is called, which waits for it.
@@ -94,7 +98,7 @@ func (r *rig) startFrom(disturbed func(savers.Source) savers.Source, saver saver
 // worker is one as start runs.
 func (r *rig) worker(saver savers.Saver) *savers.Worker {
 	r.t.Helper()
-	source, err := r.bus.Source(r.t.Context(), saver.Scope())
+	source, err := r.intake.Source(r.t.Context(), saver.Scope())
 	if err != nil {
 		r.t.Fatal(err)
 	}

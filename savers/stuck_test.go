@@ -14,6 +14,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 )
@@ -227,7 +228,7 @@ func TestManyNewerEventsHoldUpNobody(t *testing.T) {
 	r.flood("sync.vitals.9", `{"schema":9}`, most+200)
 	r.publishAll(history)
 	r.startFrom(func(s savers.Source) savers.Source {
-		s.(*bus.Source).AckEach = true
+		s.(*intake.Source).AckEach = true
 		return s
 	}, savers.VitalsStateSaver{}, 0)
 
@@ -276,7 +277,7 @@ func TestManyBadEventsWithoutRoomHoldUpNobody(t *testing.T) {
 		r.flood("sync.vitals.9", "no event", most+200)
 		r.publishAll(history)
 		r.startFrom(func(s savers.Source) savers.Source {
-			s.(*bus.Source).AckEach = each
+			s.(*intake.Source).AckEach = each
 			return s
 		}, savers.VitalsStateSaver{}, 0)
 

@@ -13,7 +13,7 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 )
 
-// Source hands out messages that nobody has settled; see bus.Source.
+// Source hands out messages that nobody has settled; see intake.Source.
 type Source interface {
 	// Fetch returns what is waiting, at most limit messages, and blocks while nothing is.
 	// The caller settles each of them. It returns none where the messages that were said

@@ -14,15 +14,17 @@ import (
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/hot"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/secret"
 )
 
 // connections are the three servers, for a command's lifetime.
 type connections struct {
-	hot  *hot.Store
-	bus  *bus.Bus
-	pool *pgxpool.Pool
-	cold *cold.Store
+	hot    *hot.Store
+	bus    *bus.Bus
+	intake *intake.Intake // on the bus
+	pool   *pgxpool.Pool
+	cold   *cold.Store
 	// publishBy is that of the gateways.
 	publishBy time.Duration
 }
@@ -43,7 +45,8 @@ func open(ctx context.Context, c *cli, name string, log *slog.Logger) (*connecti
 		return nil, errors.Join(err, store.Close())
 	}
 	return &connections{
-		hot: store, bus: stream, pool: pool, cold: cold.New(pool), publishBy: gateway.PublishBy(c.PublishTimeout),
+		hot: store, bus: stream, intake: intake.New(stream, log), pool: pool, cold: cold.New(pool),
+		publishBy: gateway.PublishBy(c.PublishTimeout),
 	}, nil
 }
 
@@ -55,6 +58,7 @@ const poolSize = 16
 func (c *connections) close(ctx context.Context) {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
+	c.intake.Close(drain)
 	c.bus.Close(drain)
 	c.pool.Close()
 	_ = c.hot.Close() // nothing is buffered

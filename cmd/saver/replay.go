@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/savers"
 )
@@ -93,8 +93,8 @@ type replay struct {
 	total   atomic.Int64
 }
 
-func (r *replay) spec() bus.Replay {
-	return bus.Replay{Name: r.name, From: r.cmd.From, Since: r.cmd.Since, Until: r.cmd.Until, Char: r.cmd.Char.id()}
+func (r *replay) spec() intake.Replay {
+	return intake.Replay{Name: r.name, From: r.cmd.From, Since: r.cmd.Since, Until: r.cmd.Until, Char: r.cmd.Char.id()}
 }
 
 func (r *replay) run(ctx context.Context) error {
@@ -102,7 +102,7 @@ func (r *replay) run(ctx context.Context) error {
 	defer r.progress.Done()
 	// All are looked at before any is opened: what was opened would have these limits.
 	for _, scope := range r.cmd.Scope {
-		if err := r.conns.bus.CheckReplay(ctx, scope.scope(), r.spec()); err != nil && !r.cmd.Fresh {
+		if err := r.conns.intake.CheckReplay(ctx, scope.scope(), r.spec()); err != nil && !r.cmd.Fresh {
 			return err
 		}
 	}
@@ -120,11 +120,11 @@ func (r *replay) run(ctx context.Context) error {
 // scope replays one scope with the universal worker.
 func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Saver) error {
 	if r.cmd.Fresh {
-		if err := r.conns.bus.CloseReplay(ctx, scope, r.spec()); err != nil {
+		if err := r.conns.intake.CloseReplay(ctx, scope, r.spec()); err != nil {
 			return err
 		}
 	}
-	source, err := r.conns.bus.OpenReplay(ctx, scope, r.spec())
+	source, err := r.conns.intake.OpenReplay(ctx, scope, r.spec())
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (r *replay) scope(ctx context.Context, scope events.Scope, saver savers.Sav
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	return errors.Join(err, r.conns.bus.CloseReplay(ctx, scope, r.spec()))
+	return errors.Join(err, r.conns.intake.CloseReplay(ctx, scope, r.spec()))
 }
 
 // closeTimeout bounds what is done where a replay was stopped.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 )
 
 // watch shows how far a scope is, and returns when it is done.
-func (r *replay) watch(ctx context.Context, scope events.Scope, source *bus.Source) error {
+func (r *replay) watch(ctx context.Context, scope events.Scope, source *intake.Source) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for first := true; ; first = false {

@@ -5,13 +5,13 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 )
 
 // windowed is a source without the events that a replay is not about.
 type windowed struct {
-	source *bus.Source
+	source *intake.Source
 	replay *replay
 }
 

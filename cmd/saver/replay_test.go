@@ -15,6 +15,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 )
 
 // vitals publishes one event of each zone, of characters from 1 on.
@@ -121,12 +122,12 @@ func TestReplayDoesNotGoOnWithOneOfOtherEvents(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.vitals("harbor", "harbor", "harbor")
-	_, err := r.conns.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: "all", Char: 1}) // and stopped
+	_, err := r.conns.intake.OpenReplay(t.Context(), events.ScopeVitals, intake.Replay{Name: "all", Char: 1}) // and stopped
 	r.must(err)
 
 	_, _, err = r.replay(replayCmd{Name: "all"})
 
-	if !errors.Is(err, bus.ErrOtherReplay) {
+	if !errors.Is(err, intake.ErrOtherReplay) {
 		t.Errorf("got %v, want ErrOtherReplay", err)
 	}
 	if n, left := r.rows(), r.replays(); n > 0 || !slices.Equal(left, []string{"replay-all-vitals"}) {
@@ -145,12 +146,12 @@ func TestReplayThatEndsInTimeIsNoOther(t *testing.T) {
 	r := newRig(t)
 	r.vitals("harbor")
 	until := time.Now().Add(-time.Hour)
-	_, err := r.conns.bus.OpenReplay(t.Context(), events.ScopeVitals, (&replay{name: "all", cmd: replayCmd{Until: until}}).spec())
+	_, err := r.conns.intake.OpenReplay(t.Context(), events.ScopeVitals, (&replay{name: "all", cmd: replayCmd{Until: until}}).spec())
 	r.must(err)
 
 	_, _, err = r.replay(replayCmd{Name: "all"})
 
-	if !errors.Is(err, bus.ErrOtherReplay) {
+	if !errors.Is(err, intake.ErrOtherReplay) {
 		t.Errorf("got %v, want ErrOtherReplay", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/migrate"
 	"github.com/savepoint-games/savepoint/internal/program"
 	"github.com/savepoint-games/savepoint/savers"
@@ -35,9 +36,9 @@ type runCmd struct {
 
 // Run wires one saver and saves until ctx is done:
 //
-//	for each scope  bus.Source ─ savers.Worker ─┬─ Saver ─ PostgreSQL
-//	                                            ├─ bus.Bus (dead letters)
-//	                                            └─ hot.Store (marks)
+//	for each scope  intake.Source ─ savers.Worker ─┬─ Saver ─ PostgreSQL
+//	                                               ├─ bus.Bus (dead letters)
+//	                                               └─ hot.Store (marks)
 //	cleanup         the same worker; its saver asks hot, cold and bus, and
 //	                orders saves of a gateway.Service
 func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
@@ -181,15 +182,15 @@ func (s *saver) startWorkers(ctx context.Context, group *errgroup.Group) error {
 
 // awaitSource finds the consumer of a scope as soon as NATS answers: NATS may
 // have gone since prepare, or come back empty.
-func (s *saver) awaitSource(ctx context.Context, scope events.Scope) (source *bus.Source, err error) {
+func (s *saver) awaitSource(ctx context.Context, scope events.Scope) (source *intake.Source, err error) {
 	err = program.Retry(ctx, s.log, "the consumers", bus.ErrUnsafe, func(ctx context.Context) error {
-		if source, err = s.conns.bus.Source(ctx, scope); err == nil {
+		if source, err = s.conns.intake.Source(ctx, scope); err == nil {
 			return nil
 		}
 		if err = s.conns.bus.Ensure(ctx, s.Topology()); err != nil {
 			return err
 		}
-		source, err = s.conns.bus.Source(ctx, scope)
+		source, err = s.conns.intake.Source(ctx, scope)
 		return err
 	})
 	return source, err

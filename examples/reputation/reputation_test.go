@@ -15,6 +15,7 @@ import (
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/examples/reputation"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 	"github.com/savepoint-games/savepoint/savers"
 	"github.com/savepoint-games/savepoint/savers/savertest"
@@ -54,21 +55,23 @@ func standing(char events.CharID, v events.Version, faction string, points int64
 }
 
 // newSource opens a stream of the test's own, and the consumer of a scope.
-func newSource(t *testing.T, scope events.Scope) (*bus.Bus, *bus.Source) {
+func newSource(t *testing.T, scope events.Scope) (*bus.Bus, *intake.Source) {
 	t.Helper()
 	stream, err := bus.Connect(stacktest.NATS(t).URL(), t.Name(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	in := intake.New(stream, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
+		in.Close(ctx)
 		stream.Close(ctx)
 	})
 	if err := stream.Ensure(t.Context(), bus.Topology{}); err != nil {
 		t.Fatal(err)
 	}
-	source, err := stream.Source(t.Context(), scope)
+	source, err := in.Source(t.Context(), scope)
 	if err != nil {
 		t.Fatal(err)
 	}

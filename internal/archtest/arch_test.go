@@ -22,6 +22,7 @@ var table = map[string][]string{
 	"game":                     {"events"},
 	"hot":                      {"events", "game", "internal/gather", "internal/secret"},
 	"bus":                      {"events", "game", "internal/recent", "internal/secret"},
+	"intake":                   {"bus", "events"},
 	"cold":                     {"events", "game", "internal/db", "internal/gather"},
 	"savers":                   {"events", "internal/db"},
 	"savers/savertest":         {"events", "savers"},
@@ -60,7 +61,7 @@ var table = map[string][]string{
 	"cmd/chaos":                {"chaos", "internal/program"},
 	"cmd/gateway":              {"bus", "cold", "console", "gateway", "hot", "internal/program"},
 	"cmd/saver": {
-		"bus", "cold", "doctor", "events", "game", "gateway", "hot", "savers", "verify",
+		"bus", "cold", "doctor", "events", "game", "gateway", "hot", "intake", "savers", "verify",
 		"internal/migrate", "internal/program", "internal/secret",
 	},
 	"cmd/savepoint": {"internal/migrate", "internal/program", "internal/stack", "internal/world"},
@@ -70,7 +71,7 @@ var table = map[string][]string{
 // driver is part of the architecture.
 var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"bench/bare", "bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "internal/stack", "savers"},
+	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "intake", "internal/stack", "savers"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "bus", "events", "gateway"},

@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 )
 
 // Source hands out the events of one scope that nobody has saved yet. It is for
 // one goroutine.
 type Source struct {
-	b        *Bus
+	in       *Intake
 	consumer jetstream.Consumer
 	scope    events.Scope
 	reading  *reading        // nil before the first Fetch, and after one that was given up
@@ -31,23 +32,16 @@ type Source struct {
 }
 
 // Source opens the scope's durable consumer, which all savers share.
-func (b *Bus) Source(ctx context.Context, scope events.Scope) (*Source, error) {
-	consumer, err := b.js.Consumer(ctx, streamOf(scope), ConsumerName(scope))
+func (in *Intake) Source(ctx context.Context, scope events.Scope) (*Source, error) {
+	consumer, err := in.js.Consumer(ctx, bus.StreamOf(scope), bus.ConsumerName(scope))
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s: %w", ConsumerName(scope), unavailable(b.suspectIfGone(err)))
+		return nil, fmt.Errorf("consumer %s: %w", bus.ConsumerName(scope), bus.Unavailable(in.bus.SuspectIfGone(err)))
 	}
-	return b.source(consumer, scope), nil
+	return in.source(consumer, scope), nil
 }
 
-func (b *Bus) source(consumer jetstream.Consumer, scope events.Scope) *Source {
-	return &Source{b: b, consumer: consumer, scope: scope, hand: part{acked: true, nc: b.nc, saved: b.tellSaved}}
-}
-
-func streamOf(scope events.Scope) string {
-	if scope == events.ScopeCleanup {
-		return StreamClock
-	}
-	return StreamChanges
+func (in *Intake) source(consumer jetstream.Consumer, scope events.Scope) *Source {
+	return &Source{in: in, consumer: consumer, scope: scope, hand: part{acked: true, nc: in.nc, saved: in.bus.TellSaved}}
 }
 
 // Fetch returns what has come, at most limit messages, and fewer where they are large
@@ -116,11 +110,11 @@ func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		if !s.b.nc.IsConnected() {
-			return nil, s.wrap(errNotConnected)
+		if !s.in.nc.IsConnected() {
+			return nil, s.wrap(bus.ErrNotConnected)
 		}
 		var err error
-		if s.reading, err = s.b.read(s.consumer, limit); err != nil {
+		if s.reading, err = s.in.read(s.consumer, limit); err != nil {
 			return nil, s.wrap(err)
 		}
 		s.doubt = false
@@ -135,8 +129,8 @@ func (s *Source) fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 		return r.more(msg, limit), nil
 	default:
 	}
-	if !s.b.nc.IsConnected() {
-		return nil, s.wrap(errNotConnected)
+	if !s.in.nc.IsConnected() {
+		return nil, s.wrap(bus.ErrNotConnected)
 	}
 	var silent <-chan time.Time
 	if s.behind {
@@ -210,5 +204,5 @@ func (s *Source) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("fetch %s events: %w", s.scope, unavailable(s.b.suspectIfGone(err)))
+	return fmt.Errorf("fetch %s events: %w", s.scope, bus.Unavailable(s.in.bus.SuspectIfGone(err)))
 }

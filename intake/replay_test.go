@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"errors"
@@ -10,17 +10,18 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
 // replayed takes what a replay hands out until nothing is left, and settles it.
-func (r *rig) replayed(scope events.Scope, which bus.Replay) (sequences []uint64) {
+func (r *rig) replayed(scope events.Scope, which intake.Replay) (sequences []uint64) {
 	r.t.Helper()
-	var source *bus.Source
+	var source *intake.Source
 	// For moments after a replay was closed, the server still removes its files.
 	stacktest.Eventually(r.t, "a replay is open", func() (ok bool) {
 		var err error
-		source, err = r.bus.OpenReplay(r.t.Context(), scope, which)
+		source, err = r.intake.OpenReplay(r.t.Context(), scope, which)
 		return err == nil
 	})
 	for {
@@ -50,16 +51,16 @@ func TestReplayHandsOutWhatWasAskedFor(t *testing.T) {
 	third, err := stream.GetMsg(t.Context(), 3)
 	r.must(err)
 	for name, c := range map[string]struct {
-		which bus.Replay
+		which intake.Replay
 		want  []uint64
 	}{
-		"all":                {bus.Replay{}, []uint64{1, 3, 4, 5}},
-		"sequence":           {bus.Replay{From: 3}, []uint64{3, 4, 5}},
-		"time":               {bus.Replay{Since: third.Time}, []uint64{3, 4, 5}},
-		"character":          {bus.Replay{Char: 1}, []uint64{1, 4, 5}},
-		"character-and-time": {bus.Replay{Char: 1, Since: third.Time}, []uint64{4, 5}},
-		"sequence-to-come":   {bus.Replay{From: 6}, nil},
-		"time-to-come":       {bus.Replay{Since: time.Now().Add(time.Hour)}, nil},
+		"all":                {intake.Replay{}, []uint64{1, 3, 4, 5}},
+		"sequence":           {intake.Replay{From: 3}, []uint64{3, 4, 5}},
+		"time":               {intake.Replay{Since: third.Time}, []uint64{3, 4, 5}},
+		"character":          {intake.Replay{Char: 1}, []uint64{1, 4, 5}},
+		"character-and-time": {intake.Replay{Char: 1, Since: third.Time}, []uint64{4, 5}},
+		"sequence-to-come":   {intake.Replay{From: 6}, nil},
+		"time-to-come":       {intake.Replay{Since: time.Now().Add(time.Hour)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.which.Name = name
@@ -73,19 +74,19 @@ func TestReplayGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.publish(r.vitals(1), r.vitals(1), r.vitals(1))
-	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{})
+	source, err := r.intake.OpenReplay(t.Context(), events.ScopeVitals, intake.Replay{})
 	r.must(err)
 	r.ack(r.take(source, 1)...)
 	left, settled, err := source.Left(t.Context())
 	r.must(err)
 	equal(t, "left and settled", []uint64{left, settled}, []uint64{2, 1})
 
-	equal(t, "sequences", r.replayed(events.ScopeVitals, bus.Replay{}), []uint64{2, 3})
+	equal(t, "sequences", r.replayed(events.ScopeVitals, intake.Replay{}), []uint64{2, 3})
 
 	for range 2 { // twice is no error
-		r.must(r.bus.CloseReplay(t.Context(), events.ScopeVitals, bus.Replay{}))
+		r.must(r.intake.CloseReplay(t.Context(), events.ScopeVitals, intake.Replay{}))
 	}
-	equal(t, "sequences", r.replayed(events.ScopeVitals, bus.Replay{}), []uint64{1, 2, 3})
+	equal(t, "sequences", r.replayed(events.ScopeVitals, intake.Replay{}), []uint64{1, 2, 3})
 }
 
 // One that was stopped is gone on with for the events that it was about, and no others:
@@ -95,7 +96,7 @@ func TestReplayDoesNotGoOnWithOtherLimits(t *testing.T) {
 	r := newRig(t, seldom)
 	r.publish(r.vitals(1), r.vitals(2), r.vitals(1))
 	noon := time.Now().Add(-time.Hour)
-	all := map[string]bus.Replay{
+	all := map[string]intake.Replay{
 		"none": {}, "--char 1": {Char: 1}, "--char 2": {Char: 2}, "--from-sequence 2": {From: 2},
 		"--since " + noon.UTC().Format(time.RFC3339Nano): {Since: noon},
 		"--until " + noon.UTC().Format(time.RFC3339Nano): {Until: noon},
@@ -105,19 +106,19 @@ func TestReplayDoesNotGoOnWithOtherLimits(t *testing.T) {
 	for had, stopped := range all {
 		n++
 		stopped.Name = strconv.Itoa(n)
-		_, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, stopped)
+		_, err := r.intake.OpenReplay(t.Context(), events.ScopeVitals, stopped)
 		r.must(err)
 		for has, now := range all {
 			now.Name = stopped.Name
 
-			_, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, now)
+			_, err := r.intake.OpenReplay(t.Context(), events.ScopeVitals, now)
 
 			if has == had {
 				r.must(err)
-			} else if !errors.Is(err, bus.ErrOtherReplay) || !strings.Contains(err.Error(), ": "+had+", and now "+has+";") {
+			} else if !errors.Is(err, intake.ErrOtherReplay) || !strings.Contains(err.Error(), ": "+had+", and now "+has+";") {
 				t.Errorf("%s after %s: got %v, want ErrOtherReplay that names both", has, had, err)
 			}
-			if checked := r.bus.CheckReplay(t.Context(), events.ScopeVitals, now); (checked == nil) != (err == nil) {
+			if checked := r.intake.CheckReplay(t.Context(), events.ScopeVitals, now); (checked == nil) != (err == nil) {
 				t.Errorf("%s after %s: checked, %v", has, had, checked)
 			}
 		}
@@ -129,21 +130,21 @@ func TestReplayOfAnOlderBuildGoesOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.publish(r.vitals(1), r.vitals(2), r.vitals(1))
-	for name, which := range map[string]bus.Replay{
+	for name, which := range map[string]intake.Replay{
 		"all": {}, "char": {Char: 1}, "from": {From: 2}, "since": {Since: time.Now().Add(-time.Hour)},
 	} {
 		which.Name = name
-		_, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, which)
+		_, err := r.intake.OpenReplay(t.Context(), events.ScopeVitals, which)
 		r.must(err)
 		cfg := r.consumer(bus.StreamChanges, "replay-"+name+"-vitals").Config
 		cfg.Metadata = nil
 		_, err = r.js.UpdateConsumer(t.Context(), bus.StreamChanges, cfg)
 		r.must(err)
 
-		_, err = r.bus.OpenReplay(t.Context(), events.ScopeVitals, which)
+		_, err = r.intake.OpenReplay(t.Context(), events.ScopeVitals, which)
 		r.must(err)
-		_, err = r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: name, Char: 9})
-		if !errors.Is(err, bus.ErrOtherReplay) {
+		_, err = r.intake.OpenReplay(t.Context(), events.ScopeVitals, intake.Replay{Name: name, Char: 9})
+		if !errors.Is(err, intake.ErrOtherReplay) {
 			t.Errorf("%s: another character: got %v, want ErrOtherReplay", name, err)
 		}
 	}
@@ -153,18 +154,20 @@ func TestReplayOfAnOlderBuildGoesOn(t *testing.T) {
 func TestReplayLeavesTheSaversAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	sent := r.publish(r.vitals(1), r.vitals(1))
+	r.publish(r.vitals(1), r.vitals(1))
 	r.await(2, 0)
 	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
-	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Name: "slow"})
+	source, err := r.intake.OpenReplay(t.Context(), events.ScopeVitals, intake.Replay{Name: "slow"})
 	r.must(err)
 	r.take(source, 2) // and keeps them
 
-	r.tail(1, sent[1])
-	r.ack(r.take(r.source(events.ScopeVitals), 1)...)
-	r.tail(1)
-	if n, err := r.bus.LastSequence(t.Context()); err != nil || n != 2 {
-		t.Errorf("last sequence %d (%v), want 2", n, err)
+	for _, want := range []uint64{1, 2} {
+		if last, settled, err := r.bus.Settled(t.Context()); last != 2 || settled != want || err != nil {
+			t.Errorf("%d of %d are settled (%v), want %d of 2", settled, last, err, want)
+		}
+		if want == 1 {
+			r.ack(r.take(r.source(events.ScopeVitals), 1)...)
+		}
 	}
 }
 
@@ -175,7 +178,7 @@ func TestReplayOfOneCharacterSkipsNoEventOfABacklog(t *testing.T) {
 	r.fill(1000)
 	r.publish(slices.Repeat([]events.StateChanged{r.vitals(43)}, 100)...)
 
-	source, err := r.bus.OpenReplay(t.Context(), events.ScopeVitals, bus.Replay{Char: 42})
+	source, err := r.intake.OpenReplay(t.Context(), events.ScopeVitals, intake.Replay{Char: 42})
 	r.must(err)
 	for last := uint64(0); last < 1000; {
 		msgs := r.next(source, at)

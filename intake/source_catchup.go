@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -53,9 +53,9 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 		return
 	}
 	var err error
-	if s.catchUp, err = s.b.join(ctx, s.consumer, s.holds(last), limit); err != nil {
+	if s.catchUp, err = s.in.join(ctx, s.consumer, s.holds(last), limit); err != nil {
 		s.retry.fail()
-		s.b.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.b.suspectIfGone(err))
+		s.in.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.in.bus.SuspectIfGone(err))
 		return
 	}
 	s.ahead = slices.DeleteFunc(s.ahead, func(msg jetstream.Msg) bool {

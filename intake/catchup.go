@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 // the saver which got it has saved it. What others hold beyond comes a second time,
 // and so does what was not settled when a saver was killed: versions make it harmless.
 type catchUp struct {
-	b        *Bus
+	in       *Intake
 	of       jetstream.Consumer // the scope's
 	connects uint64             // how often the connection had been made again
 	begun    uint64             // sequence in the stream after which the reader begins
@@ -50,9 +50,9 @@ type catchUp struct {
 // errCaughtUp means that a catch-up is over.
 var errCaughtUp = errors.New("caught up")
 
-func (b *Bus) newCatchUp(of jetstream.Consumer) *catchUp {
+func (in *Intake) newCatchUp(of jetstream.Consumer) *catchUp {
 	c := &catchUp{
-		b: b, of: of, connects: b.nc.Stats().Reconnects,
+		in: in, of: of, connects: in.nc.Stats().Reconnects,
 		enough: make(chan struct{}), changed: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	c.stop = sync.OnceFunc(func() { close(c.enough) })
@@ -62,7 +62,7 @@ func (b *Bus) newCatchUp(of jetstream.Consumer) *catchUp {
 // isConnected reports whether the connection is still the one of the beginning. While
 // there was none, the server may have lost the end of its stream, and what was on its
 // way here is lost.
-func (c *catchUp) isConnected() bool { return c.b.nc.Stats().Reconnects == c.connects }
+func (c *catchUp) isConnected() bool { return c.in.nc.Stats().Reconnects == c.connects }
 
 // fetch returns what has come, as Source.Fetch does. After the last of the
 // backlog, or where the catch-up makes no sense any more, it returns nothing, once;
@@ -155,7 +155,7 @@ func (c *catchUp) hasMore(ctx context.Context) (more, unasked bool) {
 // readAgain makes the reading anew.
 func (c *catchUp) readAgain(limit int) error {
 	c.drain()
-	r, err := c.b.read(c.reader, limit)
+	r, err := c.in.read(c.reader, limit)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 		return nil
 	}
 	c.last = last.Sequence.Consumer
-	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.wake, saved: c.b.tellSaved}
+	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.wake, saved: c.in.bus.TellSaved}
 	if err := p.spans(msgs, first, contiguous); err != nil {
 		return nil
 	}
@@ -292,16 +292,16 @@ func (c *catchUp) finish(early error) {
 	if c.help != nil {
 		what = "helped to catch up"
 	}
-	c.b.log.Info(what, "consumer", c.of.CachedInfo().Name, "early", early)
+	c.in.log.Info(what, "consumer", c.of.CachedInfo().Name, "early", early)
 }
 
 // deleteReader lets those who still read from it know that the catch-up is over.
 // Without it the reader goes after readerLife.
-func (b *Bus) deleteReader(reader jetstream.Consumer) {
+func (in *Intake) deleteReader(reader jetstream.Consumer) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
 	info := reader.CachedInfo()
-	_ = b.js.DeleteConsumer(ctx, info.Stream, info.Name)
+	_ = in.js.DeleteConsumer(ctx, info.Stream, info.Name)
 }
 
 // holding is what a source has from its consumer that is not acknowledged: so many
@@ -314,17 +314,17 @@ type holding struct {
 
 // join takes part in the catch-up of a consumer that another saver leads, or begins
 // one.
-func (b *Bus) join(ctx context.Context, of jetstream.Consumer, mine holding, limit int) (*catchUp, error) {
+func (in *Intake) join(ctx context.Context, of jetstream.Consumer, mine holding, limit int) (*catchUp, error) {
 	for {
-		reader, err := b.oldestReader(ctx, of)
+		reader, err := in.oldestReader(ctx, of)
 		if err != nil {
 			return nil, fmt.Errorf("catch up: %w", err)
 		}
 		var c *catchUp
 		if reader == nil {
-			c, err = b.beginCatchUp(ctx, of, mine, limit)
-		} else if c, err = b.helpWith(ctx, of, reader, limit); errors.Is(err, errLeaderGone) {
-			b.deleteReader(reader)
+			c, err = in.beginCatchUp(ctx, of, mine, limit)
+		} else if c, err = in.helpWith(ctx, of, reader, limit); errors.Is(err, errLeaderGone) {
+			in.deleteReader(reader)
 		}
 		if !errors.Is(err, errOvertaken) && !errors.Is(err, errLeaderGone) {
 			return c, err

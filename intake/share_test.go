@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"context"
@@ -15,23 +15,25 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
 // crew is a saver of its own, which settles often.
-func (r *rig) crew() (*bus.Bus, *bus.Source) {
+func (r *rig) crew() (process, *intake.Source) {
 	r.t.Helper()
 	b, err := bus.Connect(r.server.URL(), r.t.Name(), quiet)
 	r.must(err)
+	p := process{b, intake.New(b, quiet)}
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		b.Close(ctx)
+		p.close(ctx)
 	})
-	b.SetSettleEvery(20 * time.Millisecond)
-	source, err := b.Source(r.t.Context(), events.ScopeVitals)
+	p.intake.SetSettleEvery(20 * time.Millisecond)
+	source, err := p.intake.Source(r.t.Context(), events.ScopeVitals)
 	r.must(err)
-	return b, source
+	return p, source
 }
 
 // Two savers take a backlog together: what the one gets the other does not, once both
@@ -108,24 +110,24 @@ func TestSaversShareABacklog(t *testing.T) {
 // comes again, and until then the consumer is not beyond it.
 func TestWhatOneOfManyDoesNotSaveComesAgain(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(r *rig, b *bus.Bus, source *bus.Source, held []jetstream.Msg){
-		"killed": func(_ *rig, b *bus.Bus, _ *bus.Source, _ []jetstream.Msg) { b.Conn().Close() },
-		"gives one back": func(r *rig, _ *bus.Bus, _ *bus.Source, held []jetstream.Msg) {
+	for name, lose := range map[string]func(r *rig, p process, source *intake.Source, held []jetstream.Msg){
+		"killed": func(_ *rig, p process, _ *intake.Source, _ []jetstream.Msg) { p.bus.Conn().Close() },
+		"gives one back": func(r *rig, _ process, _ *intake.Source, held []jetstream.Msg) {
 			r.must(held[0].Nak())
 			r.ack(held[1:]...)
 		},
-		"ends": func(r *rig, b *bus.Bus, source *bus.Source, held []jetstream.Msg) {
+		"ends": func(r *rig, p process, source *intake.Source, held []jetstream.Msg) {
 			r.giveUp(source) // what it had got ahead
 			for _, msg := range held {
 				_ = msg.Nak()
 			}
 			ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 			defer cancel()
-			b.Close(ctx)
+			p.close(ctx)
 		},
-		"connected again": func(r *rig, b *bus.Bus, _ *bus.Source, held []jetstream.Msg) {
-			r.must(b.Conn().ForceReconnect())
-			stacktest.Eventually(r.t, "connected", func() bool { return b.Conn().Stats().Reconnects > 0 && b.Conn().IsConnected() })
+		"connected again": func(r *rig, p process, _ *intake.Source, held []jetstream.Msg) {
+			r.must(p.bus.Conn().ForceReconnect())
+			stacktest.Eventually(r.t, "connected", func() bool { return p.bus.Conn().Stats().Reconnects > 0 && p.bus.Conn().IsConnected() })
 			r.ack(held[1:]...)
 			r.must(held[0].Nak())
 		},
@@ -135,9 +137,9 @@ func TestWhatOneOfManyDoesNotSaveComesAgain(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, seldom)
 				last := r.fill(3000)
-				leaderBus, leader := r.crew()
+				ofLeader, leader := r.crew()
 				ledMsgs := r.catchUp(leader)
-				helperBus, helper := r.crew()
+				ofHelper, helper := r.crew()
 				helpedMsgs := r.catchUp(helper)
 				if !helper.Helps() || leader.Helps() {
 					t.Fatal("the second does not help the first")
@@ -148,12 +150,12 @@ func TestWhatOneOfManyDoesNotSaveComesAgain(t *testing.T) {
 					ledMsgs = r.next(leader, at)
 				}
 
-				lostBus, lost, held, survivor, rest := helperBus, helper, helpedMsgs, leader, ledMsgs
+				owner, lost, held, survivor, rest := ofHelper, helper, helpedMsgs, leader, ledMsgs
 				if who == "leader" {
-					lostBus, lost, held, survivor, rest = leaderBus, leader, ledMsgs, helper, helpedMsgs
+					owner, lost, held, survivor, rest = ofLeader, leader, ledMsgs, helper, helpedMsgs
 				}
 				seq := sequence(t, held[0])
-				lose(r, lostBus, lost, held)
+				lose(r, owner, lost, held)
 				r.ack(rest...)
 
 				r.comesAgain(survivor, seq, last)
@@ -167,8 +169,8 @@ func TestSaverIsGoneWhenItsConnectionIs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.fill(1000)
-	b, leader := r.crew()
-	b.SetSilentAfter(time.Hour)
+	p, leader := r.crew()
+	p.intake.SetSilentAfter(time.Hour)
 	r.catchUp(leader)
 	reader := leader.Reader()
 	nc, err := nats.Connect(r.server.URL())
@@ -259,9 +261,9 @@ func TestReaderWithoutALeaderIsLeft(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	last := r.fill(3000)
-	b, leader := r.crew()
+	p, leader := r.crew()
 	r.catchUp(leader)
-	b.Conn().Close()
+	p.bus.Conn().Close()
 
 	_, source := r.crew()
 	msgs := r.catchUp(source)

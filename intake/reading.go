@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"errors"
@@ -36,11 +36,8 @@ const (
 	// for how long the server hands messages to a process that is stopped.
 	requestExpiry = 2 * time.Second
 	// usualRequest bounds what one request brings, in bytes, however large events are;
-	// see requestBytes.
+	// see bus.RequestBytes.
 	usualRequest = 2 << 20
-	// aroundMessage is more than what the server counts beside a message and its headers:
-	// the subject that it has, and the one for its ack.
-	aroundMessage = 16 << 10
 	// mostReady is how many messages lie ready to be fetched, beside those that
 	// the client has not handed over. The larger the pieces of a backlog, the fewer
 	// goroutines wake each other, and the larger a paced saver's transactions.
@@ -50,21 +47,17 @@ const (
 	readyBytes = usualRequest
 )
 
-// requestBytes bounds what one request brings. It is no less than the largest message that
-// the server takes: one that no request can bring, and all that is behind it, never comes.
-func (b *Bus) requestBytes() int { return max(usualRequest, int(b.nc.MaxPayload())+aroundMessage) }
-
 // read begins to read, up to limit messages ahead.
 //
 // The client asks for more when a tenth has come, not half: it does not ask while
 // the last request is being written, and looks again at the next message only.
 // Where nothing is left to come by then, see Source.askAgain.
-func (b *Bus) read(consumer jetstream.Consumer, limit int) (*reading, error) {
+func (in *Intake) read(consumer jetstream.Consumer, limit int) (*reading, error) {
 	r := newReading()
 	var err error
 	r.consume, err = consumer.Consume(
 		r.handle,
-		jetstream.PullMaxMessagesWithBytesLimit(limit, b.requestBytes()),
+		jetstream.PullMaxMessagesWithBytesLimit(limit, in.bus.RequestBytes(usualRequest)),
 		jetstream.PullThresholdMessages(limit-limit/10),
 		jetstream.PullExpiry(requestExpiry),
 		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { r.note(err) }),

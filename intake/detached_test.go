@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"runtime"

@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -37,11 +37,11 @@ func (c *catchUp) keepSettling() {
 	err := c.settleAll()
 	c.stopListening()
 	c.finish(err)
-	c.b.deleteReader(c.reader)
+	c.in.deleteReader(c.reader)
 }
 
 func (c *catchUp) settleAll() error {
-	timer := time.NewTimer(c.b.settleEvery)
+	timer := time.NewTimer(c.in.settleEvery)
 	defer timer.Stop()
 	for tries := 0; ; {
 		last := false
@@ -51,13 +51,13 @@ func (c *catchUp) settleAll() error {
 			if !c.isIdle() && !c.isGivenBack() {
 				continue
 			}
-		case <-c.b.closing:
+		case <-c.in.closing:
 			last = true // whoever fetched has settled what there was
 		}
 		c.call(time.Now())
 		saved, over, err := c.progress(time.Now())
 		err = errors.Join(c.settle(saved), err)
-		wait := c.b.settleEvery
+		wait := c.in.settleEvery
 		switch {
 		case errors.Is(err, errNotSettled) && tries < settleTries && !last && !c.lead.before.back.Load():
 			tries++
@@ -117,7 +117,7 @@ func (c *catchUp) settle(saved uint64) error {
 		return fmt.Errorf("reader: %w", err)
 	}
 	if info.AckFloor.Stream < saved {
-		if _, err := c.b.js.ResetConsumerToSequence(ctx, info.Stream, info.Name, saved+1); err != nil {
+		if _, err := c.in.js.ResetConsumerToSequence(ctx, info.Stream, info.Name, saved+1); err != nil {
 			return fmt.Errorf("%w: %w", errNotMoved, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -31,20 +31,20 @@ const (
 var errLeaderGone = errors.New("the saver that led the catch-up is gone")
 
 // helpWith takes part in a catch-up.
-func (b *Bus) helpWith(ctx context.Context, of, reader jetstream.Consumer, limit int) (*catchUp, error) {
-	c := b.newCatchUp(of)
+func (in *Intake) helpWith(ctx context.Context, of, reader jetstream.Consumer, limit int) (*catchUp, error) {
+	c := in.newCatchUp(of)
 	c.reader, c.begun = reader, reader.CachedInfo().Config.OptStartSeq-1
 	c.help = &help{saver: uuid.NewString(), subject: reportSubject(reader.CachedInfo().Name)}
 	c.help.unsent.ends = make(map[uint64]uint64)
 	// Before it gets anything, so that what it gets is not taken for lost.
 	_, err := c.sendReport(ctx)
 	if err == nil {
-		c.reading, err = b.read(reader, limit)
+		c.reading, err = in.read(reader, limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("help to catch up: %w", err)
 	}
-	b.catchUps.Go(c.keepReporting)
+	in.catchUps.Go(c.keepReporting)
 	return c, nil
 }
 
@@ -58,7 +58,7 @@ func (c *catchUp) sendReport(ctx context.Context) (answer string, err error) {
 	if err != nil {
 		return "", err
 	}
-	msg, err := c.b.nc.RequestWithContext(ctx, c.help.subject, body)
+	msg, err := c.in.nc.RequestWithContext(ctx, c.help.subject, body)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return "", errLeaderGone
 	}
@@ -76,7 +76,7 @@ func (c *catchUp) keepReporting() {
 	err := c.reportAll()
 	c.finish(err)
 	if errors.Is(err, errLeaderGone) {
-		c.b.deleteReader(c.reader)
+		c.in.deleteReader(c.reader)
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *catchUp) reportAll() error {
 	for closing := false; ; {
 		select {
 		case <-ticker.C:
-		case <-c.b.closing:
+		case <-c.in.closing:
 			closing = true
 		}
 		r, err := c.takeReport()
@@ -109,7 +109,7 @@ func (c *catchUp) reportAll() error {
 			return errGivenBack
 		case closing:
 			return nil
-		case time.Since(c.help.heard) > c.b.silentAfter:
+		case time.Since(c.help.heard) > c.in.silentAfter:
 			return errLeaderGone
 		case answer == heardEnough:
 			c.stop()

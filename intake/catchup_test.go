@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -35,7 +36,7 @@ func (r *rig) fill(n int) uint64 {
 // catchUp acknowledges events until the source reads without acks, and returns
 // the first that it fetches then and that were not acknowledged before: a reader may
 // begin with some that were.
-func (r *rig) catchUp(source *bus.Source) []jetstream.Msg {
+func (r *rig) catchUp(source *intake.Source) []jetstream.Msg {
 	r.t.Helper()
 	for newest, caughtUp := uint64(0), false; ; {
 		msgs := r.next(source, at)
@@ -157,9 +158,10 @@ func TestConsumerIsNeverBeyondWhatIsSaved(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer b.Close(ctx)
-		b.SetSettleEvery(5 * time.Millisecond)
-		source, err := b.Source(ctx, events.ScopeVitals)
+		p := process{b, intake.New(b, quiet)}
+		defer p.close(ctx)
+		p.intake.SetSettleEvery(5 * time.Millisecond)
+		source, err := p.intake.Source(ctx, events.ScopeVitals)
 		if err != nil {
 			return err
 		}
@@ -305,7 +307,7 @@ func TestGivenUpCatchUpGivesBackWhatIsAhead(t *testing.T) {
 func TestLostMessageOfABacklogComesAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.intake.SetSettleEvery(20 * time.Millisecond)
 	last := r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
@@ -318,7 +320,7 @@ func TestLostMessageOfABacklogComesAgain(t *testing.T) {
 
 // comesAgain saves all up to last, and fails where the consumer goes beyond seq
 // before that has come once more.
-func (r *rig) comesAgain(source *bus.Source, seq, last uint64) {
+func (r *rig) comesAgain(source *intake.Source, seq, last uint64) {
 	r.t.Helper()
 	seen := false
 	for r.floor() < last {
@@ -340,7 +342,7 @@ func (r *rig) comesAgain(source *bus.Source, seq, last uint64) {
 func TestGivenBackOfABacklogComesAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.intake.SetSettleEvery(20 * time.Millisecond)
 	last := r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)

@@ -1,4 +1,4 @@
-package bus
+package intake
 
 // A board is which messages of a reader are saved, by whichever of the savers that
 // share it.

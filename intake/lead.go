@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/savepoint-games/savepoint/bus"
 )
 
 // lead is what the leader of a catch-up knows: it began it, and moves the scope's
@@ -65,19 +67,16 @@ const (
 // errGone means that a saver which took part is gone: what it had in hand comes again.
 var errGone = errors.New("a saver that took part is gone")
 
-// readerPrefix begins the names of the readers of a consumer.
-func readerPrefix(of jetstream.Consumer) string { return "catch-up-" + of.CachedInfo().Name + "-" }
-
 // reportSubject is where the leader gets the reports of helpers.
 func reportSubject(reader string) string { return "savepoint." + reader }
 
 // oldestReader finds the reader of a catch-up that goes on; nil for none.
-func (b *Bus) oldestReader(ctx context.Context, of jetstream.Consumer) (oldest jetstream.Consumer, err error) {
-	stream, err := b.js.Stream(ctx, of.CachedInfo().Stream)
+func (in *Intake) oldestReader(ctx context.Context, of jetstream.Consumer) (oldest jetstream.Consumer, err error) {
+	stream, err := in.js.Stream(ctx, of.CachedInfo().Stream)
 	if err != nil {
 		return nil, err
 	}
-	names, err := consumerNames(ctx, stream, readerPrefix(of))
+	names, err := bus.Readers(ctx, stream, of.CachedInfo().Name)
 	if err != nil {
 		return nil, err
 	}
@@ -98,15 +97,15 @@ var errOvertaken = errors.New("another reader is older")
 
 // beginCatchUp leads one. The error is errOvertaken where another saver does so at the
 // same time.
-func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine holding, limit int) (*catchUp, error) {
+func (in *Intake) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine holding, limit int) (*catchUp, error) {
 	info, err := of.Info(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("catch up: %w", err)
 	}
-	c := b.newCatchUp(of)
+	c := in.newCatchUp(of)
 	c.begun = beginsAfter(info, mine)
 	c.lead = &lead{before: mine.hand, settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
-	name := readerPrefix(of) + rand.Text()[:readerName]
+	name := bus.ReaderPrefix(of.CachedInfo().Name) + rand.Text()[:readerName]
 	// Whoever finds the reader finds somebody who listens.
 	if err = c.listen(name); err == nil {
 		err = c.openReader(ctx, name, limit)
@@ -115,7 +114,7 @@ func (b *Bus) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine hold
 		c.stopListening()
 		return nil, fmt.Errorf("catch up: %w", err)
 	}
-	b.catchUps.Go(c.keepSettling)
+	in.catchUps.Go(c.keepSettling)
 	return c, nil
 }
 
@@ -133,7 +132,7 @@ func beginsAfter(info *jetstream.ConsumerInfo, mine holding) uint64 {
 func (c *catchUp) openReader(ctx context.Context, name string, limit int) error {
 	of := c.of.CachedInfo()
 	var err error
-	c.reader, err = c.b.js.CreateConsumer(ctx, of.Stream, jetstream.ConsumerConfig{
+	c.reader, err = c.in.js.CreateConsumer(ctx, of.Stream, jetstream.ConsumerConfig{
 		Name:          name,
 		FilterSubject: of.Config.FilterSubject, FilterSubjects: of.Config.FilterSubjects,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: c.begun + 1,
@@ -143,25 +142,25 @@ func (c *catchUp) openReader(ctx context.Context, name string, limit int) error 
 	if err != nil {
 		return err
 	}
-	oldest, err := c.b.oldestReader(ctx, c.of)
+	oldest, err := c.in.oldestReader(ctx, c.of)
 	switch {
 	case err != nil:
 	case oldest == nil || oldest.CachedInfo().Name != name:
 		err = errOvertaken
 	default:
-		c.reading, err = c.b.read(c.reader, limit)
+		c.reading, err = c.in.read(c.reader, limit)
 	}
 	if err != nil {
-		c.b.deleteReader(c.reader)
+		c.in.deleteReader(c.reader)
 	}
 	return err
 }
 
 func (c *catchUp) listen(reader string) (err error) {
-	if c.lead.reports, err = c.b.nc.Subscribe(reportSubject(reader), c.receiveReport); err != nil {
+	if c.lead.reports, err = c.in.nc.Subscribe(reportSubject(reader), c.receiveReport); err != nil {
 		return err
 	}
-	c.lead.calls, err = c.b.nc.Subscribe(c.b.nc.NewRespInbox()+".*", c.called)
+	c.lead.calls, err = c.in.nc.Subscribe(c.in.nc.NewRespInbox()+".*", c.called)
 	return err
 }
 
@@ -192,7 +191,7 @@ func (c *catchUp) receiveReport(msg *nats.Msg) {
 		answer, err = c.noteReport(r, msg.Reply, time.Now())
 	}
 	if err != nil {
-		c.b.log.Warn("report not understood", "subject", msg.Subject, "err", err)
+		c.in.log.Warn("report not understood", "subject", msg.Subject, "err", err)
 		return
 	}
 	if r.ended {
@@ -235,15 +234,18 @@ func (c *catchUp) call(now time.Time) {
 	for name, h := range c.lead.helpers {
 		if !h.over && now.Sub(h.heard) > callAfter && now.Sub(h.called) > callAfter {
 			h.called = now // what it cannot ask now it asks the next time
-			_ = c.b.nc.PublishRequest(h.answers, inbox+hex.EncodeToString([]byte(name)), nil)
+			_ = c.in.nc.PublishRequest(h.answers, inbox+hex.EncodeToString([]byte(name)), nil)
 		}
 	}
 }
 
+// noResponders is the status by which the server says that nobody listens.
+const noResponders = "503"
+
 // called hears that a call found nobody; a client drops one that finds it.
 func (c *catchUp) called(msg *nats.Msg) {
 	name, err := hex.DecodeString(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
-	if err != nil || msg.Header.Get(statusHeader) != noResponders {
+	if err != nil || msg.Header.Get("Status") != noResponders {
 		return
 	}
 	c.mu.Lock()
@@ -264,7 +266,7 @@ func (c *catchUp) others(now time.Time) (over bool, err error) {
 		switch {
 		case h.lost:
 			return false, errGivenBack
-		case !h.over && (h.gone || now.Sub(h.heard) > c.b.silentAfter):
+		case !h.over && (h.gone || now.Sub(h.heard) > c.in.silentAfter):
 			return false, errGone
 		}
 		over = over && h.over

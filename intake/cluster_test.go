@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
@@ -61,7 +62,7 @@ func (r *rig) play() (stop func()) {
 // A worker saves what a source brings.
 type worker struct {
 	*rig
-	source *bus.Source
+	source *intake.Source
 	came   map[uint64]bool
 }
 
@@ -113,20 +114,6 @@ func (r *rig) stopLeader(servers []*stack.NATS, consumer string) {
 		_, err := r.js.Consumer(ctx, bus.StreamChanges, "saver-vitals")
 		return errors.Join(failed, err) == nil
 	})
-}
-
-// A process that does not ask for replicas takes away none that are there.
-func TestEnsureTakesNoReplicaAway(t *testing.T) {
-	t.Parallel()
-	r, servers := newClusterRig(t)
-
-	r.must(r.bus.Ensure(t.Context(), seldom))
-
-	for _, name := range []string{bus.StreamChanges, bus.StreamClock, bus.StreamDead, bus.StreamMirror} {
-		if n := r.config(name).Replicas; n != len(servers) {
-			t.Errorf("%s: %d replicas, want %d", name, n, len(servers))
-		}
-	}
 }
 
 // A reader lies in the memory of one server of a cluster, and goes with it.

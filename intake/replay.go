@@ -1,6 +1,7 @@
-package bus
+package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 )
 
@@ -76,48 +78,42 @@ func limitsOf(cfg *jetstream.ConsumerConfig) string {
 	return r.limits()
 }
 
-// replayPrefix keeps the consumers of replays apart from those of savers, which
-// say what is saved.
-const replayPrefix = "replay-"
-
 func (r Replay) consumer(scope events.Scope) string {
-	name := r.Name
-	if name == "" {
-		name = "default"
-	}
-	return replayPrefix + name + "-" + string(scope)
+	return bus.ReplayConsumer(cmp.Or(r.Name, "default"), scope)
 }
 
 // OpenReplay returns a source of the stored events of a scope, while the savers
 // of the day go on with the live ones. The error wraps ErrOtherReplay where one of that
 // name was stopped with other limits.
-func (b *Bus) OpenReplay(ctx context.Context, scope events.Scope, r Replay) (*Source, error) {
-	consumer, err := b.stopped(ctx, scope, r)
+func (in *Intake) OpenReplay(ctx context.Context, scope events.Scope, r Replay) (*Source, error) {
+	consumer, err := in.stopped(ctx, scope, r)
 	if err == nil && consumer == nil {
-		consumer, err = b.js.CreateConsumer(ctx, StreamChanges, r.config(scope))
-		err = unavailable(err)
+		consumer, err = in.js.CreateConsumer(ctx, bus.StreamChanges, r.config(scope))
+		err = bus.Unavailable(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("replay of %s: %w", scope, err)
 	}
-	return b.source(consumer, scope), nil
+	return in.source(consumer, scope), nil
 }
 
 // CheckReplay returns the error that OpenReplay would, where it is ErrOtherReplay, and
 // opens nothing.
-func (b *Bus) CheckReplay(ctx context.Context, scope events.Scope, r Replay) error {
-	_, err := b.stopped(ctx, scope, r)
-	return named("replay of "+string(scope), err)
+func (in *Intake) CheckReplay(ctx context.Context, scope events.Scope, r Replay) error {
+	if _, err := in.stopped(ctx, scope, r); err != nil {
+		return fmt.Errorf("replay of %s: %w", scope, err)
+	}
+	return nil
 }
 
 // stopped finds the consumer of a replay that was stopped; nil for none.
-func (b *Bus) stopped(ctx context.Context, scope events.Scope, r Replay) (jetstream.Consumer, error) {
-	consumer, err := b.js.Consumer(ctx, StreamChanges, r.consumer(scope))
+func (in *Intake) stopped(ctx context.Context, scope events.Scope, r Replay) (jetstream.Consumer, error) {
+	consumer, err := in.js.Consumer(ctx, bus.StreamChanges, r.consumer(scope))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, bus.Unavailable(err)
 	}
 	return consumer, r.check(consumer.CachedInfo())
 }
@@ -125,7 +121,7 @@ func (b *Bus) stopped(ctx context.Context, scope events.Scope, r Replay) (jetstr
 func (r Replay) config(scope events.Scope) jetstream.ConsumerConfig {
 	cfg := jetstream.ConsumerConfig{
 		Durable: r.consumer(scope), AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: 30 * time.Second, MaxAckPending: maxAckPending, MaxDeliver: -1,
+		AckWait: 30 * time.Second, MaxAckPending: bus.MaxAckPending, MaxDeliver: -1,
 		InactiveThreshold: 7 * 24 * time.Hour, // one that is never resumed goes by itself
 		Metadata:          map[string]string{limitsKey: r.limits()},
 	}
@@ -145,10 +141,10 @@ func (r Replay) config(scope events.Scope) jetstream.ConsumerConfig {
 
 // CloseReplay forgets how far a replay has come; the next one of its name
 // begins anew.
-func (b *Bus) CloseReplay(ctx context.Context, scope events.Scope, r Replay) error {
-	err := b.js.DeleteConsumer(ctx, StreamChanges, r.consumer(scope))
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil
+func (in *Intake) CloseReplay(ctx context.Context, scope events.Scope, r Replay) error {
+	err := in.js.DeleteConsumer(ctx, bus.StreamChanges, r.consumer(scope))
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("end replay of %s: %w", scope, bus.Unavailable(err))
 	}
-	return named("end replay of "+string(scope), unavailable(err))
+	return nil
 }

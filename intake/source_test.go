@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -23,7 +24,7 @@ type fetched struct {
 
 // begin fetches in the background, and returns when the server knows that
 // somebody waits: nothing is there to be fetched.
-func (r *rig) begin(ctx context.Context, source *bus.Source, limit int) <-chan fetched {
+func (r *rig) begin(ctx context.Context, source *intake.Source, limit int) <-chan fetched {
 	r.t.Helper()
 	waiting := r.saver(events.ScopeVitals).NumWaiting
 	done := make(chan fetched, 1)
@@ -171,7 +172,7 @@ func TestGivenUpFetchTakesNothing(t *testing.T) {
 	topology.AckWait = time.Hour
 	r := newRig(t, topology)
 	source := r.source(events.ScopeVitals)
-	other, err := connect(t, r.server.URL()).Source(t.Context(), events.ScopeVitals)
+	other, err := connect(t, r.server.URL()).intake.Source(t.Context(), events.ScopeVitals)
 	r.must(err)
 
 	for range 10 {
@@ -246,11 +247,11 @@ func TestUnackedEventsComeBackToAnotherSource(t *testing.T) {
 		r.put("sync.vitals.42", fmt.Sprint(i))
 	}
 	dead := connect(t, r.server.URL())
-	source, err := dead.Source(t.Context(), events.ScopeVitals)
+	source, err := dead.intake.Source(t.Context(), events.ScopeVitals)
 	r.must(err)
 	msgs := r.take(source, 4)
 	r.ack(msgs[1])
-	dead.Conn().Close()
+	dead.bus.Conn().Close()
 
 	again := r.take(r.source(events.ScopeVitals), 3)
 
@@ -295,7 +296,7 @@ func TestSourcesShareTheEvents(t *testing.T) {
 
 	var all []uint64
 	for len(all) < 20 {
-		for _, source := range []*bus.Source{one, two} {
+		for _, source := range []*intake.Source{one, two} {
 			if len(all) < 20 {
 				msgs := r.fetch(source, 3)
 				all = append(all, sequences(t, msgs)...)
@@ -335,9 +336,9 @@ func TestSourceGoesOnAfterAnOutage(t *testing.T) {
 func TestSourceAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	source, err := r.bus.Source(t.Context(), events.ScopeVitals)
+	source, err := r.intake.Source(t.Context(), events.ScopeVitals)
 	r.must(err)
-	empty, err := r.bus.Source(t.Context(), events.ScopeCombat)
+	empty, err := r.intake.Source(t.Context(), events.ScopeCombat)
 	r.must(err)
 	r.must(source.Deaf(empty.Consumer()))
 	r.put("sync.vitals.42", "waits")
@@ -351,7 +352,7 @@ func TestSourceAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
 func TestSourceWithoutAConsumerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	r := newEmptyRig(t)
-	_, err := r.bus.Source(t.Context(), events.ScopeVitals)
+	_, err := r.intake.Source(t.Context(), events.ScopeVitals)
 	isUnavailable(t, err)
 }
 
@@ -365,7 +366,7 @@ func TestEachTickGoesToOneSource(t *testing.T) {
 	defer cancel()
 	got := make(chan jetstream.Msg)
 	for range 2 {
-		source, err := connect(t, r.server.URL()).Source(ctx, events.ScopeCleanup)
+		source, err := connect(t, r.server.URL()).intake.Source(ctx, events.ScopeCleanup)
 		r.must(err)
 		go func() {
 			for ctx.Err() == nil {
@@ -399,43 +400,6 @@ func TestEachTickGoesToOneSource(t *testing.T) {
 	}
 }
 
-// Changing the interval replaces the schedule; there is never a second one.
-func TestTickIsArmedAnewWhenItsIntervalChanges(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, seldom)
-	equal(t, "schedule", r.schedule(), []string{"@every 1h0m0s", "sync.cleanup"})
-
-	r.must(r.bus.Ensure(t.Context(), bus.Topology{CleanupEvery: time.Second}))
-
-	equal(t, "schedule", r.schedule(), []string{"@every 1s", "sync.cleanup"})
-	source := r.source(events.ScopeCleanup)
-	for range 2 {
-		r.ack(r.take(source, 1)...)
-	}
-
-	r.must(r.bus.Ensure(t.Context(), seldom))
-	equal(t, "schedule", r.schedule(), []string{"@every 1h0m0s", "sync.cleanup"})
-	stream, err := r.js.Stream(t.Context(), bus.StreamClock)
-	r.must(err)
-	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("clock.>"))
-	r.must(err)
-	equal(t, "schedules", info.State.Subjects, map[string]uint64{"clock.cleanup": 1})
-}
-
-// Ticks that nobody takes are of no use later.
-func TestTicksDoNotPileUp(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, bus.Topology{CleanupEvery: time.Second})
-	stacktest.Eventually(t, "a second tick", func() bool { return r.stream(bus.StreamClock).State.LastSeq >= 3 })
-
-	msgs := r.fetch(r.source(events.ScopeCleanup), 100)
-
-	if len(msgs) != 1 {
-		t.Errorf("%d ticks at once", len(msgs))
-	}
-	r.ack(msgs...)
-}
-
 // A reading is given up only where nothing can come to it: what is on its way would
 // be handed out, and worked on, twice.
 func TestReadingIsGivenUpWhereNothingCanCome(t *testing.T) {
@@ -460,7 +424,7 @@ func TestReadingIsGivenUpWhereNothingCanCome(t *testing.T) {
 		"something would have come":        {info(9, 0, last+1, false), true, true, true},
 		"the consumer was moved":           {info(9, 0, 3, false), false, false, true},
 	} {
-		giveUp, doubt := bus.UsedUp(c.info, last, c.inDoubt)
+		giveUp, doubt := intake.UsedUp(c.info, last, c.inDoubt)
 		if giveUp != c.giveUp || doubt != c.doubt {
 			t.Errorf("%s: given up %v, in doubt %v; want %v, %v", name, giveUp, doubt, c.giveUp, c.doubt)
 		}

@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"sync/atomic"
@@ -9,6 +9,7 @@ import (
 	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -99,7 +100,7 @@ func (r *rig) again(sequence uint64) {
 }
 
 // toldOfAnother returns when what was told before has come.
-func (r *rig) toldOfAnother(source *bus.Source) {
+func (r *rig) toldOfAnother(source *intake.Source) {
 	r.t.Helper()
 	told := make(chan struct{})
 	r.send(func() { close(told) }, r.vitals(4711))

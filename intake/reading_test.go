@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"slices"
@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/savepoint-games/savepoint/bus"
 	"github.com/savepoint-games/savepoint/events"
+	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/stack/stacktest"
 )
 
@@ -27,7 +27,7 @@ func (m sized) Headers() nats.Header { return nil }
 
 // bring brings messages of some size, one after the other, and counts those that lie
 // ready, or did.
-func bring(r bus.Reading, n, size int) *atomic.Int64 {
+func bring(r intake.Reading, n, size int) *atomic.Int64 {
 	brought, msg := new(atomic.Int64), sized{data: make([]byte, size)}
 	go func() {
 		for range n {
@@ -46,7 +46,7 @@ func TestLittleLiesReadyWhereMessagesAreLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := bus.NewReading()
+				r := intake.NewReading()
 				defer r.Leave()
 				const n = 5000
 				brought := bring(r, n, c.size)
@@ -72,7 +72,7 @@ func TestLittleLiesReadyWhereMessagesAreLarge(t *testing.T) {
 // One that is left holds nobody up.
 func TestReadingThatIsLeftTakesEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := bus.NewReading()
+		r := intake.NewReading()
 		brought := bring(r, 100, 1<<20)
 		synctest.Wait()
 

@@ -1,4 +1,4 @@
-package bus_test
+package intake_test
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 func TestCatchUpEndsWhenAnotherSaverComes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.intake.SetSettleEvery(20 * time.Millisecond)
 	r.fill(1000)
 	source, other := r.source(events.ScopeVitals), r.source(events.ScopeVitals)
 	other.AckEach = true
@@ -41,7 +41,7 @@ func TestCatchUpEndsWhenAnotherSaverComes(t *testing.T) {
 func TestNothingIsSettledAfterAnotherConnection(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.intake.SetSettleEvery(20 * time.Millisecond)
 	r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
@@ -67,7 +67,7 @@ func TestNothingIsSettledAfterAnotherConnection(t *testing.T) {
 func TestNothingIsSettledInAnotherStream(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(time.Hour) // it settles at the end
+	r.intake.SetSettleEvery(time.Hour) // it settles at the end
 	r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
@@ -82,7 +82,7 @@ func TestNothingIsSettledInAnotherStream(t *testing.T) {
 	cancel()
 	_, err := source.Fetch(ctx, at)
 	r.must(err)
-	r.bus.Close(t.Context())
+	r.process.close(t.Context())
 
 	if floor := r.floor(); floor != uint64(begun) {
 		t.Errorf("the consumer of the new stream is at %d, and only %d are settled", floor, begun)
@@ -95,7 +95,7 @@ func TestCatchUpAsksAgainWhereTheServerHasNoRequest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	last := r.fill(3000)
-	empty, err := r.bus.Source(t.Context(), events.ScopeCombat)
+	empty, err := r.intake.Source(t.Context(), events.ScopeCombat)
 	r.must(err)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
@@ -127,7 +127,7 @@ func TestGivenBackEndsACatchUp(t *testing.T) {
 	t.Parallel()
 	for name, all := range map[string]bool{"with others in hand": false, "when all is handed out": true} {
 		r := newRig(t, seldom)
-		r.bus.SetSettleEvery(time.Hour) // nothing else makes it look
+		r.intake.SetSettleEvery(time.Hour) // nothing else makes it look
 		last := r.fill(1000)
 		source := r.source(events.ScopeVitals)
 		msgs := r.catchUp(source)
@@ -153,14 +153,14 @@ func TestGivenBackEndsACatchUp(t *testing.T) {
 func TestCatchUpIsSettledWhenItsSaverEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(time.Hour)
+	r.intake.SetSettleEvery(time.Hour)
 	r.fill(1000)
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
 	r.giveUp(source)
 	r.ack(msgs...)
 
-	r.bus.Close(t.Context())
+	r.process.close(t.Context())
 
 	if floor, want := r.floor(), sequence(t, msgs[len(msgs)-1]); floor != want {
 		t.Errorf("the consumer is at %d, saved is up to %d", floor, want)
@@ -171,7 +171,7 @@ func TestCatchUpIsSettledWhenItsSaverEnds(t *testing.T) {
 func TestCatchUpEndsWhenTheConsumerIsPaused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
-	r.bus.SetSettleEvery(20 * time.Millisecond)
+	r.intake.SetSettleEvery(20 * time.Millisecond)
 	last := r.fill(3000)
 	source := r.source(events.ScopeVitals)
 	r.ack(r.catchUp(source)...)
@@ -201,8 +201,8 @@ func TestBacklogIsSavedWhereTheConsumerMustNotBeMoved(t *testing.T) {
 	r.must(r.bus.Ensure(t.Context(), seldom))
 	last := r.fill(3000)
 	own := *r
-	own.bus = connect(t, strings.Replace(r.server.URL(), "//", "//restricted:secret@", 1))
-	own.bus.SetSettleEvery(20 * time.Millisecond)
+	own.process = connect(t, strings.Replace(r.server.URL(), "//", "//restricted:secret@", 1))
+	own.intake.SetSettleEvery(20 * time.Millisecond)
 	source := own.source(events.ScopeVitals)
 
 	came := make(map[uint64]int)

@@ -1,4 +1,4 @@
-package bus
+package intake
 
 import (
 	"context"
@@ -60,6 +60,12 @@ func (d *delivery) Release() bool {
 	}
 	d.Msg = released{reply: d.Reply()}
 	return true
+}
+
+// Released reports whether Release has let go of the message's bytes.
+func (d *delivery) Released() bool {
+	_, ok := d.Msg.(released)
+	return ok
 }
 
 // settle takes the message out of the part, and tells the server before where that
