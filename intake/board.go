@@ -6,7 +6,7 @@ type board struct {
 	next  uint64 // the first message that is not known to be saved
 	saved uint64 // sequence in the stream: all before and at it is saved
 	after bitmap
-	ends  map[uint64]uint64 // where parts end, beyond next: in the consumer, and in the stream
+	ends  map[uint64]uint64 // where batches end, beyond next: in the consumer, and in the stream
 }
 
 func newBoard(begun uint64) *board {

@@ -9,7 +9,7 @@ import (
 
 // Whatever savers tell, in whatever order and however often: the board is at the first
 // message that nobody has saved, and the consumer may be moved to the last end of a
-// part before it.
+// batch before it.
 func TestBoardIsAtTheFirstUnsavedMessage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const begun = 1000

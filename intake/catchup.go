@@ -25,14 +25,14 @@ type catchUp struct {
 	connects uint64             // how often the connection had been made again
 	begun    uint64             // sequence in the stream after which the reader begins
 
-	reader  jetstream.Consumer
-	last    uint64          // consumer sequence of the newest message that was handed out
-	ahead   []jetstream.Msg // what the reading had brought when it ended
-	drained bool            // it has ended, and nothing more comes
+	reader     jetstream.Consumer
+	last       uint64          // consumer sequence of the newest message that was handed out
+	prefetched []jetstream.Msg // what the reading had brought when it ended
+	drained    bool            // it has ended, and nothing more comes
 
 	mu      sync.Mutex
 	reading *reading // it changes under mu, by who fetches
-	parts   []*part  // handed out, and in no report yet
+	batches []*batch // handed out, and in no report yet
 	ended   bool     // nothing more is handed out
 	all     bool     // because this saver has got all that it should have
 	back    bool     // something was given back
@@ -42,7 +42,7 @@ type catchUp struct {
 
 	enough  chan struct{} // closed when another saver has read the last of the backlog
 	stop    func()        // closes it
-	changed chan struct{} // has a value when a part is over, or nothing more comes
+	changed chan struct{} // has a value when a batch is over, or nothing more comes
 	done    chan struct{} // closed when nothing is left to be done, or it makes no sense any more
 	early   error         // why it makes no sense any more, for those who have seen done
 }
@@ -106,10 +106,10 @@ func (c *catchUp) receive(ctx context.Context, limit int) (msgs []jetstream.Msg,
 			c.drain()
 		default:
 		}
-		if n := min(limit, len(c.ahead)); n > 0 {
-			msgs = c.handOut(c.ahead[:n])
-			clear(c.ahead[:n]) // only what was handed out holds them
-			c.ahead = c.ahead[n:]
+		if n := min(limit, len(c.prefetched)); n > 0 {
+			msgs = c.handOut(c.prefetched[:n])
+			clear(c.prefetched[:n]) // only what was handed out holds them
+			c.prefetched = c.prefetched[n:]
 			return msgs, false
 		}
 		if c.drained {
@@ -175,7 +175,7 @@ func (c *catchUp) readAgain(limit int) error {
 func (c *catchUp) drain() {
 	if !c.drained {
 		c.drained = true
-		c.reading.drain(func(msg jetstream.Msg) { c.ahead = append(c.ahead, msg) }, never)
+		c.reading.drain(func(msg jetstream.Msg) { c.prefetched = append(c.prefetched, msg) }, never)
 	}
 }
 
@@ -191,13 +191,13 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 		return nil
 	}
 	c.last = last.Sequence.Consumer
-	p := &part{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.wake, saved: c.in.bus.TellSaved}
-	if err := p.spans(msgs, first, contiguous); err != nil {
+	b := &batch{last: last.Sequence.Stream, consumer: c.last, since: first.Timestamp, over: c.wake, saved: c.in.bus.TellSaved}
+	if err := b.spans(msgs, first, contiguous); err != nil {
 		return nil
 	}
-	out := p.handOut(msgs)
+	out := b.handOut(msgs)
 	c.mu.Lock()
-	c.parts = append(c.parts, p)
+	c.batches = append(c.batches, b)
 	c.mu.Unlock()
 	if last.NumPending == 0 {
 		c.end(true)
@@ -205,15 +205,15 @@ func (c *catchUp) handOut(msgs []jetstream.Msg) []jetstream.Msg {
 	return out
 }
 
-// spans notes which messages of the reader the part has.
-func (p *part) spans(msgs []jetstream.Msg, first *jetstream.MsgMetadata, contiguous bool) error {
+// spans notes which messages of the reader the batch has.
+func (b *batch) spans(msgs []jetstream.Msg, first *jetstream.MsgMetadata, contiguous bool) error {
 	if contiguous {
-		return p.of.add(first.Sequence.Consumer, p.consumer)
+		return b.of.add(first.Sequence.Consumer, b.consumer)
 	}
 	for _, msg := range msgs {
 		meta, err := msg.Metadata()
 		if err == nil {
-			err = p.of.add(meta.Sequence.Consumer, meta.Sequence.Consumer)
+			err = b.of.add(meta.Sequence.Consumer, meta.Sequence.Consumer)
 		}
 		if err != nil {
 			return err
@@ -247,7 +247,7 @@ func (c *catchUp) end(all bool) {
 	c.wake()
 }
 
-// wake has the parts looked at.
+// wake has the batches looked at.
 func (c *catchUp) wake() {
 	select {
 	case c.changed <- struct{}{}:
@@ -255,26 +255,26 @@ func (c *catchUp) wake() {
 	}
 }
 
-// takeReport reports on the parts that are over, each once.
+// takeReport reports on the batches that are over, each once.
 func (c *catchUp) takeReport() (*report, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := &report{ends: make(map[uint64]uint64)}
-	var left []*part
-	for _, p := range c.parts {
+	var left []*batch
+	for _, b := range c.batches {
 		switch {
-		case p.back.Load(): // whatever else of it is in hand, which may be for long
+		case b.back.Load(): // whatever else of it is in hand, which may be for long
 			r.lost, c.back = true, true
-		case p.left.Load() > 0:
-			left = append(left, p)
+		case b.left.Load() > 0:
+			left = append(left, b)
 		default:
-			if err := r.saved.take(&p.of); err != nil {
+			if err := r.saved.take(&b.of); err != nil {
 				return nil, err
 			}
-			r.ends[p.consumer] = p.last
+			r.ends[b.consumer] = b.last
 		}
 	}
-	c.parts = left
+	c.batches = left
 	r.ended, r.over = c.ended, c.ended && len(left) == 0
 	r.lost = r.lost || c.ended && !c.all
 	return r, nil
@@ -309,7 +309,7 @@ func (in *Intake) deleteReader(reader jetstream.Consumer) {
 type holding struct {
 	pending int
 	last    uint64
-	hand    *part // those that are handed out
+	unacked *batch // those that are handed out
 }
 
 // join takes part in the catch-up of a consumer that another saver leads, or begins

@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A part is what was handed out together: it knows how much of it is still in
+// A batch is what was handed out together: it knows how much of it is still in
 // hand.
-type part struct {
+type batch struct {
 	last  uint64       // the sequence of its last message, in the stream
 	acked bool         // the server waits to hear of each message
 	nc    *nats.Conn   // by which it hears of them
@@ -25,22 +25,22 @@ type part struct {
 	saved    func(header nats.Header) // called for each event that is saved
 }
 
-// handOut adds messages to the part.
-func (p *part) handOut(msgs []jetstream.Msg) []jetstream.Msg {
-	p.left.Add(int64(len(msgs)))
+// handOut adds messages to the batch.
+func (b *batch) handOut(msgs []jetstream.Msg) []jetstream.Msg {
+	b.left.Add(int64(len(msgs)))
 	all := make([]delivery, len(msgs)) // one allocation for all
 	out := make([]jetstream.Msg, len(msgs))
 	for i, msg := range msgs {
-		all[i].Msg, all[i].part, all[i].header = msg, p, msg.Headers()
+		all[i].Msg, all[i].batch, all[i].header = msg, b, msg.Headers()
 		out[i] = &all[i]
 	}
 	return out
 }
 
-// A delivery is a message of a part. It is settled once, by what comes first.
+// A delivery is a message of a batch. It is settled once, by what comes first.
 type delivery struct {
 	jetstream.Msg
-	part   *part
+	batch  *batch
 	header nats.Header // looked up while the message is in the caches
 	over   atomic.Bool
 }
@@ -48,14 +48,14 @@ type delivery struct {
 // StoredSince returns a time before which the message was not stored, by the server's
 // clock, and zero where only its metadata tell: to read these takes a twentieth of a
 // saver's time.
-func (d *delivery) StoredSince() time.Time { return d.part.since }
+func (d *delivery) StoredSince() time.Time { return d.batch.since }
 
 // Release lets go of the message's bytes, which are two thirds of what a saver holds of
 // an event that it has decoded, and reports whether it has. What settles the message, and
 // its Metadata, work as before; Bury reads it from the stream. A message that the server
 // waits for keeps its bytes: they are as large as what settles it.
 func (d *delivery) Release() bool {
-	if d.part.acked {
+	if d.batch.acked {
 		return false
 	}
 	d.Msg = released{reply: d.Reply()}
@@ -68,7 +68,7 @@ func (d *delivery) Released() bool {
 	return ok
 }
 
-// settle takes the message out of the part, and tells the server before where that
+// settle takes the message out of the batch, and tells the server before where that
 // waits for it: who sees that nothing is in hand may count on every ack being on
 // its way.
 func (d *delivery) settle(back bool, tell func() error) error {
@@ -76,14 +76,14 @@ func (d *delivery) settle(back bool, tell func() error) error {
 		return jetstream.ErrMsgAlreadyAckd
 	}
 	var err error
-	if d.part.acked {
+	if d.batch.acked {
 		err = tell()
 	}
 	if back {
-		d.part.back.Store(true)
+		d.batch.back.Store(true)
 	}
-	if (d.part.left.Add(-1) == 0 || back) && d.part.over != nil {
-		d.part.over()
+	if (d.batch.left.Add(-1) == 0 || back) && d.batch.over != nil {
+		d.batch.over()
 	}
 	return err
 }
@@ -97,7 +97,7 @@ func (d *delivery) DoubleAck(ctx context.Context) error {
 
 func (d *delivery) save(tell func() error) error {
 	err := d.settle(false, tell)
-	d.part.saved(d.header)
+	d.batch.saved(d.header)
 	return err
 }
 
@@ -117,7 +117,7 @@ func (d *delivery) InProgress() error {
 	switch {
 	case d.over.Load():
 		return jetstream.ErrMsgAlreadyAckd
-	case d.part.acked:
+	case d.batch.acked:
 		return d.Msg.InProgress()
 	default:
 		return nil // nobody waits for it

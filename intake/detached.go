@@ -13,14 +13,14 @@ import (
 // client's messages (nats.go 1.55) lead from each to what came behind it: whoever holds
 // one holds the bytes of all those.
 func (d *delivery) Detached() jetstream.Msg {
-	if !d.part.acked {
+	if !d.batch.acked {
 		return d
 	}
 	own := detached{
-		released: released{reply: d.Reply()}, nc: d.part.nc,
+		released: released{reply: d.Reply()}, nc: d.batch.nc,
 		subject: d.Subject(), header: d.header, body: d.Data(),
 	}
-	return &delivery{Msg: own, part: d.part, header: d.header}
+	return &delivery{Msg: own, batch: d.batch, header: d.header}
 }
 
 // A detached message has what the client's has, and settles as that does.

@@ -38,17 +38,17 @@ func (in *Intake) SetSilentAfter(d time.Duration) { in.silentAfter = d }
 
 // CatchesUp reports whether the source reads a backlog without acks, and has handed
 // out all that it had read before.
-func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.ahead) == 0 }
+func (s *Source) CatchesUp() bool { return s.catchUp != nil && len(s.prefetched) == 0 }
 
 // Pause is how long no catch-up begins after the last.
 func (s *Source) Pause() time.Duration { return s.retry.pause }
 
 // ReadsAhead reports whether the source will read a backlog without acks, and has yet
 // to hand out what it has read before.
-func (s *Source) ReadsAhead() bool { return len(s.ahead) > 0 }
+func (s *Source) ReadsAhead() bool { return len(s.prefetched) > 0 }
 
 // Ahead is what the source has read before a catch-up, and not handed out.
-func (s *Source) Ahead() []jetstream.Msg { return s.ahead }
+func (s *Source) Ahead() []jetstream.Msg { return s.prefetched }
 
 // Lose loses the next message of a backlog on its way.
 func (s *Source) Lose() {

@@ -24,7 +24,7 @@ type lead struct {
 	board   *board
 	helpers map[string]*helper
 
-	before    *part     // what this saver has got from the consumer
+	before    *batch    // what this saver has got from the consumer
 	settled   uint64    // the consumer is here
 	strangers int       // so often in a row somebody else had drawn from it
 	overSince time.Time // when this saver had nothing to do any more, or zero
@@ -104,7 +104,7 @@ func (in *Intake) beginCatchUp(ctx context.Context, of jetstream.Consumer, mine 
 	}
 	c := in.newCatchUp(of)
 	c.begun = beginsAfter(info, mine)
-	c.lead = &lead{before: mine.hand, settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
+	c.lead = &lead{before: mine.unacked, settled: c.begun, board: newBoard(c.begun), helpers: make(map[string]*helper)}
 	name := bus.ReaderPrefix(of.CachedInfo().Name) + rand.Text()[:readerName]
 	// Whoever finds the reader finds somebody who listens.
 	if err = c.listen(name); err == nil {

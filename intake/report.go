@@ -12,7 +12,7 @@ import (
 type report struct {
 	saver string
 	saved bitmap
-	ends  map[uint64]uint64 // of the parts that are saved, in the consumer and in the stream
+	ends  map[uint64]uint64 // of the batches that are saved, in the consumer and in the stream
 	// ended: the saver reads no more; over: and has nothing in hand any more; lost:
 	// some of what it had will never be saved by it.
 	ended, over, lost bool

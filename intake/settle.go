@@ -80,14 +80,14 @@ func (c *catchUp) settleAll() error {
 func (c *catchUp) isIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended && !slices.ContainsFunc(c.parts, func(p *part) bool { return p.left.Load() > 0 })
+	return c.ended && !slices.ContainsFunc(c.batches, func(b *batch) bool { return b.left.Load() > 0 })
 }
 
 // isGivenBack reports whether something was given back.
 func (c *catchUp) isGivenBack() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.parts, func(p *part) bool { return p.back.Load() })
+	return slices.ContainsFunc(c.batches, func(b *batch) bool { return b.back.Load() })
 }
 
 // settle moves the consumer beyond what is saved.

@@ -15,17 +15,17 @@ import (
 // Source hands out the events of one scope that nobody has saved yet. It is for
 // one goroutine.
 type Source struct {
-	in       *Intake
-	consumer jetstream.Consumer
-	scope    events.Scope
-	reading  *reading        // nil before the first Fetch, and after one that was given up
-	behind   bool            // more was waiting when the last message was handed out
-	last     uint64          // the consumer sequence of that message
-	doubt    bool            // since then, the server seemed to know of no request
-	ahead    []jetstream.Msg // what was read ahead of a catch-up, to be handed out before
-	hand     part            // what is handed out and has to be acknowledged
-	catchUp  *catchUp        // nil while events are acknowledged one by one
-	retry    retrySchedule   // of a catch-up
+	in         *Intake
+	consumer   jetstream.Consumer
+	scope      events.Scope
+	reading    *reading        // nil before the first Fetch, and after one that was given up
+	behind     bool            // more was waiting when the last message was handed out
+	last       uint64          // the consumer sequence of that message
+	doubt      bool            // since then, the server seemed to know of no request
+	prefetched []jetstream.Msg // what was read ahead of a catch-up, to be handed out before
+	unacked    batch           // what is handed out and has to be acknowledged
+	catchUp    *catchUp        // nil while events are acknowledged one by one
+	retry      retrySchedule   // of a catch-up
 
 	// AckEach has each event acknowledged, however many are waiting.
 	AckEach bool
@@ -41,7 +41,7 @@ func (in *Intake) Source(ctx context.Context, scope events.Scope) (*Source, erro
 }
 
 func (in *Intake) source(consumer jetstream.Consumer, scope events.Scope) *Source {
-	return &Source{in: in, consumer: consumer, scope: scope, hand: part{acked: true, nc: in.nc, saved: in.bus.TellSaved}}
+	return &Source{in: in, consumer: consumer, scope: scope, unacked: batch{acked: true, nc: in.nc, saved: in.bus.TellSaved}}
 }
 
 // Fetch returns what has come, at most limit messages, and fewer where they are large
@@ -71,7 +71,7 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 	if len(msgs) == 0 {
 		return nil, err
 	}
-	out := s.hand.handOut(msgs)
+	out := s.unacked.handOut(msgs)
 	_, last, err := ends(msgs)
 	if err != nil {
 		return out, nil // the caller finds out
@@ -87,18 +87,18 @@ func (s *Source) Fetch(ctx context.Context, limit int) ([]jetstream.Msg, error) 
 // ctx is done.
 func (s *Source) handOutAhead(ctx context.Context, limit int) []jetstream.Msg {
 	if ctx.Err() != nil {
-		for _, msg := range s.ahead {
+		for _, msg := range s.prefetched {
 			_ = msg.Nak() // if it is lost, the ack wait does the same
 		}
-		s.ahead = nil
+		s.prefetched = nil
 	}
-	n := min(limit, len(s.ahead))
+	n := min(limit, len(s.prefetched))
 	if n == 0 {
 		return nil
 	}
-	out := s.hand.handOut(s.ahead[:n])
-	clear(s.ahead[:n]) // only what was handed out holds them
-	s.ahead = s.ahead[n:]
+	out := s.unacked.handOut(s.prefetched[:n])
+	clear(s.prefetched[:n]) // only what was handed out holds them
+	s.prefetched = s.prefetched[n:]
 	return out
 }
 

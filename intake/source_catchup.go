@@ -43,7 +43,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 	if !backlog(last, limit) || !s.retry.due() {
 		return
 	}
-	if s.hand.back.Swap(false) {
+	if s.unacked.back.Swap(false) {
 		s.retry.fail() // the consumer waits for it, and could not be moved beyond
 		return
 	}
@@ -58,7 +58,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 		s.in.log.Warn("events are acknowledged one by one", "scope", s.scope, "err", s.in.bus.SuspectIfGone(err))
 		return
 	}
-	s.ahead = slices.DeleteFunc(s.ahead, func(msg jetstream.Msg) bool {
+	s.prefetched = slices.DeleteFunc(s.prefetched, func(msg jetstream.Msg) bool {
 		meta, err := msg.Metadata()
 		comes := err == nil && meta.Sequence.Stream > s.catchUp.begun
 		if comes {
@@ -70,7 +70,7 @@ func (s *Source) consider(ctx context.Context, last *jetstream.MsgMetadata, limi
 
 // holds is what the source has from its consumer, up to the last message in the stream.
 func (s *Source) holds(last *jetstream.MsgMetadata) holding {
-	return holding{last: last.Sequence.Stream, pending: int(s.hand.left.Load()) + len(s.ahead), hand: &s.hand}
+	return holding{last: last.Sequence.Stream, pending: int(s.unacked.left.Load()) + len(s.prefetched), unacked: &s.unacked}
 }
 
 // backlog reports whether enough waited when the last message was handed out.
@@ -84,7 +84,7 @@ func backlog(last *jetstream.MsgMetadata, limit int) bool {
 func (s *Source) drainAhead(ctx context.Context, last *jetstream.MsgMetadata) *jetstream.MsgMetadata {
 	newest := last.Sequence.Consumer
 	s.reading.drain(func(msg jetstream.Msg) {
-		s.ahead = append(s.ahead, msg)
+		s.prefetched = append(s.prefetched, msg)
 		if meta, err := msg.Metadata(); err == nil {
 			newest = max(newest, meta.Sequence.Consumer)
 			if meta.Sequence.Stream > last.Sequence.Stream {
