@@ -258,14 +258,6 @@ func sequence(t *testing.T, msg jetstream.Msg) uint64 {
 	return meta.Sequence.Stream
 }
 
-func sequences(t *testing.T, msgs []jetstream.Msg) (out []uint64) {
-	t.Helper()
-	for _, msg := range msgs {
-		out = append(out, sequence(t, msg))
-	}
-	return out
-}
-
 // ownMetadata drops what the server adds by itself.
 func ownMetadata(all map[string]string) map[string]string {
 	own := make(map[string]string)

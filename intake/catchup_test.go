@@ -22,14 +22,17 @@ import (
 // at is what is fetched at a time here: four times as much is a backlog.
 const at = 10
 
-// fill stores n events of the scope, and returns the sequence of the last.
+// fill stores n events of the scope, and returns the sequence of the last. They go in
+// pieces: a server that is busy takes its time, and few publishes may wait for their ack.
 func (r *rig) fill(n int) uint64 {
 	r.t.Helper()
-	batch := make([]events.StateChanged, n)
-	for i := range batch {
-		batch[i] = r.vitals(42)
+	for ; n > 0; n -= 1000 {
+		batch := make([]events.StateChanged, min(n, 1000))
+		for i := range batch {
+			batch[i] = r.vitals(42)
+		}
+		r.publish(batch...)
 	}
-	r.publish(batch...)
 	return r.stream(bus.StreamChanges).State.LastSeq
 }
 

@@ -30,14 +30,6 @@ func newClusterRig(t *testing.T) (*rig, []*stack.NATS) {
 	return r, servers
 }
 
-// fillSlowly stores so many thousand events: three servers take their time.
-func (r *rig) fillSlowly(thousands int) {
-	r.t.Helper()
-	for range thousands {
-		r.fill(1000)
-	}
-}
-
 // play keeps events waiting until it is told to stop, which waits for it.
 func (r *rig) play() (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
@@ -120,7 +112,7 @@ func (r *rig) stopLeader(servers []*stack.NATS, consumer string) {
 func TestCatchUpOutlivesTheServerOfItsReader(t *testing.T) {
 	t.Parallel()
 	r, servers := newClusterRig(t)
-	r.fillSlowly(20)
+	r.fill(20_000)
 	lists, err := r.nc.SubscribeSync("$JS.API.CONSUMER.LIST.>")
 	r.must(err)
 	endPlay := r.play()
@@ -146,7 +138,7 @@ func TestCatchUpOutlivesTheServerOfItsReader(t *testing.T) {
 func TestReaderOnAServerThatIsAwayIsPassedOver(t *testing.T) {
 	t.Parallel()
 	r, servers := newClusterRig(t)
-	r.fillSlowly(20)
+	r.fill(20_000)
 	const left = "catch-up-saver-vitals-LEFT"
 	_, err := r.js.CreateConsumer(t.Context(), bus.StreamChanges, jetstream.ConsumerConfig{
 		Name: left, FilterSubject: "sync.vitals.>", AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1,
