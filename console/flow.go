@@ -106,7 +106,7 @@ func (c *Console) sample(ctx context.Context) (*sample, error) {
 			return nil, err
 		}
 		for _, reader := range all.Consumers {
-			if strings.HasPrefix(reader, "catch-up-"+name+"-") {
+			if strings.HasPrefix(reader, bus.ReaderPrefix(name)) {
 				more, err := c.consumer(ctx, bus.StreamChanges, reader)
 				if err != nil {
 					return nil, err

@@ -346,7 +346,7 @@ func TestGivenBackOfABacklogComesAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, seldom)
 	r.intake.SetSettleEvery(20 * time.Millisecond)
-	last := r.fill(1000)
+	last := r.fill(3000) // more than may lie ready
 	source := r.source(events.ScopeVitals)
 	msgs := r.catchUp(source)
 	back := sequence(t, msgs[0])

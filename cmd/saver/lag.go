@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/savepoint-games/savepoint/bus"
@@ -97,11 +96,7 @@ func (l *lagCollector) askNATS(ctx context.Context, gauge gaugeFunc) {
 			gauge(l.dead, float64(n), string(scope))
 		}
 	}
-	js, err := jetstream.New(l.conns.bus.Conn())
-	if err != nil {
-		return
-	}
-	stream, err := js.Stream(ctx, bus.StreamChanges)
+	stream, err := l.conns.bus.JetStream().Stream(ctx, bus.StreamChanges)
 	if err != nil {
 		return
 	}
