@@ -71,7 +71,7 @@ func newProblem(err error) *Problem {
 		return conflictProblem(err)
 	case errors.Is(err, ErrUnknown):
 		return plainProblem(http.StatusNotFound, err)
-	case events.IsUnavailable(err), errors.Is(err, ErrBusy), errors.Is(err, game.ErrAhead), errors.Is(err, game.ErrUnsaved),
+	case events.IsUnavailable(err), errors.Is(err, ErrBusy), errors.Is(err, errManyJoins), errors.Is(err, game.ErrAhead), errors.Is(err, game.ErrUnsaved),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return plainProblem(http.StatusServiceUnavailable, err)
 	}
@@ -109,7 +109,7 @@ func conflictProblem(err error) *Problem {
 
 func (s *Service) problem(r *fasthttp.RequestCtx, err error) {
 	p := newProblem(err)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && !errors.Is(err, errManyJoins) { // of those there are too many to be told of each
 		s.Log.Warn("request failed", "method", string(r.Method()), "path", string(r.Path()), "status", p.Status, "err", err)
 	}
 	writeProblem(r, p)

@@ -15,6 +15,11 @@ import (
 // acknowledged becomes good again after Redis was restarted, failed over or
 // emptied. A character that nobody knows is made.
 func (s *Service) verifyCopy(ctx context.Context, char events.CharID) error {
+	end, err := s.joins.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	loaded, err := s.loadFenced(ctx, char)
 	if err != nil {
 		return err
@@ -37,6 +42,11 @@ func (s *Service) verifyLoaded(ctx context.Context, loaded *game.Loaded) error {
 // verifyKnown is verifyCopy for a reader: a character that nobody knows is not made,
 // and known is false.
 func (s *Service) verifyKnown(ctx context.Context, char events.CharID) (known bool, err error) {
+	end, err := s.joins.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer end()
 	loaded, err := s.loadFenced(ctx, char)
 	if err != nil || loaded.Verified {
 		return err == nil, err

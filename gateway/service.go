@@ -122,6 +122,7 @@ type Service struct {
 	copies     copies
 	turns      *turns
 	ties       *ties
+	joins      joins
 	noting     sync.Mutex // held while beginnings are noted
 }
 
@@ -137,6 +138,7 @@ func New(cfg Config) *Service {
 		copies:     newCopies(),
 		turns:      newTurns(cfg.ActionTimeout / 4),
 		ties:       newTies(),
+		joins:      make(joins, mostJoins),
 	}
 }
 
