@@ -7,12 +7,12 @@ import (
 
 // mostJoins is how many characters a gateway joins at once. Where thousands come at one
 // moment, as after a loss of Redis, all joins that were begun would share what the servers
-// can do, none would end within its deadline, and all would be begun again: 8,000 at once
-// took a minute for what they take three seconds for a few at a time.
+// can do, few would end within their deadline, and the others would be begun again
+// (decision 18).
 const mostJoins = 256
 
 // errManyJoins means that a join was not begun, so that others can end.
-var errManyJoins = errors.New("many characters are being loaded, nothing was changed; try again")
+var errManyJoins = errors.New("many characters are being loaded; try again")
 
 // joins bounds those under way.
 type joins chan struct{}
