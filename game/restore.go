@@ -107,7 +107,7 @@ func (r Restoration) take(s, past *State) (rows []events.RowKey) {
 		rows = append(rows, events.RowVitals)
 	}
 	if r.has(PartItems) {
-		s.Items = maps.Clone(s.Items)
+		s.Items = joinRows(nil, s.Items) // a copy
 		for id, was := range past.Items {
 			if was.Quantity != s.Items[id].Quantity {
 				s.Items[id] = was
@@ -116,7 +116,7 @@ func (r Restoration) take(s, past *State) (rows []events.RowKey) {
 		}
 	}
 	if r.has(PartScenarios) {
-		s.Scenarios = maps.Clone(s.Scenarios)
+		s.Scenarios = joinRows(nil, s.Scenarios)
 		for id, was := range past.Scenarios {
 			if was.Status == StatusActive {
 				was.Status = StatusPaused // its session is over
