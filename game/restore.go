@@ -65,6 +65,7 @@ func Restore(s *State, v events.Version, past *Past, r Restoration) (*Change, er
 	if err != nil {
 		return nil, err
 	}
+	change.sayDeltas(s)
 	if xp := past.State.Progress.XP; r.has(PartProgress) && xp != s.Progress.XP {
 		if change == nil {
 			change = restated(s, v)
@@ -90,6 +91,20 @@ func (r Restoration) check(s *State, past *Past) error {
 		return &TradedError{past.Trades}
 	}
 	return nil
+}
+
+// sayDeltas has the events of a restatement say what it changes of the items of s.
+func (c *Change) sayDeltas(s *State) {
+	if c == nil {
+		return
+	}
+	for i := range c.Events {
+		if bag, ok := c.Events[i].Data.(events.Inventory); ok {
+			for j := range bag.Items {
+				bag.Items[j].Delta = bag.Items[j].Quantity - s.Items[bag.Items[j].ItemID].Quantity
+			}
+		}
+	}
 }
 
 // partOf is the part of a row that has a past.

@@ -51,18 +51,40 @@ func pastOf(now *game.State, at events.Version, history []events.StateChanged, k
 	return l.Past(now, kept)
 }
 
-// atSomeMoment lives on after a moment, and returns what the character was then.
-func atSomeMoment(t *rapid.T) (w *world, at events.Version, then values) {
-	w = play(t, rapid.IntRange(0, 20).Draw(t, "actions before"))
-	at, then = w.state.Version, valuesOf(w.state)
-	hadVitals := w.state.Vitals != nil
-	for range rapid.IntRange(0, 20).Draw(t, "actions after") {
-		w.act(t)
+// restore ends what is open and gives the character back what it was.
+func (w *world) restore(t *rapid.T, at events.Version, history []events.StateChanged) *game.Change {
+	w.abandon(t)
+	change, err := game.Restore(w.state, w.state.Version+1, pastOf(w.state, at, history, 0), game.Restoration{})
+	if err != nil {
+		t.Fatalf("not restored: %v", err)
 	}
-	if change := game.Abandon(w.state, w.state.Version+1); change != nil {
+	if change != nil {
+		w.check(t, change, w.state.Version+1)
 		w.note(t, change)
 		w.state = apply(w.state, change)
 	}
+	return change
+}
+
+// atSomeMoment lives on after a moment, and returns what the character was then. It may be
+// restored once before, and once after.
+func atSomeMoment(t *rapid.T) (w *world, at events.Version, then values) {
+	w = newWorld()
+	live := func(when string) {
+		first := w.state.Version
+		for range rapid.IntRange(0, 20).Draw(t, "actions "+when) {
+			w.act(t)
+		}
+		if rapid.Bool().Draw(t, "restored "+when) {
+			w.restore(t, events.Version(rapid.Int64Range(int64(first), int64(w.state.Version)).Draw(t, "as at")), w.said)
+			w.act(t)
+		}
+	}
+	live("before")
+	at, then = w.state.Version, valuesOf(w.state)
+	hadVitals := w.state.Vitals != nil
+	live("after")
+	w.abandon(t)
 	if now := valuesOf(w.state); !hadVitals {
 		then.Vitals = now.Vitals // no event takes vitals away
 	}
@@ -75,24 +97,20 @@ func TestRestoredCharacterIsAsItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, at, then := atSomeMoment(t)
 		history := rapid.Permutation(append(slices.Clone(w.said), w.said...)).Draw(t, "order")
-		past := pastOf(w.state, at, history, 0)
-		change, err := game.Restore(w.state, w.state.Version+1, past, game.Restoration{})
-		if err != nil {
-			t.Fatalf("not restored: %v", err)
-		}
-		if change != nil {
-			w.check(t, change, w.state.Version+1)
-			w.note(t, change)
-			w.state = apply(w.state, change)
-		}
+		w.restore(t, at, history)
 		if diff := cmp.Diff(then, valuesOf(w.state), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("not as it was (-was +restored):\n%s", diff)
+		}
+		for id, item := range w.state.Items {
+			if item.Quantity != w.sums[id] {
+				t.Fatalf("%d of %s, the sum of all deltas is %d", item.Quantity, id, w.sums[id])
+			}
 		}
 		if diff := cmp.Diff(then, valuesOf(w.joined), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("the events tell another story (-was +events):\n%s", diff)
 		}
-		if again, err := game.Restore(w.state, w.state.Version+1, pastOf(w.state, at, w.said, 0), game.Restoration{}); again != nil || err != nil {
-			t.Fatalf("the second time it changes %+v, %v", again, err)
+		if again := w.restore(t, at, w.said); again != nil {
+			t.Fatalf("the second time it changes %+v", again)
 		}
 	})
 }
