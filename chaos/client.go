@@ -199,6 +199,9 @@ func (c *client) look(m *model) error {
 		if err != nil {
 			return err
 		}
+		if c.hasLost(m) { // while it waited for this answer
+			return c.settleTrades()
+		}
 		c.counts.looks.Add(1)
 		m.seen(time.Now(), v)
 		return nil

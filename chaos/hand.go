@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -161,6 +162,15 @@ func (c *client) settleTrades() error {
 		}
 	}
 	return nil
+}
+
+// hasLost reports whether Redis may have lost a trade of the character since its answer:
+// what a look shows then is not what it will lead to. The character is then looked at when
+// the trade was asked for again.
+func (c *client) hasLost(m *model) bool {
+	return slices.ContainsFunc(c.unsureTrades, func(h handover) bool {
+		return (h.giver == m || h.taker == m) && c.faults.lostHotSince(h.sent)
+	})
 }
 
 // resolve asks again for one trade. Where Redis lost it, the repeat may have
