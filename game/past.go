@@ -71,9 +71,9 @@ func (l *Lookback) note(key events.RowKey, b before) {
 // It is what was published by then. A change that was only ever committed in Redis, and
 // overtaken before anybody could save it, has left no event.
 func (l *Lookback) Past(now *State, kept events.Version) *Past {
+	l.past.learn(now) // a later now may have lost it
 	p := &Past{At: l.past.At, State: &State{Char: now.Char}, Trades: l.past.Trades}
 	Join(p.State, l.past.State)
-	p.learn(now)
 	changed := func(key events.RowKey, v events.Version, set func(was int64)) {
 		if v <= p.At {
 			return

@@ -48,41 +48,53 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 	case now.Version == 0:
 		return nil, ErrUnknown
 	}
-	if r.EndSessions && !r.DryRun {
-		if _, err := s.Abandon(ctx, char, s.Now().Add(events.MaxAhead)); err != nil {
-			return nil, err
-		}
-	}
 	lookback := game.NewLookback(char, events.Version(r.At.UnixMicro()))
 	if err := s.Stream.Retained(ctx, char, time.Time{}, lookback.Add); err != nil {
 		return nil, err
+	}
+	plan := func(state *game.State, v events.Version) (*game.Change, error) {
+		return game.Restore(state, v, lookback.Past(state, r.Kept), r.Restoration)
+	}
+	// What will be refused must not end sessions first.
+	state := now.State
+	if r.EndSessions {
+		state.Contexts.Active = nil
+	}
+	change, err := plan(&state, state.Version+1)
+	if err != nil {
+		return nil, err
+	}
+	if r.DryRun {
+		return &Restored{Rows: restoredRows(&state, change)}, nil
+	}
+	if r.EndSessions {
+		if _, err := s.Abandon(ctx, char, s.Now().Add(events.MaxAhead)); err != nil {
+			return nil, err
+		}
 	}
 	out := new(Restored)
 	answer, err := s.act(ctx, action{
 		char: char, opts: Options{Durability: DurabilityCold}, load: s.loader(char, game.Everything),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
-			state := l.State
-			if r.EndSessions && r.DryRun {
-				state.Contexts.Active = nil
-			}
-			change, err := game.Restore(&state, v, lookback.Past(&state, r.Kept), r.Restoration)
-			if err != nil || change == nil {
-				return nil, nil, err
-			}
-			out.Rows = restoredRows(&state, change)
-			if r.DryRun {
-				return nil, nil, nil
-			}
-			return change, &Answer{}, nil
+			change, err := plan(&l.State, v)
+			out.Rows = restoredRows(&l.State, change)
+			return change, &Answer{}, err
 		},
 	})
-	if answer != nil {
+	if err != nil {
+		return nil, err
+	}
+	if len(out.Rows) > 0 {
 		out.Version, out.Durability = answer.Version, answer.Durability
 	}
-	return out, err
+	return out, nil
 }
 
+// restoredRows are those that a change, nil for none, gives back.
 func restoredRows(now *game.State, c *game.Change) (rows []RestoredRow) {
+	if c == nil {
+		return nil
+	}
 	then := &game.State{Vitals: c.Vitals, Items: c.Items, Scenarios: c.Scenarios}
 	if c.Progress != nil {
 		then.Progress = *c.Progress

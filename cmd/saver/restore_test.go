@@ -104,8 +104,10 @@ func TestRestoreIsRefused(t *testing.T) {
 		}
 	}
 	refused(restoreCmd{Char: 1, At: at}, "--end-sessions")
-	refused(restoreCmd{Char: 1, At: at, EndSessions: true, DryRun: true}, "scenario:mill")
-	refused(restoreCmd{Char: 1, At: at, EndSessions: true, DryRun: true, AssumeNew: true}, "--despite-trades")
+	for _, dry := range []bool{true, false} {
+		refused(restoreCmd{Char: 1, At: at, EndSessions: true, DryRun: dry}, "scenario:mill")
+		refused(restoreCmd{Char: 1, At: at, EndSessions: true, DryRun: dry, AssumeNew: true}, "--despite-trades")
+	}
 	refused(restoreCmd{Char: 1, At: time.Now().Add(time.Hour)}, "--at")
 	if _, err := r.restore(restoreCmd{Char: 99, At: at}); !errors.Is(err, gateway.ErrUnknown) {
 		t.Errorf("somebody unknown: %v", err)
