@@ -30,6 +30,7 @@ bench-quick: bin ## the same with smaller numbers, in less than two minutes
 
 check: ## what a change must pass beside the tests: format, lint, generated files
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@! git grep -nE '^(<{7}|>{7}) ' || { echo 'marks of a merge'; exit 1; }
 	go vet ./...
 	$(TOOL) staticcheck ./...
 	$(TOOL) sqlc diff -f sql/sqlc.yaml
