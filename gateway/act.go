@@ -82,7 +82,7 @@ var ErrBusy = errors.New("character is too busy and was not changed; try again")
 func (s *Service) act(ctx context.Context, a action) (*Answer, error) {
 	// A client that hangs up does not stop its action half way: what is
 	// committed is also published. Each step has its own deadline.
-	ctx = context.WithoutCancel(ctx)
+	ctx = uncancelled(ctx)
 	change, answer, err := s.commitOnce(ctx, a)
 	switch {
 	case err != nil:

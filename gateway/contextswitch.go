@@ -22,7 +22,7 @@ func (s *Service) Enter(ctx context.Context, char events.CharID, in game.Entry, 
 	fought := false
 	if in.Context == game.ContextCombat && opts.Key != "" {
 		var err error
-		if fought, err = s.isFought(context.WithoutCancel(ctx), char, in.SessionID, opts.Key); err != nil {
+		if fought, err = s.isFought(uncancelled(ctx), char, in.SessionID, opts.Key); err != nil {
 			return nil, err
 		}
 	}

@@ -22,8 +22,8 @@ type deadline struct {
 }
 
 // within returns a context that ends when ctx does or when the timeout is over, up to a
-// sixteenth of it late. The caller calls cancel when done with it. It has the values of
-// ctx only if ctx can end.
+// sixteenth of it late, and has the values of ctx. The caller calls cancel when done with
+// it.
 func (d *deadlines) within(ctx context.Context) (_ context.Context, cancel context.CancelFunc) {
 	if ctx.Done() != nil {
 		return context.WithTimeout(ctx, d.timeout)
@@ -35,5 +35,25 @@ func (d *deadlines) within(ctx context.Context) (_ context.Context, cancel conte
 		last.ctx, last.cancel = context.WithDeadline(context.Background(), last.while.Add(d.timeout))
 		d.last.Store(last)
 	}
-	return last.ctx, func() {}
+	if ctx == context.Background() { // has no values
+		return last.ctx, func() {}
+	}
+	return valued{last.ctx, ctx}, func() {}
 }
+
+// uncancelled returns ctx without its end.
+func uncancelled(ctx context.Context) context.Context {
+	if ctx.Done() == nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
+// valued is a context that has the values of another one.
+type valued struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements context.Context.
+func (v valued) Value(key any) any { return v.values.Value(key) }

@@ -37,10 +37,22 @@ func TestDeadlineEndsWithItsCaller(t *testing.T) {
 	<-ctx.Done()
 }
 
+func TestDeadlineHasTheValuesOfItsCaller(t *testing.T) {
+	type key struct{}
+	d := &deadlines{timeout: time.Minute}
+	for _, caller := range []context.Context{t.Context(), context.WithoutCancel(t.Context())} {
+		ctx, cancel := d.within(context.WithValue(caller, key{}, "mine"))
+		defer cancel()
+		if got := ctx.Value(key{}); got != "mine" {
+			t.Errorf("%v", got)
+		}
+	}
+}
+
 // At the same moment all share one.
 func TestDeadlinesCostNothing(t *testing.T) {
 	d := &deadlines{timeout: time.Hour}
-	ctx := context.WithoutCancel(t.Context())
+	ctx := context.Background()
 	allocs := testing.AllocsPerRun(1000, func() {
 		_, cancel := d.within(ctx)
 		cancel()

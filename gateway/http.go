@@ -20,21 +20,22 @@ func (s *Service) Handler() fasthttp.RequestHandler {
 	r.NotFound = unknown(fasthttp.StatusNotFound)
 	r.MethodNotAllowed = unknown(fasthttp.StatusMethodNotAllowed)
 
+	on := func(method, path string, handle handler) { r.Handle(method, path, s.route(path, handle)) }
 	const character = "/v1/characters/{char_id}"
-	r.PUT(character+"/vitals", s.route(s.putVitals))
-	r.POST(character+"/inventory", s.route(s.postInventory))
-	r.POST(character+"/contexts/{context}", s.route(s.postContext))
-	r.PATCH(character+"/contexts/{context}", s.route(s.patchContext))
-	r.POST(character+"/contexts/{context}/finish", s.route(s.finishContext))
-	r.POST(character+"/sync/{scope}", s.route(s.postSync))
-	r.POST("/v1/transfers", s.route(s.postTransfer))
+	on(fasthttp.MethodPut, character+"/vitals", s.putVitals)
+	on(fasthttp.MethodPost, character+"/inventory", s.postInventory)
+	on(fasthttp.MethodPost, character+"/contexts/{context}", s.postContext)
+	on(fasthttp.MethodPatch, character+"/contexts/{context}", s.patchContext)
+	on(fasthttp.MethodPost, character+"/contexts/{context}/finish", s.finishContext)
+	on(fasthttp.MethodPost, character+"/sync/{scope}", s.postSync)
+	on(fasthttp.MethodPost, "/v1/transfers", s.postTransfer)
 	for path, handle := range map[string]handler{
 		character:              s.getCharacter,
 		character + "/saved":   s.getSaved,
 		character + "/combats": s.getCombats,
 	} {
-		r.GET(path, s.route(handle))
-		r.HEAD(path, s.route(handle))
+		on(fasthttp.MethodGet, path, handle)
+		on(fasthttp.MethodHead, path, handle)
 	}
 	return r.Handler
 }
@@ -42,15 +43,21 @@ func (s *Service) Handler() fasthttp.RequestHandler {
 // A handler answers with a status and a body, or with an error.
 type handler func(context.Context, *call) (status int, body any, err error)
 
-func (s *Service) route(handle handler) fasthttp.RequestHandler {
+func (s *Service) route(path string, handle handler) fasthttp.RequestHandler {
 	return func(r *fasthttp.RequestCtx) {
+		// A caller that hangs up ends nothing: every step has its own deadline.
+		ctx := context.Background()
+		if s.Span != nil {
+			var end func()
+			ctx, end = s.Span(r, path)
+			defer end()
+		}
 		c, err := newCall(r)
 		if err != nil {
 			s.problem(r, err)
 			return
 		}
-		// A caller that hangs up ends nothing: every step has its own deadline.
-		status, body, err := handle(context.Background(), c)
+		status, body, err := handle(ctx, c)
 		if err != nil {
 			s.problem(r, c.syntaxFirst(err))
 			return

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
 
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
@@ -78,6 +79,10 @@ type Config struct {
 	Log    *slog.Logger
 	// Metrics may be nil.
 	Metrics *Metrics
+
+	// Span begins a span of a trace for a request to a route, before the request is read,
+	// and returns the context of all that it leads to, and what ends the span. nil for none.
+	Span func(r *fasthttp.RequestCtx, route string) (ctx context.Context, end func())
 
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time

@@ -20,6 +20,7 @@ import (
 	"github.com/savepoint-games/savepoint/gateway"
 	"github.com/savepoint-games/savepoint/hot"
 	"github.com/savepoint-games/savepoint/internal/program"
+	"github.com/savepoint-games/savepoint/internal/telemetry"
 )
 
 type cli struct {
@@ -32,6 +33,7 @@ type cli struct {
 type config struct {
 	program.Connections
 	program.Logging
+	program.Tracing
 	program.Streams
 	program.Publishing
 
@@ -72,6 +74,11 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 	program.TuneGC(0)
 	log := cfg.Logger(stderr)
 	hot.LogTo(log)
+	traces, err := telemetry.Start(ctx, "savepoint-gateway", cfg.Collector, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close(ctx)
 	store, err := hot.Open(cfg.RedisURL)
 	if err != nil {
 		return err
@@ -95,11 +102,11 @@ func run(ctx context.Context, cfg config, stderr io.Writer) error {
 
 	reg := program.NewMetrics()
 	metrics := gateway.NewMetrics(reg)
-	service := gateway.New(gateway.Config{
+	service := gateway.New(traces.Gateway(gateway.Config{
 		Hot: store, Stream: stream, Mirror: stream.Mirror(), Cold: saved, Log: log, Metrics: metrics,
 		PublishTimeout: cfg.PublishTimeout, ColdTimeout: cfg.ColdTimeout,
 		Now: func() time.Time { return time.Now().Add(cfg.ClockOffset) },
-	})
+	}))
 	defer service.Close()
 	checks := []program.Check{
 		{Name: "redis", Required: true, Ping: store.Ping},

@@ -32,6 +32,7 @@ type machine struct {
 	gateway string
 	nats    string
 	admin   []string // of the gateway and the savers
+	env     []string // beside what all have
 	command *exec.Cmd
 	out     *lockedBuffer
 }
@@ -54,7 +55,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func startMachine(t *testing.T) *machine {
+func startMachine(t *testing.T, env ...string) *machine {
 	t.Helper()
 	// Not t.TempDir: PostgreSQL's own user must be able to enter.
 	dir, err := os.MkdirTemp("", "sp")
@@ -65,7 +66,7 @@ func startMachine(t *testing.T) *machine {
 	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
 		t.Fatal(err)
 	}
-	m := &machine{t: t, bin: filepath.Join(dir, "bin")}
+	m := &machine{t: t, bin: filepath.Join(dir, "bin"), env: env}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", m.bin+"/", "./cmd/...")
 	build.Dir = "../.."
 	if out, err := build.CombinedOutput(); err != nil {
@@ -95,7 +96,7 @@ func (m *machine) start() {
 	port := func(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
 	m.out, m.gateway, m.nats, m.admin = &lockedBuffer{}, addrs[0], "nats://"+addrs[1], addrs[2:5]
 	m.command = exec.Command(filepath.Join(m.bin, "savepoint"), "run")
-	m.command.Env = append(os.Environ(),
+	m.command.Env = append(append(os.Environ(), m.env...),
 		"DATA_DIR="+m.dir, "NATS_CONF=../../nats.conf", "NATS_ADDR="+addrs[1], "GATEWAY_ADDR="+addrs[0],
 		"ADMIN_ADDR="+addrs[2], "SAVER_ADMIN_ADDRS="+addrs[3]+","+addrs[4],
 		"POSTGRES_PORT="+port(addrs[5]), "REDIS_PORT="+port(addrs[6]))
@@ -189,7 +190,8 @@ func (m *machine) children() map[int]string {
 // TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver is what a person does first: start everything, act, look at the
 // saved row, kill a saver, play a little, compare hot with cold, stop.
 func TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver(t *testing.T) {
-	m := startMachine(t)
+	traces := newCollector(t)
+	m := startMachine(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL, "OTEL_BSP_SCHEDULE_DELAY=50")
 	status, body, err := m.do("PUT", "/v1/characters/42/vitals?durability=cold", `{"hp":80,"energy":55,"location":{"zone":"harbor","x":1.5,"y":-2}}`)
 	if err != nil || status != 200 || !strings.Contains(body, `"durability":"cold"`) {
 		t.Fatalf("first action: %d %s %v", status, body, err)
@@ -203,6 +205,7 @@ func TestMakeRunSavesWhatIsPlayedAndRestartsAKilledSaver(t *testing.T) {
 		}
 	}
 	m.wantConsole()
+	m.wantOneTrace(traces)
 
 	killed := 0
 	for pid, name := range m.children() {

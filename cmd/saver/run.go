@@ -13,6 +13,7 @@ import (
 	"github.com/savepoint-games/savepoint/intake"
 	"github.com/savepoint-games/savepoint/internal/migrate"
 	"github.com/savepoint-games/savepoint/internal/program"
+	"github.com/savepoint-games/savepoint/internal/telemetry"
 	"github.com/savepoint-games/savepoint/savers"
 )
 
@@ -23,6 +24,7 @@ type admin struct {
 
 type runCmd struct {
 	program.Streams
+	program.Tracing
 	admin
 
 	Batch       int           `name:"batch" env:"SAVER_BATCH" default:"10000" help:"How many events of a scope one transaction saves, at most; half as many are fetched at a time."`
@@ -49,6 +51,11 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 			log.Warn("the saver competes with players for the processors", "err", err)
 		}
 	}
+	traces, err := telemetry.Start(ctx, "savepoint-saver", r.Collector, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close(ctx)
 	conns, err := open(ctx, c, "savepoint-saver", log)
 	if err != nil {
 		return err
@@ -60,7 +67,7 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out *output) error {
 		{Name: "redis", Ping: conns.hot.Ping},
 	}
 	reg := program.NewMetrics()
-	s := &saver{runCmd: r, conns: conns, registry: stateSavers(), metrics: savers.NewMetrics(reg), log: log}
+	s := &saver{runCmd: r, conns: conns, registry: stateSavers(), metrics: savers.NewMetrics(reg), traces: traces, log: log}
 	s.registry.Register(s.cleanup())
 	reg.MustRegister(newLagCollector(conns, s.registry.Scopes()))
 
@@ -86,6 +93,7 @@ type saver struct {
 	conns    *connections
 	registry *savers.Registry
 	metrics  *savers.Metrics
+	traces   *telemetry.Traces
 	log      *slog.Logger
 }
 
@@ -172,7 +180,7 @@ func (s *saver) startWorkers(ctx context.Context, group *errgroup.Group) error {
 		}
 		source.AckEach = !s.CatchUp
 		worker := &savers.Worker{
-			Saver: saver, Source: source, DB: s.conns.pool, Dead: s.conns.bus, Marks: s.conns.hot,
+			Saver: saver, Source: s.traces.Source(source, scope), DB: s.conns.pool, Dead: s.conns.bus, Marks: s.conns.hot,
 			Log: s.log, Metrics: s.metrics, BatchSize: s.Batch, Lanes: s.Lanes, AckWait: s.AckWait, Pace: pace,
 		}
 		group.Go(func() error { return worker.Run(ctx) })

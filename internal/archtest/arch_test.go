@@ -38,6 +38,7 @@ var table = map[string][]string{
 	"internal/db":              {},
 	"internal/migrate":         {"sql"},
 	"internal/program":         {"bus"},
+	"internal/telemetry":       {"events", "game", "gateway", "savers", "internal/secret"},
 	"internal/world":           {},
 	"internal/stack":           {},
 	"internal/stack/stacktest": {"internal/stack", "internal/migrate"},
@@ -59,10 +60,10 @@ var table = map[string][]string{
 	"chaos":                    {"cold", "events", "game", "hot", "verify", "internal/migrate", "internal/program", "internal/stack"},
 	"cmd/bench":                {"bench/bare", "bench/baseline", "bench/drain", "bench/fresh", "bench/growth", "bench/hotpath", "bench/load", "bench/report", "bench/rig", "bench/scale", "bench/workload", "internal/program"},
 	"cmd/chaos":                {"chaos", "internal/program"},
-	"cmd/gateway":              {"bus", "cold", "console", "gateway", "hot", "internal/program"},
+	"cmd/gateway":              {"bus", "cold", "console", "gateway", "hot", "internal/program", "internal/telemetry"},
 	"cmd/saver": {
 		"bus", "cold", "doctor", "events", "game", "gateway", "hot", "intake", "savers", "verify",
-		"internal/migrate", "internal/program", "internal/secret",
+		"internal/migrate", "internal/program", "internal/secret", "internal/telemetry",
 	},
 	"cmd/savepoint": {"internal/migrate", "internal/program", "internal/stack", "internal/world"},
 }
@@ -71,11 +72,12 @@ var table = map[string][]string{
 // driver is part of the architecture.
 var outside = map[string][]string{
 	"github.com/redis/go-redis":      {"bench/bare", "bench/rig", "chaos", "doctor", "hot", "internal/stack", "internal/stack/stacktest"},
-	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "intake", "internal/stack", "savers"},
+	"github.com/nats-io/nats.go":     {"bench/bare", "bench/baseline", "bench/fresh", "bench/live", "bench/rig", "bus", "chaos", "cmd/saver", "doctor", "intake", "internal/stack", "internal/telemetry", "savers"},
 	"github.com/nats-io/nats-server": {"internal/stack"},
 	"github.com/jackc/pgx":           {"bench/fresh", "bench/live", "bench/baseline", "bench/rig", "chaos", "cold", "doctor", "savers", "savers/savertest", "cmd/saver", "internal/db", "internal/migrate", "internal/stack", "internal/stack/stacktest"},
 	"github.com/go-faster/jx":        {"internal/strictjson", "bus", "events", "gateway"},
-	"github.com/valyala/fasthttp":    {"gateway", "cmd/gateway"},
+	"github.com/valyala/fasthttp":    {"gateway", "cmd/gateway", "internal/telemetry"},
+	"go.opentelemetry.io":            {"internal/telemetry"},
 	"github.com/fasthttp/router":     {"gateway"},
 }
 

@@ -18,6 +18,11 @@ type Connections struct {
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" default:"postgres://127.0.0.1:5432/savepoint" help:"PostgreSQL."`
 }
 
+// Tracing says who is told of traces.
+type Tracing struct {
+	Collector string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" help:"Collector of OpenTelemetry traces, OTLP over HTTP, as http://127.0.0.1:4318. Without one there are no traces."`
+}
+
 // Logging says how to log.
 type Logging struct {
 	Level  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARN or ERROR."`
