@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/savepoint-games/savepoint/events"
 )
 
@@ -58,10 +60,26 @@ func (l *Lookback) Add(e *events.StateChanged) {
 	}
 }
 
+// AddTrades takes in trades that may be in no event yet.
+func (l *Lookback) AddTrades(known map[uuid.UUID]events.Transfer) {
+	for _, t := range known {
+		l.past.learnTrade(t)
+	}
+}
+
 func (l *Lookback) note(key events.RowKey, b before) {
-	if known, ok := l.before[key]; b.version > l.past.At && (!ok || b.version < known.version) {
+	known, ok := l.before[key]
+	first := !ok || b.version < known.version || b.version == known.version && b.says
+	if b.version > l.past.At && first {
 		l.before[key] = b
 	}
+}
+
+// contradicts reports whether the first event after the moment says that a row was not
+// what it was last said to be: no event says what lies between.
+func (l *Lookback) contradicts(key events.RowKey, was int64) bool {
+	first := l.before[key]
+	return first.says && first.was != was
 }
 
 // Past is what the character was, which is now all that now says. Every event of it since
@@ -69,7 +87,8 @@ func (l *Lookback) note(key events.RowKey, b before) {
 // older event was not there.
 //
 // It is what was published by then. A change that was only ever committed in Redis, and
-// overtaken before anybody could save it, has left no event.
+// overtaken before anybody could save it, has left no event; a row is unknown where the
+// next event shows that.
 func (l *Lookback) Past(now *State, kept events.Version) *Past {
 	l.past.learn(now) // a later now may have lost it
 	p := &Past{At: l.past.At, State: &State{Char: now.Char}, Trades: l.past.Trades}
@@ -93,10 +112,14 @@ func (l *Lookback) Past(now *State, kept events.Version) *Past {
 	}
 	if p.State.Progress.Version == 0 {
 		changed(events.RowProgress, now.Progress.Version, func(was int64) { p.State.Progress.XP = was })
+	} else if kept > 0 && l.contradicts(events.RowProgress, p.State.Progress.XP) {
+		p.Unknown = append(p.Unknown, events.RowProgress)
 	}
 	for _, id := range slices.Sorted(maps.Keys(now.Items)) {
-		if _, ok := p.State.Items[id]; !ok {
+		if then, ok := p.State.Items[id]; !ok {
 			changed(events.RowItem(id), now.Items[id].Version, func(was int64) { p.State.Items[id] = Item{Quantity: was} })
+		} else if kept > 0 && l.contradicts(events.RowItem(id), then.Quantity) {
+			p.Unknown = append(p.Unknown, events.RowItem(id))
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(now.Scenarios)) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -15,9 +16,9 @@ import (
 type Restoration struct {
 	game.Restoration
 	At time.Time
-	// Kept is the version from which on the stream has every event; 0 where what it has no
-	// event of is taken for not there.
-	Kept events.Version
+	// Kept returns the version from which on the stream has every event; 0 where what it
+	// has no event of is taken for not there.
+	Kept func(ctx context.Context) (events.Version, error)
 	// EndSessions ends what is open first; a fight as abandoned.
 	EndSessions bool
 	// DryRun changes nothing.
@@ -41,26 +42,16 @@ type RestoredRow struct {
 // published like any other, at a new version. The error is ErrUnknown, or one that
 // game.Restore refuses with: nothing was restored then.
 func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration) (*Restored, error) {
-	now, err := s.load(ctx, char, game.Everything)
-	switch {
-	case err != nil:
+	past := &pastReader{s: s, Restoration: r, lookback: game.NewLookback(char, events.Version(r.At.UnixMicro()))}
+	if err := past.read(ctx, char); err != nil {
 		return nil, err
-	case now.Version == 0:
-		return nil, ErrUnknown
-	}
-	lookback := game.NewLookback(char, events.Version(r.At.UnixMicro()))
-	if err := s.Stream.Retained(ctx, char, time.Time{}, lookback.Add); err != nil {
-		return nil, err
-	}
-	plan := func(state *game.State, v events.Version) (*game.Change, error) {
-		return game.Restore(state, v, lookback.Past(state, r.Kept), r.Restoration)
 	}
 	// What will be refused must not end sessions first.
-	state := now.State
+	state := past.now.State
 	if r.EndSessions {
 		state.Contexts.Active = nil
 	}
-	change, err := plan(&state, state.Version+1)
+	change, err := past.restore(&state, state.Version+1)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +63,27 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 			return nil, err
 		}
 	}
+	for {
+		restored, err := s.restoreAs(ctx, char, past)
+		if !errors.Is(err, errReadOn) {
+			return restored, err
+		}
+		if err := past.read(ctx, char); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// restoreAs is Restore with what was read; errReadOn where that is not all.
+func (s *Service) restoreAs(ctx context.Context, char events.CharID, past *pastReader) (*Restored, error) {
 	out := new(Restored)
 	answer, err := s.act(ctx, action{
 		char: char, opts: Options{Durability: DurabilityCold}, load: s.loader(char, game.Everything),
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
-			change, err := plan(&l.State, v)
+			if past.isOutdated(l) {
+				return nil, nil, errReadOn
+			}
+			change, err := past.restore(&l.State, v)
 			out.Rows = restoredRows(&l.State, change)
 			return change, &Answer{}, err
 		},
@@ -88,6 +95,51 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 		out.Version, out.Durability = answer.Version, answer.Durability
 	}
 	return out, nil
+}
+
+// errReadOn means that the character has lived on since its events were read.
+var errReadOn = errors.New("the character has changed since its events were read")
+
+// pastReader reads what a character was.
+type pastReader struct {
+	s *Service
+	Restoration
+	lookback *game.Lookback
+	now      *game.Loaded // before the events were read
+	kept     events.Version
+	since    time.Time // when they were last read; some may have come while they were
+}
+
+// read reads the character's events, the second time those that are new. A trade that was
+// committed before is in one of them, or in the hot state that is loaded first: it stays
+// there until it is saved.
+func (p *pastReader) read(ctx context.Context, char events.CharID) (err error) {
+	begun := p.s.Now()
+	if p.now, err = p.s.load(ctx, char, game.Everything); err != nil {
+		return err
+	}
+	if p.now.Version == 0 {
+		return ErrUnknown
+	}
+	p.lookback.AddTrades(p.now.Transfers)
+	if err := p.s.Stream.Retained(ctx, char, p.since, p.lookback.Add); err != nil {
+		return err
+	}
+	p.since = begun.Add(-events.MaxAhead) // clocks differ
+	p.kept, err = p.Kept(ctx)             // last, because the stream drops events meanwhile
+	return err
+}
+
+// isOutdated reports whether the character has lived on since the events were read: it may
+// have traded items away, so that there would be more of them than before. Vitals are left
+// out, because they change all the time and go nowhere.
+func (p *pastReader) isOutdated(l *game.Loaded) bool {
+	return slices.ContainsFunc([]game.Part{game.PartProgress, game.PartItems, game.PartScenarios},
+		func(part game.Part) bool { return l.Parts[part] != p.now.Parts[part] })
+}
+
+func (p *pastReader) restore(state *game.State, v events.Version) (*game.Change, error) {
+	return game.Restore(state, v, p.lookback.Past(state, p.kept), p.Restoration.Restoration)
 }
 
 // restoredRows are those that a change, nil for none, gives back.

@@ -148,9 +148,11 @@ func (s *system) close() {
 	_ = s.hot.Close()
 }
 
-func (s *system) service() *gateway.Service {
+func (s *system) service() *gateway.Service { return s.serviceOn(s.stream) }
+
+func (s *system) serviceOn(stream gateway.Stream) *gateway.Service {
 	return gateway.New(gateway.Config{
-		Hot: s.hot, Stream: s.stream, Mirror: s.bus.Mirror(), Cold: s.cold, Log: quiet,
+		Hot: s.hot, Stream: stream, Mirror: s.bus.Mirror(), Cold: s.cold, Log: quiet,
 		// The machine may be slow; these tests are not about deadlines.
 		PublishTimeout: 5 * time.Second, ActionTimeout: 20 * time.Second, ColdTimeout: 20 * time.Second,
 		PublishBy: 20 * time.Second, Fence: time.Millisecond,

@@ -31,18 +31,18 @@ func (r restoreCmd) Run(ctx context.Context, c *cli, out *output) error {
 	return connected(ctx, c, out, func(ctx context.Context, conns *connections) error {
 		ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
 		defer cancel()
-		kept, err := conns.bus.KeptSince(ctx)
-		if err != nil {
-			return err
-		}
-		if r.AssumeNew {
-			kept = 0
+		var kept events.Version
+		keptSince := func(ctx context.Context) (_ events.Version, err error) {
+			if !r.AssumeNew {
+				kept, err = conns.bus.KeptSince(ctx)
+			}
+			return kept, err
 		}
 		service := conns.service(events.CauseRestore, c.Logger(out.Err))
 		defer service.Close()
 		restored, err := service.Restore(ctx, r.Char.id(), gateway.Restoration{
 			Restoration: game.Restoration{Parts: r.Only, DespiteTrades: r.DespiteTrades},
-			At:          r.At, Kept: kept, EndSessions: r.EndSessions, DryRun: r.DryRun,
+			At:          r.At, Kept: keptSince, EndSessions: r.EndSessions, DryRun: r.DryRun,
 		})
 		if err != nil {
 			return r.explain(err, kept)
