@@ -72,11 +72,15 @@ func (b *Bus) KeptSince(ctx context.Context) (events.Version, error) {
 		return 0, fmt.Errorf("since when the stream keeps all: %w", err)
 	}
 	info := stream.CachedInfo()
-	if info.State.FirstSeq <= 1 {
+	oldest := info.State.FirstTime
+	switch {
+	case info.State.FirstSeq <= 1:
 		return events.Version(info.Created.UnixMicro()), nil
+	case info.State.Msgs == 0:
+		oldest = info.State.LastTime // of those that are gone
 	}
 	// A gateway's clock may have been ahead of the server's.
-	return events.Version(info.State.FirstTime.Add(events.MaxAhead).UnixMicro()), nil
+	return events.Version(oldest.Add(events.MaxAhead).UnixMicro()), nil
 }
 
 // Settled returns the newest sequence of the stream of changes, and the one up to

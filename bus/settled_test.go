@@ -62,3 +62,17 @@ func TestFloorCountsTheSaversOfEveryBuild(t *testing.T) {
 		t.Errorf("%d dropped (%v), want 2", dropped, err)
 	}
 }
+
+// A stream that has dropped everything keeps nothing of the time before.
+func TestEmptiedStreamKeepsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, seldom)
+	e := r.vitals(42)
+	r.publish(e)
+	stream, err := r.js.Stream(t.Context(), bus.StreamChanges)
+	r.must(err)
+	r.must(stream.Purge(t.Context()))
+	if kept, err := r.bus.KeptSince(t.Context()); err != nil || kept <= e.Version {
+		t.Errorf("all is kept since %v, %v", kept.Time(), err)
+	}
+}

@@ -34,11 +34,8 @@ var ErrInContext = errors.New("character is in a context")
 type TradedError struct{ Trades []events.Transfer }
 
 func (e *TradedError) Error() string {
-	ids := make([]string, len(e.Trades))
-	for i, t := range e.Trades {
-		ids[i] = fmt.Sprintf("%s from %d to %d", t.ID, t.From, t.To)
-	}
-	return "items were traded since, and the others keep what they got: " + strings.Join(ids, ", ")
+	say := func(t events.Transfer) string { return fmt.Sprintf("%s from %d to %d", t.ID, t.From, t.To) }
+	return "items were traded since, and the others keep what they got: " + some(e.Trades, say)
 }
 
 func (e *TradedError) Unwrap() error { return ErrConflict }
@@ -47,10 +44,25 @@ func (e *TradedError) Unwrap() error { return ErrConflict }
 type UnknownPastError struct{ Rows []events.RowKey }
 
 func (e *UnknownPastError) Error() string {
-	return fmt.Sprintf("these rows have changed since, and no event says what they were: %s", e.Rows)
+	say := func(key events.RowKey) string { return string(key) }
+	return "these rows have changed since, and no event says what they were: " + some(e.Rows, say)
 }
 
 func (e *UnknownPastError) Unwrap() error { return ErrConflict }
+
+// some says a few of many.
+func some[T any](all []T, say func(T) string) string {
+	const few = 10
+	var said []string
+	for _, one := range all[:min(few, len(all))] {
+		said = append(said, say(one))
+	}
+	text := strings.Join(said, ", ")
+	if more := len(all) - few; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
 
 // Restore gives a character the values back that it had, at a new version; nil where it
 // has them. Fights stay in its history, and one more line there says that the

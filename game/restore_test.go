@@ -3,6 +3,7 @@ package game_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -218,5 +219,19 @@ func TestRestoreHearsAChangeThatWasDispatchedFirst(t *testing.T) {
 
 	if past := pastOf(now, 15, append(dispatched, change), 1); past.State.Items["gem"].Quantity != 3 {
 		t.Errorf("unknown are %v, of %+v", past.Unknown, past.State)
+	}
+}
+
+// Who has traded all week reads an answer, not a list.
+func TestRefusedRestoreNamesAFew(t *testing.T) {
+	t.Parallel()
+	trades := make([]events.Transfer, 500)
+	err := &game.TradedError{Trades: trades}
+	if text := err.Error(); len(text) > 1000 || !strings.Contains(text, " and 490 more") {
+		t.Error(text)
+	}
+	rows := &game.UnknownPastError{Rows: []events.RowKey{events.RowVitals, events.RowItem("gem")}}
+	if text := rows.Error(); !strings.HasSuffix(text, ": vitals, item:gem") {
+		t.Error(text)
 	}
 }

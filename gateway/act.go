@@ -239,11 +239,7 @@ func (s *Service) commitUnverified(ctx context.Context, a action, change *game.C
 	}
 	joining, cancel := leavingHalf(ctx)
 	defer cancel()
-	end, err := s.joins.begin(joining)
-	if err == nil {
-		err = s.verifyLoaded(joining, loaded)
-		end()
-	}
+	err = s.verifyInTurn(joining, loaded)
 	if events.IsUnavailable(err, events.NATS, events.PostgreSQL) || errors.Is(err, errManyJoins) {
 		// A version that the copy has lost may be above this one, as clocks differ.
 		asking, cancel := leavingHalf(ctx)

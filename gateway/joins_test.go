@@ -100,3 +100,39 @@ func TestBlindWriteIsTakenWhileAllJoinsHang(t *testing.T) {
 	giveUp()
 	group.Wait()
 }
+
+// panickyHot has a bug in what a join commits, until it is mended.
+type panickyHot struct {
+	gateway.Hot
+	mended atomic.Bool
+}
+
+func (h *panickyHot) CommitJoin(ctx context.Context, loaded, joined *game.State, with game.Joining) error {
+	if !h.mended.Load() {
+		panic("a bug")
+	}
+	return h.Hot.CommitJoin(ctx, loaded, joined, with)
+}
+
+// A bug that costs requests keeps nobody else out, however many it costs.
+func TestJoinThatPanicsGivesItsPlaceBack(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	buggy := &panickyHot{Hot: s.hot}
+	at := gateway.New(gateway.Config{
+		Hot: buggy, Stream: s.stream, Mirror: s.bus.Mirror(), Cold: s.cold, Log: quiet, Fence: time.Millisecond,
+	})
+	t.Cleanup(at.Close)
+	vitals := events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}}
+	for char := events.CharID(1); char <= most; char++ {
+		func() {
+			defer func() { _ = recover() }()
+			_, err := at.SetVitals(t.Context(), char, vitals, gateway.Options{})
+			t.Errorf("character %d: %v", char, err)
+		}()
+	}
+	buggy.mended.Store(true)
+	if _, err := at.ChangeItems(t.Context(), 1000, []game.ItemDelta{{ItemID: "potion", Delta: 1}}, gateway.Options{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -27,6 +27,16 @@ func (s *Service) verifyCopy(ctx context.Context, char events.CharID) error {
 	return s.verifyLoaded(ctx, loaded)
 }
 
+// verifyInTurn is verifyLoaded when its turn has come.
+func (s *Service) verifyInTurn(ctx context.Context, loaded *game.Loaded) error {
+	end, err := s.joins.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return s.verifyLoaded(ctx, loaded)
+}
+
 // verifyLoaded is verifyCopy of a copy that loadFenced returned.
 func (s *Service) verifyLoaded(ctx context.Context, loaded *game.Loaded) error {
 	if loaded.Verified {

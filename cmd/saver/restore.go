@@ -17,7 +17,7 @@ type restoreCmd struct {
 	Only          []game.Part `enum:"vitals,progress,items,scenarios" help:"Only these: vitals, progress, items, scenarios. Without it, all."`
 	EndSessions   bool        `help:"End what the character is doing first, a fight as abandoned. Without it, a character that is in a context is left alone."`
 	DespiteTrades bool        `help:"Restore items although some were traded since: the others keep what they got, so there is more of it than before."`
-	AssumeNew     bool        `help:"Take for not there what the stream has no older event of. Without it, a row that nobody knows the past of is refused."`
+	AssumeNew     bool        `help:"Take for not there what the stream has no older event of, and for true the last event before, where the next one says otherwise. Without it, a row that nobody knows the past of is refused."`
 	DryRun        bool        `help:"Only show what would change."`
 }
 
@@ -62,13 +62,16 @@ func (r restoreCmd) explain(err error, kept events.Version) error {
 	_, traded := errors.AsType[*game.TradedError](err)
 	switch {
 	case unknown:
-		return fmt.Errorf("%w; the stream keeps all since %s; --only restores other rows, --assume-new takes these for not there", what, kept.Time().Format(time.RFC3339))
+		return fmt.Errorf("%w; the stream keeps all since %s; --only restores other rows, --assume-new takes these for what the last event before says, and for not there where there is none", what, kept.Time().Format(time.RFC3339))
 	case traded:
 		return fmt.Errorf("%w; --despite-trades restores them all the same, --only vitals,progress,scenarios all but items", what)
 	case errors.Is(err, game.ErrInContext):
 		return fmt.Errorf("%w; --end-sessions ends that first", what)
+	case errors.Is(err, gateway.ErrUnknown) || r.DryRun:
+		return what
 	}
-	return what
+	// A server may have done what it did not answer.
+	return fmt.Errorf("character %d may not be restored: %w; try again: what is restored stays so", r.Char, err)
 }
 
 func (r restoreCmd) print(out *output, restored *gateway.Restored) {
