@@ -17,6 +17,14 @@ var errManyJoins = errors.New("many characters are being loaded; try again")
 // joins bounds those under way.
 type joins chan struct{}
 
+// beginJoin is joins.begin, counted.
+func (s *Service) beginJoin(ctx context.Context) (end func(), err error) {
+	if end, err = s.joins.begin(ctx); err != nil {
+		s.Metrics.joinRefused()
+	}
+	return end, err
+}
+
 // begin waits for its place, in the order of the calls, for half of the time that ctx has
 // left: a join that begins has the rest. The error is errManyJoins.
 func (j joins) begin(ctx context.Context) (end func(), err error) {

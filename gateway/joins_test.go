@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/savepoint-games/savepoint/events"
 	"github.com/savepoint-games/savepoint/game"
 	"github.com/savepoint-games/savepoint/gateway"
@@ -79,8 +81,10 @@ func TestBlindWriteIsTakenWhileAllJoinsHang(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	cold := &stuckCold{Cold: s.cold, asked: make(chan struct{}, most)}
+	reg := prometheus.NewRegistry()
 	at := gateway.New(gateway.Config{
-		Hot: s.hot, Stream: s.stream, Mirror: s.bus.Mirror(), Cold: cold, Log: quiet,
+		Metrics: gateway.NewMetrics(reg),
+		Hot:     s.hot, Stream: s.stream, Mirror: s.bus.Mirror(), Cold: cold, Log: quiet,
 		Fence: time.Millisecond, ActionTimeout: 20 * time.Second,
 	})
 	t.Cleanup(at.Close)
@@ -96,6 +100,9 @@ func TestBlindWriteIsTakenWhileAllJoinsHang(t *testing.T) {
 
 	if _, err := at.SetVitals(t.Context(), 1000, events.Vitals{HP: 1, Location: events.Location{Zone: "harbor"}}, gateway.Options{}); err != nil {
 		t.Error(err)
+	}
+	if refused := counter(t, reg, "savepoint_gateway_joins_refused_total"); refused != 1 {
+		t.Errorf("%g joins are counted as refused", refused)
 	}
 	giveUp()
 	group.Wait()
@@ -135,4 +142,20 @@ func TestJoinThatPanicsGivesItsPlaceBack(t *testing.T) {
 	if _, err := at.ChangeItems(t.Context(), 1000, []game.ItemDelta{{ItemID: "potion", Delta: 1}}, gateway.Options{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// counter is what a counter without labels has counted.
+func counter(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.Metric[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }

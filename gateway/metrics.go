@@ -14,6 +14,7 @@ type Metrics struct {
 	actions *prometheus.CounterVec
 	short   prometheus.Counter
 	joins   prometheus.Counter
+	refused prometheus.Counter // joins
 }
 
 // NewMetrics registers the metrics of a gateway.
@@ -32,8 +33,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		joins: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "savepoint_gateway_joins_total", Help: "Characters whose hot copy was joined from PostgreSQL, the stream and the mirror.",
 		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "savepoint_gateway_joins_refused_total", Help: "Joins that were not begun, because too many were under way.",
+		}),
 	}
-	reg.MustRegister(m.seconds, m.actions, m.short, m.joins)
+	reg.MustRegister(m.seconds, m.actions, m.short, m.joins, m.refused)
 	for _, d := range []Durability{DurabilityHot, DurabilityStream, DurabilityCold} {
 		m.actions.WithLabelValues(string(d)) // at zero: a rule does not see the rise of one that appears
 	}
@@ -81,5 +85,11 @@ func (m *Metrics) acted(wanted, reached Durability) {
 func (m *Metrics) joined() {
 	if m != nil {
 		m.joins.Inc()
+	}
+}
+
+func (m *Metrics) joinRefused() {
+	if m != nil {
+		m.refused.Inc()
 	}
 }

@@ -15,7 +15,7 @@ import (
 // acknowledged becomes good again after Redis was restarted, failed over or
 // emptied. A character that nobody knows is made.
 func (s *Service) verifyCopy(ctx context.Context, char events.CharID) error {
-	end, err := s.joins.begin(ctx)
+	end, err := s.beginJoin(ctx)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (s *Service) verifyCopy(ctx context.Context, char events.CharID) error {
 
 // verifyInTurn is verifyLoaded when its turn has come.
 func (s *Service) verifyInTurn(ctx context.Context, loaded *game.Loaded) error {
-	end, err := s.joins.begin(ctx)
+	end, err := s.beginJoin(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Service) verifyLoaded(ctx context.Context, loaded *game.Loaded) error {
 // verifyKnown is verifyCopy for a reader: a character that nobody knows is not made,
 // and known is false.
 func (s *Service) verifyKnown(ctx context.Context, char events.CharID) (known bool, err error) {
-	end, err := s.joins.begin(ctx)
+	end, err := s.beginJoin(ctx)
 	if err != nil {
 		return false, err
 	}
