@@ -71,7 +71,7 @@ func (r restoreCmd) explain(err error, kept events.Version) error {
 		return what
 	}
 	// A server may have done what it did not answer.
-	return fmt.Errorf("character %d may not be restored: %w; try again: what is restored stays so", r.Char, err)
+	return fmt.Errorf("whether character %d was restored is not known: %w; try again: what is restored stays so", r.Char, err)
 }
 
 func (r restoreCmd) print(out *output, restored *gateway.Restored) {

@@ -136,3 +136,15 @@ func TestRestoreOfADroppedPastIsRefused(t *testing.T) {
 		t.Errorf("got %v\n%s", err, out)
 	}
 }
+
+// A server that does not answer may have done what it was asked.
+func TestRestoreWithoutAnAnswerIsNotCalledNone(t *testing.T) {
+	t.Parallel()
+	away := events.Unavailable(events.Redis, errors.New("no answer"))
+	if text := (restoreCmd{Char: 1}).explain(away, 0).Error(); !strings.Contains(text, "not known") || !strings.Contains(text, "try again") {
+		t.Error(text)
+	}
+	if text := (restoreCmd{Char: 1, DryRun: true}).explain(away, 0).Error(); !strings.Contains(text, "was not restored") {
+		t.Error(text)
+	}
+}
