@@ -46,7 +46,7 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 	if err := past.read(ctx, char); err != nil {
 		return nil, err
 	}
-	// What will be refused must not end sessions first.
+	// What will be refused, or was restored before, must not end sessions first.
 	state := past.now.State
 	if r.EndSessions {
 		state.Contexts.Active = nil
@@ -55,7 +55,7 @@ func (s *Service) Restore(ctx context.Context, char events.CharID, r Restoration
 	if err != nil {
 		return nil, err
 	}
-	if r.DryRun {
+	if r.DryRun || change == nil {
 		return &Restored{Rows: restoredRows(&state, change)}, nil
 	}
 	if r.EndSessions {

@@ -37,6 +37,7 @@ func TestRestoreKnowsOfTradesThatItReadNoEventOf(t *testing.T) {
 			s.save()
 			body := `{"changes":[{"item_id":"gem","delta":5}]}`
 			at := s.want(200, "POST", "1/inventory", body).Version.Time()
+			s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"rope","delta":1}]}`)
 			trade := sync.OnceFunc(func() {
 				s.stream.cut.Store(!published)
 				s.wantTransfer(200, tradeBody(uuid.New(), 1, 2, "gem", 2))
@@ -60,5 +61,20 @@ func TestRestoreKnowsOfTradesThatItReadNoEventOf(t *testing.T) {
 				t.Errorf("%d and %d gems, want 3 and 2", a, b)
 			}
 		})
+	}
+}
+
+// Where a character is as it was, nothing it does is ended: the call may be a repeat.
+func TestRestoreOfNothingEndsNoFight(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	at := s.want(200, "POST", "1/inventory", `{"changes":[{"item_id":"gem","delta":5}]}`).Version.Time()
+	fight := s.want(201, "POST", "1/contexts/combat", "")
+	restored, err := s.service().Restore(t.Context(), 1, gateway.Restoration{At: at, Kept: s.bus.KeptSince, EndSessions: true})
+	if err != nil || len(restored.Rows) > 0 {
+		t.Errorf("restored %+v, %v", restored, err)
+	}
+	if open := s.look(1, "hot").Contexts[game.ContextCombat].SessionID; open != fight.SessionID {
+		t.Errorf("the fight that is open is %s, want %s", open, fight.SessionID)
 	}
 }
