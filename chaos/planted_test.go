@@ -31,7 +31,7 @@ func plantedText(bug, off, on string) string {
 
 const (
 	markRows     = "	args.marks(c.Marks())\n"
-	loadReceiver = "		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true, Request: a.opts.Key})\n"
+	loadReceiver = "	l, err := s.Hot.Load(ctx, h.trade.To, tradeWant(game.TradeOf(&h.trade), tradeKey(h.trade.ID)))\n"
 	// The commit, too, knows the trade by its key.
 	commitReceiver = "	change, answer, err := s.commit(ctx, a)\n"
 	replayKey      = `if known then return {'replay', known} end`
@@ -54,8 +54,8 @@ func patches() []patch {
 				"		err := l.transact(ctx, b.events, timeout)\n		if err == nil {\n			if !planted(\"ack-before-commit\") {\n				l.acknowledge(b)\n			}\n"},
 		{"gateway/act.go", `case l.Record != "":`, `case l.Record != "" && !planted("idempotency-ignored"):`},
 		{"gateway/transfers.go", loadReceiver,
-			"		if planted(\"credit-again\") {\n" +
-				"			return s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true})\n		}\n" + loadReceiver},
+			"	if planted(\"credit-again\") {\n" +
+				"		l, err := s.Hot.Load(ctx, h.trade.To, tradeWant(game.TradeOf(&h.trade), \"\"))\n		return l, h, err\n	}\n" + loadReceiver},
 		{"gateway/transfers.go", commitReceiver, "	if planted(\"credit-again\") {\n		a.opts.Key = \"\"\n	}\n" + commitReceiver},
 		{"hot/commit.go", markRows, "	if !planted(\"no-marks\") {\n	" + markRows + "	}\n"},
 		{"hot/library.go", "library(luaSource)", "library(plantedSource)"},

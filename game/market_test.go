@@ -50,7 +50,7 @@ func (m *market) give(from, to events.CharID, items ...string) {
 	for _, item := range items {
 		trade.Items = append(trade.Items, game.ItemDelta{ItemID: item, Delta: 1})
 	}
-	if game.RoomForTrade(m.chars[from], m.chars[to], trade) != nil {
+	if game.MayTrade(m.chars[from], m.chars[to], trade) != nil {
 		return
 	}
 	change, t, err := game.Give(m.chars[from], m.next(), trade)

@@ -44,13 +44,13 @@ func Give(s *State, v events.Version, trade Trade) (*Change, events.Transfer, er
 	return c, t, nil
 }
 
-// DeltasOf are the items that a trade brings its receiver.
-func DeltasOf(t *events.Transfer) []ItemDelta {
-	deltas := make([]ItemDelta, len(t.Items))
+// TradeOf is a trade as it was asked for.
+func TradeOf(t *events.Transfer) Trade {
+	trade := Trade{t.ID, t.From, t.To, make([]ItemDelta, len(t.Items))}
 	for i, m := range t.Items {
-		deltas[i] = ItemDelta{m.ItemID, m.Quantity}
+		trade.Items[i] = ItemDelta{m.ItemID, m.Quantity}
 	}
-	return deltas
+	return trade
 }
 
 // Receive gives the items of a trade in escrow to the receiver s. known are the unsaved
@@ -58,7 +58,7 @@ func DeltasOf(t *events.Transfer) []ItemDelta {
 // fit.
 func Receive(s *State, v events.Version, t events.Transfer, known []events.Transfer) (*Change, events.Transfer, error) {
 	c := newChange(s, v, PartItems)
-	changes, err := c.applyItems(s, DeltasOf(&t))
+	changes, err := c.applyItems(s, TradeOf(&t).Items)
 	if err != nil {
 		return nil, t, err
 	}
@@ -91,7 +91,7 @@ func TakeBack(s *State, v events.Version, t events.Transfer) (*Change, error) {
 	if held.From != s.Char || held.Version != t.Version || !held.InEscrow() {
 		return nil, nil
 	}
-	deltas := DeltasOf(&held)
+	deltas := TradeOf(&held).Items
 	if !t.InEscrow() {
 		for i := range deltas {
 			deltas[i].Delta = 0
@@ -238,9 +238,9 @@ func fitting(carried []events.Transfer) ([]events.Transfer, error) {
 	return carried, nil
 }
 
-// RoomForTrade returns ErrUnsaved where the trades that two characters know of
-// leave no room for another one between them.
-func RoomForTrade(from, to *State, trade Trade) error {
+// MayTrade returns nil where the receiver can take the items of a trade, and the trades
+// that the two characters know of leave room for another between them (else ErrUnsaved).
+func MayTrade(from, to *State, trade Trade) error {
 	all := newestOf(slices.AppendSeq(slices.Collect(maps.Values(from.Transfers)), maps.Values(to.Transfers)))
 	items := 0
 	for _, t := range all {
@@ -253,7 +253,10 @@ func RoomForTrade(from, to *State, trade Trade) error {
 	for _, d := range trade.Items {
 		next.Items = append(next.Items, events.Moved{ItemID: d.ItemID})
 	}
-	_, err := fitting(slices.AppendSeq([]events.Transfer{next}, maps.Values(all)))
+	if _, err := fitting(slices.AppendSeq([]events.Transfer{next}, maps.Values(all))); err != nil {
+		return err
+	}
+	_, err := ChangeItems(to, to.Version+1, trade.Items)
 	return err
 }
 

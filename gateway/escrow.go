@@ -19,38 +19,37 @@ import (
 // it.
 var errEscrowGone = errors.New("the sender does not hold it any more; repeat the transfer")
 
-// checkEscrow makes sure that a trade may still be handed over: the sender's
-// copy holds it, and neither PostgreSQL nor the stream has it completed. A receiver
-// that has forgotten it would get the items a second time. It returns the record of a
-// trade that is completed.
-func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) {
+// checkEscrow makes sure that a trade may still be handed over: the sender's copy holds it,
+// and neither PostgreSQL nor the stream has it completed (else it returns a
+// *game.ReplayError). A receiver that has forgotten it would get the items a second time.
+func (s *Service) checkEscrow(ctx context.Context, h handover) (handover, error) {
 	seen := time.Now()
 	sender, err := s.load(ctx, h.trade.From, game.Want{Transfers: true})
 	if err != nil {
-		return "", err
+		return h, err
 	}
 	saved, ok, err := s.savedTrade(ctx, h.trade.ID)
 	switch {
 	case err != nil:
-		return "", err
+		return h, err
 	case ok && (saved.Completed() || !saved.SameSides(&h.trade)): // or the id is another trade's
-		return tradeRecord(&saved)
+		return h, replayOf(saved)
 	}
 	held := sender.Transfers[h.trade.ID]
 	if held.From != h.trade.From || held.Version != h.trade.Version || held.ToVersion == events.TakenBack {
-		return "", errEscrowGone
+		return h, errEscrowGone
 	}
 	told, err := s.toldTrade(ctx, h.trade)
 	switch {
 	case err != nil:
-		return "", err
+		return h, err
 	case told.Completed():
-		return tradeRecord(&told)
+		return h, replayOf(told)
 	case told.ToVersion == events.TakenBack:
-		return "", errEscrowGone
+		return h, errEscrowGone
 	}
-	h.seen, h.carried = seen, slices.Collect(maps.Values(sender.Transfers))
-	return "", nil
+	h.seen, h.known = seen, slices.Collect(maps.Values(sender.Transfers))
+	return h, nil
 }
 
 // takeBack returns to the sender the items of a trade that can never arrive: its receiver
@@ -58,7 +57,7 @@ func (s *Service) checkEscrow(ctx context.Context, h *handover) (string, error) 
 // It returns them once: where that was done before, and the sender's copy has the trade
 // in escrow again, as after a loss, the trade alone is set right.
 func (s *Service) takeBack(ctx context.Context, t events.Transfer) error {
-	opts := tradeOptions(t.ID, t.From, t.To, game.DeltasOf(&t))
+	opts := tradeOptions(game.TradeOf(&t))
 	opts.Key += ":back"
 	answer, err := s.takeBackAs(ctx, t, opts)
 	if err == nil && answer.Replayed {
@@ -84,7 +83,7 @@ func (s *Service) takeBackAs(ctx context.Context, t events.Transfer, opts Option
 			if told.Completed() || saved.Completed() && saved.SameSides(&t) {
 				return nil, errArrived
 			}
-			return s.Hot.Load(ctx, t.From, game.Want{Items: game.ItemIDs(game.DeltasOf(&t)), Transfers: true, Request: opts.Key})
+			return s.Hot.Load(ctx, t.From, tradeWant(game.TradeOf(&t), opts.Key))
 		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, err := game.TakeBack(&l.State, v, told)
@@ -140,8 +139,9 @@ func (s *Service) completeEscrow(ctx context.Context, sender *game.State) (int, 
 		if t.From != sender.Char || !t.InEscrow() {
 			continue
 		}
-		h := &handover{trade: t, carried: slices.Collect(maps.Values(sender.Transfers)), replayed: true, seen: time.Now()}
-		if err := s.receive(ctx, h); err != nil {
+		h := handover{trade: t, known: slices.Collect(maps.Values(sender.Transfers)), seen: time.Now(), replayed: true}
+		h, err := s.receive(ctx, h, nil)
+		if err != nil {
 			s.Log.Warn("trade not completed", "transfer_id", t.ID, "err", err)
 			continue
 		}

@@ -122,8 +122,7 @@ func entered(all []game.Answered) (contexts []game.Contexts) {
 func answered(all []game.Answered) (requests []game.Request, err error) {
 	for _, a := range all {
 		if a.Trade != nil {
-			a.Request.Key = tradeKey(a.Trade.ID)
-			if a.Request.Record, err = tradeRecord(a.Trade); err != nil {
+			if a.Request, err = tradeRequest(a.Trade); err != nil {
 				return nil, err
 			}
 		}

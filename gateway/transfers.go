@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,9 +43,9 @@ var errTradeReused = errors.New("was used for another transfer; each needs one o
 func (s *Service) Transfer(ctx context.Context, trade game.Trade, opts Options) (*TransferAnswer, error) {
 	// As in act: what is committed is also completed and published.
 	ctx = context.WithoutCancel(ctx)
-	h, err := s.give(ctx, trade)
+	h, receiver, err := s.give(ctx, trade)
 	if err == nil {
-		err = s.receive(ctx, h)
+		h, err = s.receive(ctx, h, receiver)
 	}
 	if errors.Is(err, ErrKeyReused) {
 		err = &events.FieldError{Field: "transfer_id", Err: errTradeReused}
@@ -54,60 +53,66 @@ func (s *Service) Transfer(ctx context.Context, trade game.Trade, opts Options) 
 	if err != nil {
 		return nil, err
 	}
-	answer := newTransferAnswer(&h.trade)
-	answer.Replayed = h.replayed
+	publish := s.publishTrade
 	if h.replayed {
-		answer.Durability = s.publishTradeAgain(ctx, h, opts)
-	} else {
-		answer.Durability = s.publishTrade(ctx, h, opts)
+		publish = s.publishTradeAgain
 	}
+	answer := newTransferAnswer(&h.trade)
+	answer.Replayed, answer.Durability = h.replayed, publish(ctx, h, opts)
 	s.Metrics.acted(opts.Durability, answer.Durability)
 	return answer, nil
 }
 
-// A handover is a trade on its way, with the unsaved trades that it rests on.
+// A handover is a trade as far as it has come. Each step takes one, and returns the next.
 type handover struct {
 	trade    events.Transfer
-	carried  []events.Transfer
-	replayed bool // this is not the first attempt
-	// seen is when the sender's copy was last known to hold the trade.
-	seen time.Time
-	// receiver is what was loaded of the receiver, until it is used.
-	receiver *game.Loaded
+	known    []events.Transfer // unsaved trades that this one may rest on
+	seen     time.Time         // when the sender's copy was last known to hold the trade
+	replayed bool              // this is not the first attempt
 }
 
-// give takes the items from the sender into escrow.
-func (s *Service) give(ctx context.Context, trade game.Trade) (*handover, error) {
-	h := new(handover)
-	a := action{
-		char: trade.From, opts: tradeOptions(trade.ID, trade.From, trade.To, trade.Items),
+// after is the handover after a commit of one side, or the repeat of one.
+func (h handover) after(change *game.Change, answer *Answer) handover {
+	h.trade, h.replayed = *answer.Trade, h.replayed || answer.Replayed
+	if change != nil {
+		h.known = change.Events[0].Transfers()
+	}
+	return h
+}
+
+// isStale reports whether Redis may have lost a trade since it was seen, or somebody may
+// have handed it over: the escrow has to be checked.
+func (s *Service) isStale(h handover) bool {
+	return h.replayed || time.Since(h.seen) > s.PublishBy/2
+}
+
+// give takes the items from the sender into escrow. It returns the receiver, too, which is
+// loaded at the same time.
+func (s *Service) give(ctx context.Context, trade game.Trade) (h handover, receiver *game.Loaded, err error) {
+	change, answer, err := s.commitOnce(ctx, action{
+		char: trade.From, opts: tradeOptions(trade),
+		load: func(ctx context.Context) (sender *game.Loaded, err error) {
+			h.seen = time.Now()
+			sender, receiver, err = s.loadBoth(ctx, trade)
+			if err == nil && sender.Verified && sender.Record == "" {
+				err = s.checkNew(ctx, sender, receiver, trade)
+			}
+			return sender, err
+		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
 			change, t, err := game.Give(&l.State, v, trade)
 			return change, &Answer{Trade: &t}, err
 		},
-	}
-	a.load = func(ctx context.Context) (l *game.Loaded, err error) {
-		h.seen = time.Now()
-		want := game.Want{Items: game.ItemIDs(trade.Items), Transfers: true, Request: a.opts.Key}
-		if l, h.receiver, err = s.loadBoth(ctx, trade, want); err != nil || !l.Verified || l.Record != "" {
-			return l, err
-		}
-		l.Record, err = s.rememberedTrade(ctx, l, h.receiver, trade)
-		return l, err
-	}
-	change, answer, err := s.commitOnce(ctx, a)
+	})
 	if err != nil {
-		return nil, err
+		return h, nil, err
 	}
-	h.trade, h.replayed = *answer.Trade, answer.Replayed
-	if change != nil {
-		h.carried = change.Events[0].Transfers()
-	}
-	return h, nil
+	return h.after(change, answer), receiver, nil
 }
 
 // loadBoth loads both sides of a trade at once.
-func (s *Service) loadBoth(ctx context.Context, trade game.Trade, want game.Want) (sender, receiver *game.Loaded, err error) {
+func (s *Service) loadBoth(ctx context.Context, trade game.Trade) (sender, receiver *game.Loaded, err error) {
+	want := tradeWant(trade, tradeKey(trade.ID))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		receiver, err = s.load(ctx, trade.To, want)
@@ -117,117 +122,112 @@ func (s *Service) loadBoth(ctx context.Context, trade game.Trade, want game.Want
 	return sender, receiver, errors.Join(err, group.Wait())
 }
 
-// rememberedTrade looks, before anything is taken, for a trade that the sender's
-// copy does not remember by its key: among its own that are not saved, with the
-// receiver, and among the saved ones. It makes sure that the receiver can be
-// reached, that the items fit, and that not too many trades wait to be saved. It
-// returns the record of the trade, or "".
-func (s *Service) rememberedTrade(ctx context.Context, sender, receiver *game.Loaded, trade game.Trade) (string, error) {
-	if t, ok := sender.Transfers[trade.ID]; ok && t.From == trade.From {
-		return tradeRecord(&t)
-	}
-	if receiver.Record != "" {
-		return receiver.Record, nil
-	}
-	if t := receiver.Transfers[trade.ID]; t.To == trade.To && t.Completed() {
-		return tradeRecord(&t)
+// checkNew makes sure, before anything is taken, that a trade may begin. Where it is known,
+// though the sender does not remember its key, it returns a *game.ReplayError: the sender
+// may have it among those that are not saved, or the receiver or PostgreSQL know it.
+func (s *Service) checkNew(ctx context.Context, sender, receiver *game.Loaded, trade game.Trade) error {
+	given, taken := sender.Transfers[trade.ID], receiver.Transfers[trade.ID]
+	switch {
+	case given.From == trade.From:
+		return replayOf(given)
+	case receiver.Record != "":
+		return &game.ReplayError{Record: receiver.Record}
+	case taken.To == trade.To && taken.Completed():
+		return replayOf(taken)
 	}
 	// PostgreSQL is asked after the loads: what was saved and forgotten since
 	// has moved the items, which the commit finds out. Where it does not answer
 	// the trade is taken for a new one: Redis remembers for a day, and trading
 	// goes on without PostgreSQL.
 	if t, ok, _ := s.savedTrade(ctx, trade.ID); ok {
-		return tradeRecord(&t)
+		return replayOf(t)
 	}
-	if err := game.RoomForTrade(&sender.State, &receiver.State, trade); err != nil {
-		return "", err
-	}
-	_, err := game.ChangeItems(&receiver.State, receiver.Version+1, trade.Items)
-	return "", err
+	return game.MayTrade(&sender.State, &receiver.State, trade)
 }
 
-// tradeRecord is the record of a trade that was found without its key.
-func tradeRecord(t *events.Transfer) (string, error) {
-	kept := record{Fingerprint: tradeOptions(t.ID, t.From, t.To, game.DeltasOf(t)).Fingerprint}
+// replayOf returns a *game.ReplayError for a trade that was found without its key.
+func replayOf(t events.Transfer) error {
+	request, err := tradeRequest(&t)
+	return cmp.Or[error](err, &game.ReplayError{Record: request.Record})
+}
+
+// tradeRequest is what both sides of a trade keep of it.
+func tradeRequest(t *events.Transfer) (game.Request, error) {
+	a, kept := action{opts: tradeOptions(game.TradeOf(t))}, record{Answer: &Answer{Trade: t}}
 	if t.ToVersion == events.TakenBack {
-		kept.Refusal = newProblem(&events.FieldError{Field: "transfer_id", Err: errTradeReused})
-	} else {
-		kept.Answer = &Answer{Trade: t}
+		kept = record{Refusal: newProblem(&events.FieldError{Field: "transfer_id", Err: errTradeReused})}
 	}
-	text, err := json.Marshal(kept)
-	return string(text), err
+	return a.keep(kept)
 }
 
-// receive takes the items out of escrow, to the receiver.
-func (s *Service) receive(ctx context.Context, h *handover) error {
-	t := h.trade
-	if t.Completed() {
-		return nil
+// receive takes the items out of escrow, to the receiver, which may have been loaded just
+// before.
+func (s *Service) receive(ctx context.Context, h handover, receiver *game.Loaded) (handover, error) {
+	if h.trade.Completed() {
+		return h, nil
 	}
-	deltas := game.DeltasOf(&t)
 	a := action{
-		char: t.To, opts: tradeOptions(t.ID, t.From, t.To, deltas),
+		char: h.trade.To, opts: tradeOptions(game.TradeOf(&h.trade)),
+		load: func(ctx context.Context) (l *game.Loaded, err error) {
+			if l, receiver = receiver, nil; l == nil || s.isStale(h) {
+				l, h, err = s.loadReceiver(ctx, h)
+			}
+			return l, err
+		},
 		decide: func(l *game.Loaded, v events.Version) (*game.Change, *Answer, error) {
-			change, t, err := game.Receive(&l.State, v, t, h.carried)
+			change, t, err := game.Receive(&l.State, v, h.trade, h.known)
 			return change, &Answer{Trade: &t}, err
 		},
-	}
-	a.load = func(ctx context.Context) (*game.Loaded, error) {
-		if l := h.receiver; l != nil && !s.isStale(h) {
-			h.receiver = nil
-			return l, nil
-		}
-		l, err := s.Hot.Load(ctx, t.To, game.Want{Items: game.ItemIDs(deltas), Transfers: true, Request: a.opts.Key})
-		if err != nil || !l.Verified || l.Record != "" {
-			return l, err
-		}
-		if known := l.Transfers[t.ID]; known.From == t.From && known.Completed() {
-			l.Record, err = tradeRecord(&known)
-			return l, err
-		}
-		if s.isStale(h) { // asked again, as time has passed
-			l.Record, err = s.checkEscrow(ctx, h)
-		}
-		return l, err
 	}
 	change, answer, err := s.commit(ctx, a)
 	if replay, ok := errors.AsType[*game.ReplayError](err); ok {
 		answer, err = a.kept(replay.Record)
-		if errors.Is(err, ErrKeyReused) {
-			if err = s.takeBack(ctx, t); err == nil {
-				return ErrKeyReused
-			}
+	}
+	if errors.Is(err, ErrKeyReused) { // by a trade with others, so this one can never arrive
+		if err = s.takeBack(ctx, h.trade); err == nil {
+			return h, ErrKeyReused
 		}
 	}
-	if err == nil && answer.Trade.Version != t.Version {
+	if err == nil && answer.Trade.Version != h.trade.Version {
 		err = ErrKeyReused
 	}
 	if err != nil {
 		// The trade still holds the items. A refusal would sound final.
-		return events.Unavailable("receiver", fmt.Errorf("transfer %s stays in escrow: %w", t.ID, err))
+		return h, events.Unavailable("receiver", fmt.Errorf("transfer %s stays in escrow: %w", h.trade.ID, err))
 	}
-	h.trade, h.replayed = *answer.Trade, h.replayed || answer.Replayed
-	if change != nil {
-		h.carried = change.Events[0].Transfers()
-	}
-	return nil
+	return h.after(change, answer), nil
 }
 
-// isStale reports whether Redis may have lost a trade since the sender was known to hold it,
-// or somebody may have handed it over: the escrow has to be checked.
-func (s *Service) isStale(h *handover) bool {
-	return h.replayed || time.Since(h.seen) > s.PublishBy/2
+// loadReceiver loads the receiver of a trade in escrow. Where it has the items already, it
+// returns a *game.ReplayError.
+func (s *Service) loadReceiver(ctx context.Context, h handover) (*game.Loaded, handover, error) {
+	l, err := s.Hot.Load(ctx, h.trade.To, tradeWant(game.TradeOf(&h.trade), tradeKey(h.trade.ID)))
+	if err != nil || !l.Verified || l.Record != "" {
+		return l, h, err
+	}
+	if known := l.Transfers[h.trade.ID]; known.From == h.trade.From && known.Completed() {
+		return nil, h, replayOf(known)
+	}
+	if s.isStale(h) { // asked here again, as time has passed
+		h, err = s.checkEscrow(ctx, h)
+	}
+	return l, h, err
 }
 
 // tradeOptions are those of both commits of a trade: each character remembers
 // it by its id, as it remembers a request by its idempotency key.
-func tradeOptions(id uuid.UUID, from, to events.CharID, items []game.ItemDelta) Options {
-	parts := []string{"transfer", from.String(), to.String()}
-	items = slices.SortedFunc(slices.Values(items), func(a, b game.ItemDelta) int { return cmp.Compare(a.ItemID, b.ItemID) })
+func tradeOptions(trade game.Trade) Options {
+	parts := []string{"transfer", trade.From.String(), trade.To.String()}
+	items := slices.SortedFunc(slices.Values(trade.Items), func(a, b game.ItemDelta) int { return cmp.Compare(a.ItemID, b.ItemID) })
 	for _, d := range items {
 		parts = append(parts, d.ItemID, strconv.FormatInt(d.Delta, 10))
 	}
-	return Options{Key: tradeKey(id), Fingerprint: fingerprint(parts...)}
+	return Options{Key: tradeKey(trade.ID), Fingerprint: fingerprint(parts...)}
+}
+
+// tradeWant is what has to be loaded of either side, with what was kept for a key.
+func tradeWant(trade game.Trade, key string) game.Want {
+	return game.Want{Items: game.ItemIDs(trade.Items), Transfers: true, Request: key}
 }
 
 // tradeKey is the key by which both sides remember a trade.

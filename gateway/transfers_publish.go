@@ -11,8 +11,8 @@ import (
 )
 
 // both returns the events of a trade, one for each side.
-func (h *handover) both() []events.StateChanged {
-	carried := game.RestsOn(h.trade, h.carried)
+func (h handover) both() []events.StateChanged {
+	carried := game.RestsOn(h.trade, h.known)
 	return []events.StateChanged{
 		game.TransferEvent(h.trade, h.trade.From, carried),
 		game.TransferEvent(h.trade, h.trade.To, carried),
@@ -20,16 +20,12 @@ func (h *handover) both() []events.StateChanged {
 }
 
 // publishTrade is publish for both sides of a trade.
-func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) Durability {
+func (s *Service) publishTrade(ctx context.Context, h handover, opts Options) Durability {
 	both := h.both()
 	origin := game.Origin{Trace: opts.Trace}
 	var save *awaitedSave
 	if opts.Durability == DurabilityCold {
-		rows := make(map[events.CharID][]events.Row, len(both))
-		for i := range both {
-			rows[both[i].CharID] = both[i].Rows()
-		}
-		save = newAwaitedSave(rows)
+		save = newAwaitedSave(map[events.CharID][]events.Row{h.trade.From: both[0].Rows(), h.trade.To: both[1].Rows()})
 		origin.Saved = save.done
 	}
 	reached := DurabilityHot
@@ -46,7 +42,7 @@ func (s *Service) publishTrade(ctx context.Context, h *handover, opts Options) D
 // publishTradeAgain is publishTrade where somebody else may have done it, or where
 // an event of another trade has carried this one. A side whose copy in Redis does
 // not know its half of the trade is joined again.
-func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Options) Durability {
+func (s *Service) publishTradeAgain(ctx context.Context, h handover, opts Options) Durability {
 	if saved, ok, _ := s.savedTrade(ctx, h.trade.ID); ok && saved.Completed() {
 		s.clearSavedTrade(ctx, &saved)
 		s.catchUp(ctx, h)
@@ -59,7 +55,7 @@ func (s *Service) publishTradeAgain(ctx context.Context, h *handover, opts Optio
 			return DurabilityHot
 		}
 		held = held || l.Transfers[h.trade.ID].Version == h.trade.Version
-		h.carried = append(h.carried, slices.Collect(maps.Values(l.Transfers))...)
+		h.known = append(h.known, slices.Collect(maps.Values(l.Transfers))...)
 	}
 	if held { // else Redis may have lost it since it was seen
 		h.seen = loading
@@ -85,9 +81,9 @@ func (s *Service) clearSavedTrade(ctx context.Context, t *events.Transfer) {
 
 // catchUp rejoins those sides of a trade whose items are older in Redis than the trade
 // left them. Their other rows may be newer.
-func (s *Service) catchUp(ctx context.Context, h *handover) {
+func (s *Service) catchUp(ctx context.Context, h handover) {
 	for char, version := range map[events.CharID]events.Version{h.trade.From: h.trade.Version, h.trade.To: h.trade.ToVersion} {
-		l, err := s.Hot.Load(ctx, char, game.Want{Items: game.ItemIDs(game.DeltasOf(&h.trade))})
+		l, err := s.Hot.Load(ctx, char, game.Want{Items: game.ItemIDs(game.TradeOf(&h.trade).Items)})
 		if err == nil && slices.ContainsFunc(h.trade.Items, func(m events.Moved) bool { return l.Items[m.ItemID].Version < version }) {
 			err = s.Rejoin(ctx, char)
 		}
